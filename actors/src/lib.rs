@@ -1,0 +1,1 @@
+//! The cast: the world, and every source, operator, watermark generator and sink as an actix actor.

@@ -1,0 +1,1 @@
+//! Learned things: pre-trained models, online learners, drift detectors.
