@@ -1,1 +1,29 @@
-//! The script of a run: events and rows, settings, queries, the scenario file format, and the library of scenarios.
+//! The script of a run: events and rows, the settings of every pattern and fault, queries, the scenario file format, and
+//! the library of scenarios, lessons and data. Knows nobody, and no actix.
+//!
+//! Start at [`Script`], which is a scenario file read, checked and ready to be run; [`script`] holds its settings as the
+//! file writes them, [`topology`] who stands where and is linked to whom, [`input`] what the sources will say.
+
+pub mod distribution;
+pub mod draw;
+pub mod event;
+pub mod expectation;
+pub mod fault;
+pub mod generate;
+pub mod input;
+pub mod load;
+pub mod pattern;
+pub mod query;
+pub mod schedule;
+pub mod schema;
+pub mod script;
+pub mod time;
+pub mod topology;
+pub mod value;
+
+pub use event::{Change, Event, EventId, Pane, Producer, Timing};
+pub use load::{Files, Problem, Script};
+pub use schema::{Field, FieldType, Schema, StreamId};
+pub use script::Scenario;
+pub use time::{Span, Time};
+pub use value::{Row, Value};

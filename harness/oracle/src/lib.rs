@@ -1,1 +1,67 @@
 //! The judge's references: what the answer should have been, in the simplest words.
+//!
+//! Two references. *Truth* is every event of the fault-free input, ordered by true time. *Admitted* is truth without what
+//! never arrived and what was late, ordered by stamp; it is worked out from recorded arrivals and the settings alone,
+//! never from an operator's counters or code. This crate knows the script and nothing of the actors.
+
+use wavetank_scenarios::{Event, EventId, Row, Time};
+
+/// Something that reached an operator, as the world recorded it. Arrivals come in the order in which the operator took
+/// them.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Arrival {
+    /// An event on input `input` (counted as in the operator's `input` list); `now` is the wall clock of the node.
+    Event {
+        /// Which input.
+        input: usize,
+        /// What came.
+        event: Event,
+        /// The node's wall clock.
+        now: Time,
+    },
+    /// The combined watermark of all inputs grew to this; [`Time::MAX`] at the end of input.
+    Watermark(Time),
+    /// The node crashed: everything held is lost.
+    Crash,
+}
+
+/// What an operator must do with one arrival: exactly this and nothing else.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Due {
+    /// Results, in their stated order.
+    pub results: Vec<DueResult>,
+    /// Events that end without a result, each with the reason, ascending by id.
+    pub dropped: Vec<(EventId, Why)>,
+    /// How many input events are held afterwards.
+    pub held: u64,
+}
+
+/// A result that is due.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DueResult {
+    /// Its event time.
+    pub stamp: Time,
+    /// Its payload.
+    pub row: Row,
+    /// Start and end of its window, and the revision of the answer; `None` for results of single events.
+    pub window: Option<(Time, Time, u32)>,
+    /// All source events behind it, ascending.
+    pub origins: Vec<EventId>,
+}
+
+/// Why an event ends without a result.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Why {
+    /// A predicate was not true, or every result that it contributed to was filtered.
+    Filtered,
+    /// It came too late.
+    Late,
+    /// It could not be worked on.
+    Failed,
+}
+
+/// The naive model of one operator, told what arrived and saying what is due.
+pub trait Reference {
+    /// The next arrival.
+    fn arrive(&mut self, arrival: &Arrival) -> Due;
+}

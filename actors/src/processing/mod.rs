@@ -1,0 +1,1 @@
+//! The processing patterns: transformation, filter and threshold, windowed aggregation.

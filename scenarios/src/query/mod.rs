@@ -1,0 +1,343 @@
+//! Queries: SQL over streams, as a tree. Parsing is here; evaluation is written twice, fast in the operators and
+//! naively in the judge.
+
+mod parse;
+
+pub use parse::{SyntaxError, parse_expr, parse_query};
+
+use crate::time::Span;
+use crate::value::Value;
+use arcstr::ArcStr;
+
+/// `select … from … window … where … group by … having … order by … limit …`.
+#[derive(Clone, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Query {
+    /// The text it was parsed from.
+    pub text: String,
+    /// What is selected, in order; `*` is expanded to [`SelectItem::All`].
+    pub select: Vec<SelectItem>,
+    /// The input that it reads: the name of a source, operator or stream.
+    pub from: ArcStr,
+    /// The name that `from … as name` gives the input, if any.
+    pub alias: Option<ArcStr>,
+    /// The window, if there is one. Without one and without aggregates the query maps and filters single events.
+    pub window: Option<Window>,
+    /// `where`: applied to each event before the window.
+    pub filter: Option<Expr>,
+    /// `group by`, in order.
+    pub group_by: Vec<Expr>,
+    /// `having`: applied to each row of a firing; may use the names given in `select`.
+    pub having: Option<Expr>,
+    /// `order by`, most significant first; ties are broken by the group's key, ascending.
+    pub order_by: Vec<OrderBy>,
+    /// `limit`: how many rows of each firing at most.
+    pub limit: Option<u64>,
+}
+
+/// One item of a `select`.
+#[derive(Clone, PartialEq, Debug)]
+pub enum SelectItem {
+    /// `*`: all fields of the input, in its order.
+    All,
+    /// An expression and the name of its column: the alias, else the column's or function's own name.
+    Expr {
+        /// What is computed.
+        expr: Expr,
+        /// The name of the output field.
+        name: ArcStr,
+    },
+}
+
+/// One item of an `order by`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OrderBy {
+    /// What is compared; may be a name given in `select`.
+    pub expr: Expr,
+    /// True for `desc`.
+    pub descending: bool,
+    /// True where nulls come first. Default: nulls are larger than everything (last ascending, first descending).
+    pub nulls_first: bool,
+}
+
+/// An expression over the fields of a row.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Expr {
+    /// A constant.
+    Literal(Value),
+    /// An `interval '…'` or a duration such as `'5 min'` where one is needed.
+    Span(Span),
+    /// A field by name: of the input, or (in `having` and `order by`) of the select list. `a.b` reads field `b` of
+    /// input `a`, or, when there is no such input, field `b` of the nested record `a`.
+    Column(Vec<ArcStr>),
+    /// `-x`, `not x`.
+    Unary(UnaryOp, Box<Expr>),
+    /// `x op y`.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// `x is null` (`negated`: `is not null`).
+    IsNull(Box<Expr>, bool),
+    /// `x between low and high` (`negated`: `not between`).
+    Between(Box<Expr>, Box<Expr>, Box<Expr>, bool),
+    /// `x in (…)` (`negated`: `not in`).
+    InList(Box<Expr>, Vec<Expr>, bool),
+    /// `x like pattern` with `%` and `_` (`negated`: `not like`). Case matters.
+    Like(Box<Expr>, Box<Expr>, bool),
+    /// `case when c then v … else e end`; without `else` null.
+    Case(Vec<(Expr, Expr)>, Option<Box<Expr>>),
+    /// `cast(x as type)`; what cannot be cast is an error of that event.
+    Cast(Box<Expr>, crate::schema::FieldType),
+    /// A function of single values.
+    Call(Function, Vec<Expr>),
+    /// An aggregate over the events of a window.
+    Aggregate(Box<Aggregate>),
+}
+
+/// Operators of one operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UnaryOp {
+    /// Arithmetic negation.
+    Minus,
+    /// Logical negation: unknown stays unknown.
+    Not,
+}
+
+/// Operators of two operands. Null in, null out, but for three-valued `and` and `or`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs, reason = "each is the SQL operator of that name")]
+pub enum BinaryOp {
+    Add,
+    Subtract,
+    Multiply,
+    /// Of two whole numbers: truncated towards zero; division by zero is an error of that event.
+    Divide,
+    Modulo,
+    Concat,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    And,
+    Or,
+}
+
+/// Functions of single values.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(
+    missing_docs,
+    reason = "each is the SQL function of that name, unless it says otherwise"
+)]
+pub enum Function {
+    Abs,
+    Round,
+    Floor,
+    Ceil,
+    Sqrt,
+    Ln,
+    Exp,
+    Power,
+    Least,
+    Greatest,
+    Coalesce,
+    NullIf,
+    Lower,
+    Upper,
+    Trim,
+    Length,
+    Substring,
+    Replace,
+    /// `event_time()`: the event's stamp.
+    EventTime,
+    /// `window_start()`: start of the window, null outside windows; `window_start` without brackets works too.
+    WindowStart,
+    /// `window_end()`: end of the window (exclusive).
+    WindowEnd,
+}
+
+/// An aggregate function and what it is applied to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Aggregate {
+    /// Which one.
+    pub function: AggregateFunction,
+    /// What is aggregated; `None` for `count(*)`. Nulls are left out.
+    pub argument: Option<Expr>,
+    /// `distinct`: equal values count once (count, sum, avg only).
+    pub distinct: bool,
+    /// `filter (where …)`.
+    pub filter: Option<Expr>,
+}
+
+/// The aggregate functions. Of no values at all `count` and the distinct counts are 0, everything else is null.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum AggregateFunction {
+    /// `count(x)`, `count(*)`.
+    Count,
+    /// `sum(x)`: whole for whole numbers (overflow is an error), else exact and rounded once.
+    Sum,
+    /// `min(x)`.
+    Min,
+    /// `max(x)`.
+    Max,
+    /// `avg(x)`: the exact sum over the count, rounded once; of whole numbers too (no truncation).
+    Avg,
+    /// `stddev_pop(x)`.
+    StddevPop,
+    /// `stddev(x)`, `stddev_samp(x)`: null for fewer than two.
+    StddevSamp,
+    /// `var_pop(x)`.
+    VarPop,
+    /// `variance(x)`, `var_samp(x)`: null for fewer than two.
+    VarSamp,
+    /// `first(x)`: of the smallest (stamp, id).
+    First,
+    /// `last(x)`: of the largest (stamp, id).
+    Last,
+    /// `top(k, x)`: the k largest values as a list, descending; equal ones all count.
+    Top(u32),
+    /// `median(x)`: exact; of an even number the mean of the middle two. Keeps every value of the window.
+    Median,
+    /// `quantile(q, x)`: exact, the smallest value with at least a share `q` of the values at or below it. Keeps every
+    /// value of the window.
+    Quantile(f64),
+    /// `approx_quantile(q, x)`: DDSketch with relative value error 0.01.
+    ApproxQuantile(f64),
+    /// `approx_count_distinct(x)`: HyperLogLog with 2^12 registers, relative standard error 1.63 %.
+    ApproxCountDistinct,
+    /// `heavy_hitters(k, x)`: the values that may make up more than 1/(k+1) of all, by Misra–Gries with k counters, as a
+    /// list of records (value, count); a count is too low by at most n/(k+1).
+    HeavyHitters(u32),
+    /// `collect(x)`: all values in order of (stamp, id), as a list.
+    Collect,
+}
+
+/// Which events are aggregated together. Intervals are half-open, `[start, end)`, and aligned to the epoch plus offset.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Window {
+    /// `tumbling(size, offset)`.
+    Tumbling {
+        /// Length.
+        size: Span,
+        /// Shift of the grid.
+        offset: Span,
+    },
+    /// `hop(size, every, offset)` and `time(size, every)`: every window of that length that starts on the grid of
+    /// `every`.
+    Hop {
+        /// Length.
+        size: Span,
+        /// Distance of starts.
+        every: Span,
+        /// Shift of the grid.
+        offset: Span,
+    },
+    /// `time(size)`: the events in `(t − size, t]` at each event's time t, in order of event time.
+    Sliding {
+        /// Length.
+        size: Span,
+        /// Also fires when an event leaves.
+        on_change: bool,
+    },
+    /// `length(n)`: the last n events in order of arrival; fires at each event. Over the whole input, not each group.
+    Length(u64),
+    /// `length_batch(n)`: every n events in order of arrival.
+    LengthBatch(u64),
+    /// `session(gap)`: `[first, last + gap)`; sessions that touch merge, unless the operator says otherwise.
+    Session {
+        /// Silence that ends a session.
+        gap: Span,
+    },
+    /// `snapshot(duration)`: events last from their stamp for the time that the named field or span says; a result for
+    /// each interval between two instants at which the set of lasting events changes.
+    Snapshot {
+        /// How long an event lasts: a span, or a field with seconds.
+        lasts: Box<Expr>,
+    },
+    /// `stagger(size)`: opens at the first event of its group by event time.
+    Stagger {
+        /// Length.
+        size: Span,
+    },
+    /// `cumulate(max, step)`: `[start, start + k·step)` for k = 1 … max/step.
+    Cumulate {
+        /// Longest.
+        max: Span,
+        /// Growth.
+        step: Span,
+        /// Shift of the grid.
+        offset: Span,
+    },
+    /// `global()`: everything so far; answers at the end of input and as the operator's triggers say.
+    Global,
+}
+
+impl Query {
+    /// True when the query aggregates: it has a window, a `group by` or an aggregate function.
+    pub fn aggregates(&self) -> bool {
+        self.window.is_some()
+            || !self.group_by.is_empty()
+            || self.having.is_some()
+            || self
+                .select
+                .iter()
+                .any(|item| matches!(item, SelectItem::Expr { expr, .. } if expr.has_aggregate()))
+    }
+}
+
+impl Expr {
+    /// True when there is an aggregate function somewhere inside.
+    pub fn has_aggregate(&self) -> bool {
+        matches!(self, Self::Aggregate(_)) || self.children().into_iter().any(Self::has_aggregate)
+    }
+    /// The direct parts of this expression, in order. An aggregate's argument and filter are parts too.
+    pub fn children(&self) -> Vec<&Self> {
+        match self {
+            Self::Literal(_) | Self::Span(_) | Self::Column(_) => vec![],
+            Self::Unary(_, x) | Self::IsNull(x, _) | Self::Cast(x, _) => vec![x],
+            Self::Binary(_, x, y) | Self::Like(x, y, _) => vec![x, y],
+            Self::Between(x, low, high, _) => vec![x, low, high],
+            Self::InList(x, list, _) => std::iter::once(&**x).chain(list).collect(),
+            Self::Case(arms, otherwise) => arms
+                .iter()
+                .flat_map(|(c, v)| [c, v])
+                .chain(otherwise.as_deref())
+                .collect(),
+            Self::Call(_, args) => args.iter().collect(),
+            Self::Aggregate(a) => a.argument.iter().chain(&a.filter).collect(),
+        }
+    }
+}
+
+/// An expression together with the text it was parsed from, as a scenario file has it.
+#[derive(Clone, PartialEq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Predicate {
+    /// The text.
+    pub text: String,
+    /// The tree.
+    pub expr: Expr,
+}
+
+macro_rules! from_text {
+    ($($kind:ty, $parse:path);*) => {$(
+        impl TryFrom<String> for $kind {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> {
+                $parse(&text).map_err(|problem| problem.to_string())
+            }
+        }
+        impl From<$kind> for String {
+            fn from(parsed: $kind) -> Self {
+                parsed.text
+            }
+        }
+    )*};
+}
+from_text!(Query, parse_query; Predicate, parse_predicate);
+
+fn parse_predicate(text: &str) -> Result<Predicate, SyntaxError> {
+    Ok(Predicate {
+        text: text.to_owned(),
+        expr: parse_expr(text)?,
+    })
+}
