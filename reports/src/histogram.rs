@@ -91,7 +91,11 @@ impl Histogram {
     /// percentiles, exactly in least, greatest and sum, and once in [`Histogram::negative`].
     pub fn record(&mut self, value: Span) {
         self.negative += u64::from(value.0 < 0);
-        self.counts.saturating_record(u64::try_from(value.0).unwrap_or(0));
+        let counted = u64::try_from(value.0).unwrap_or(0);
+        // A histogram that resizes takes every value; were it not to, the value would still be counted, at its end.
+        if self.counts.record(counted).is_err() {
+            self.counts.saturating_record(counted);
+        }
         self.min = Some(self.min.map_or(value, |m| m.min(value)));
         self.max = Some(self.max.map_or(value, |m| m.max(value)));
         self.sum = self.sum.saturating_add(value.0);
@@ -255,5 +259,106 @@ impl JsonSchema for Histogram {
     }
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         Written::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(values: &[i64]) -> Histogram {
+        let mut histogram = Histogram::default();
+        values.iter().for_each(|v| histogram.record(Span(*v)));
+        histogram
+    }
+
+    #[test]
+    fn an_empty_histogram_has_no_statistics() {
+        let empty = Histogram::default();
+        assert_eq!(
+            (empty.count(), empty.min(), empty.max(), empty.mean()),
+            (0, None, None, None)
+        );
+        assert!(PERCENTILES.iter().all(|(name, _)| empty.statistic(name).is_none()));
+    }
+
+    #[test]
+    fn values_below_zero_count_as_zero_and_are_told() {
+        let histogram = of(&[-500, 10]);
+        assert_eq!(
+            (histogram.count(), histogram.negative(), histogram.min()),
+            (2, 1, Some(Span(-500)))
+        );
+        assert_eq!(histogram.mean(), Some(-245.0));
+        assert_eq!(histogram.percentile(50.0), Some(Span(0)));
+    }
+
+    #[test]
+    fn json_whose_count_does_not_fit_its_data_is_refused() {
+        let text = serde_json::to_string(&of(&[1, 2, 3])).unwrap_or_default();
+        let wrong = text.replace("\"count\":3", "\"count\":4");
+        let error = serde_json::from_str::<Histogram>(&wrong)
+            .map(|_| ())
+            .map_err(|e| e.to_string());
+        assert_eq!(
+            error,
+            Err("this is not a histogram: it says count 4, but its data holds 3 values".to_owned())
+        );
+        for broken in ["\"v2\":\"!\"", "\"v2\":\"AAAA\"", "\"v2\":\"\""] {
+            let start = text.find("\"v2\"").unwrap_or(0);
+            let wrong = format!("{}{broken}}}", &text[..start]);
+            assert!(serde_json::from_str::<Histogram>(&wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_percentile_file_ends_with_every_value_counted() {
+        insta::assert_snapshot!(of(&[1_000, 2_000, 2_000, 50_000]).to_hgrm());
+    }
+
+    proptest! {
+        #[test]
+        fn a_percentile_is_the_ranked_value_and_at_most_a_thousandth_above(
+            mut values in prop::collection::vec(0i64..10_000_000_000, 1..200),
+            percent in 0.0f64..=100.0,
+        ) {
+            let histogram = of(&values);
+            values.sort_unstable();
+            let rank = ((percent / 100.0 * values.len() as f64).ceil() as usize).clamp(1, values.len());
+            let exact = values[rank - 1];
+            let found = histogram.percentile(percent).map_or(-1, |s| s.0);
+            prop_assert!(exact <= found && found <= exact + exact / 1_000 + 1, "{found} for {exact}");
+        }
+
+        #[test]
+        fn the_total_is_the_count_and_the_ends_are_exact(values in prop::collection::vec(any::<i32>(), 1..200)) {
+            let values: Vec<i64> = values.into_iter().map(i64::from).collect();
+            let histogram = of(&values);
+            prop_assert_eq!(histogram.count(), values.len() as u64);
+            prop_assert_eq!(histogram.bars().map(|(_, n)| n).sum::<u64>(), values.len() as u64);
+            prop_assert_eq!(histogram.min().map(|s| s.0), values.iter().copied().min());
+            prop_assert_eq!(histogram.max().map(|s| s.0), values.iter().copied().max());
+            prop_assert_eq!(histogram.mean(), Some(values.iter().sum::<i64>() as f64 / values.len() as f64));
+        }
+
+        #[test]
+        fn merging_is_recording_everything_into_one(
+            first in prop::collection::vec(any::<i64>(), 0..50),
+            second in prop::collection::vec(any::<i64>(), 0..50),
+        ) {
+            let mut merged = of(&first);
+            merged.merge(&of(&second));
+            let together = of(&[first, second].concat());
+            prop_assert_eq!(merged.bars().collect::<Vec<_>>(), together.bars().collect::<Vec<_>>());
+            prop_assert_eq!((merged.min(), merged.max(), merged.count()), (together.min(), together.max(), together.count()));
+        }
+
+        #[test]
+        fn json_gives_the_same_histogram_back(values in prop::collection::vec(any::<i64>(), 0..100)) {
+            let histogram = of(&values);
+            let text = serde_json::to_string(&histogram).unwrap_or_default();
+            prop_assert_eq!(serde_json::from_str::<Histogram>(&text).ok(), Some(histogram));
+        }
     }
 }

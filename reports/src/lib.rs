@@ -4,9 +4,18 @@
 //! look at or to hand on, and simulates nothing by itself. This crate knows the record only: no scenario, no actor, no
 //! judge. Colours are always written; who prints strips them where they are not wanted.
 
+pub mod diff;
 pub mod histogram;
+pub mod json;
+pub mod junit;
+pub mod markdown;
+pub mod picture;
 pub mod record;
+pub mod table;
+pub mod terminal;
+pub mod text;
 pub mod time;
+pub mod trace;
 
 pub use histogram::Histogram;
 pub use record::Record;

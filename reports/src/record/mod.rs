@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use failure::{Command, Culprit, Failure, Idea, Purpose, ScriptLine, Touched};
 pub use outcome::{Holds, Must, Outcome, Verdict};
 pub use read::ReadError;
+pub(crate) use read::read_versioned;
 pub use values::{Metric, Number, TraceHash};
 
 use crate::histogram::Histogram;

@@ -1,6 +1,7 @@
 //! Reading records back, and saying clearly why one cannot be read.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{Record, SCHEMA};
 
@@ -46,34 +47,38 @@ impl Record {
     /// # Errors
     /// When the text is no record, with line and column, or when its schema is newer than this program.
     pub fn from_json(text: &str, origin: &str) -> Result<Self, ReadError> {
-        // The version first: whatever else a newer record holds, the version is what to talk about.
-        #[derive(Deserialize)]
-        struct Probe {
-            schema: u64,
+        read_versioned(text, origin)
+    }
+}
+
+/// Reads something that carries the version of the record's format in `schema`.
+pub(crate) fn read_versioned<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, ReadError> {
+    // The version first: whatever else a newer record holds, the version is what to talk about.
+    #[derive(Deserialize)]
+    struct Probe {
+        schema: u64,
+    }
+    let broken = |e: serde_json::Error| {
+        let message = e.to_string();
+        let place = format!(" at line {} column {}", e.line(), e.column());
+        ReadError::Broken {
+            origin: origin.to_owned(),
+            line: e.line().max(1),
+            column: e.column().max(1),
+            message: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
         }
-        let broken = |e: serde_json::Error| {
-            let message = e.to_string();
-            let place = format!(" at line {} column {}", e.line(), e.column());
-            ReadError::Broken {
-                origin: origin.to_owned(),
-                line: e.line().max(1),
-                column: e.column().max(1),
-                message: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
-            }
-        };
-        let Probe { schema } = serde_json::from_str(text).map_err(broken)?;
-        if schema > u64::from(SCHEMA) {
-            return Err(ReadError::Newer {
-                origin: origin.to_owned(),
-                found: schema,
-            });
-        }
-        if schema == 0 {
-            return Err(ReadError::NoSuchSchema {
-                origin: origin.to_owned(),
-                found: schema,
-            });
-        }
-        serde_json::from_str(text).map_err(broken)
+    };
+    let Probe { schema } = serde_json::from_str(text).map_err(broken)?;
+    let origin = || origin.to_owned();
+    match schema {
+        0 => Err(ReadError::NoSuchSchema {
+            origin: origin(),
+            found: schema,
+        }),
+        newer if newer > u64::from(SCHEMA) => Err(ReadError::Newer {
+            origin: origin(),
+            found: newer,
+        }),
+        _ => serde_json::from_str(text).map_err(broken),
     }
 }

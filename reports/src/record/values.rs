@@ -130,9 +130,9 @@ impl JsonSchema for Number {
 pub struct TraceHash(String);
 
 impl TraceHash {
-    /// The digits that tell runs apart at a glance.
+    /// The first seven digits, which tell runs apart at a glance.
     pub fn short(&self) -> &str {
-        self.0.get(..8).unwrap_or(&self.0)
+        self.0.get(..7).unwrap_or(&self.0)
     }
     /// All digits.
     pub fn as_str(&self) -> &str {
