@@ -15,7 +15,8 @@ pub struct Segment {
 }
 
 impl Segment {
-    fn read(&self, at: Time) -> Time {
+    /// What the clock shows at a true time, as far as this segment goes.
+    pub fn read(&self, at: Time) -> Time {
         if self.ppb == 0 {
             return self.shows + at.since(self.from);
         }

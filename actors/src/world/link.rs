@@ -179,7 +179,7 @@ impl Link {
     pub fn new(id: LinkId, link: &topology::Link, seed: u64, disturbed: bool) -> Result<Self, String> {
         let settings = &link.settings;
         let delay = match &settings.delay {
-            Some(delay) => Some((Sampler::new(delay)?, DrawKey::new(seed, "link", "delay", &link.name))),
+            Some(delay) => Some((delay.sampler(), DrawKey::new(seed, "link", "delay", &link.name))),
             None => None,
         };
         let stream = settings.kind == LinkKind::Stream;

@@ -24,7 +24,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::Recipient;
-use wavetank_scenarios::distribution::Sampler;
 use wavetank_scenarios::draw::{DrawKey, name_key};
 use wavetank_scenarios::script::{LinkKind, OnCrash, Overflow};
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Port, Topology};
@@ -275,7 +274,7 @@ impl World {
             let node = &topology.nodes[actor.node.0 as usize];
             let service = match &node.service {
                 Some(delay) => Some((
-                    Sampler::new(delay)?,
+                    delay.sampler(),
                     DrawKey::new(setup.seed, "node", "service", &actor.name),
                 )),
                 None => None,
