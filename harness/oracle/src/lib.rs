@@ -4,6 +4,8 @@
 //! never arrived and what was late, ordered by stamp; it is worked out from recorded arrivals and the settings alone,
 //! never from an operator's counters or code. This crate knows the script and nothing of the actors.
 
+pub mod expr;
+
 use wavetank_scenarios::{Event, EventId, Row, Time};
 
 /// Something that reached an operator, as the world recorded it. Arrivals come in the order in which the operator took
