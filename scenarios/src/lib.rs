@@ -17,6 +17,7 @@ pub mod query;
 pub mod schedule;
 pub mod schema;
 pub mod script;
+pub mod suggest;
 pub mod time;
 pub mod topology;
 pub mod value;

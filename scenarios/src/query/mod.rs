@@ -37,7 +37,13 @@
 //!   failed.
 //! - A column outside of an aggregate must be in `group by`.
 
+mod expressions;
+mod from;
+pub mod functions;
 mod parse;
+mod print;
+#[cfg(test)]
+mod tests;
 
 pub use parse::{SyntaxError, parse_expr, parse_query};
 
