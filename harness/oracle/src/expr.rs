@@ -387,10 +387,12 @@ fn call(function: Function, args: &[Expr], scope: &dyn Scope) -> Result<Value, S
         let same = compare(x, y)? == Some(Ordering::Equal);
         return Ok(if same { Value::Null } else { x.clone() });
     }
-    if args.iter().any(Value::is_null) {
-        return Ok(Value::Null);
+    let there: Vec<_> = args.iter().filter(|a| !a.is_null()).cloned().collect();
+    match function {
+        Function::Least | Function::Greatest if !there.is_empty() => of_values(function, &there),
+        _ if there.len() < args.len() => Ok(Value::Null),
+        _ => of_values(function, &args),
     }
-    of_values(function, &args)
 }
 
 /// The functions of values that are all there.
@@ -442,8 +444,6 @@ fn of_values(function: Function, args: &[Value]) -> Result<Value, String> {
         (Function::Upper, [Value::Text(t)]) => text(str::to_uppercase, t),
         (Function::Trim, [Value::Text(t)]) => text(|t| t.trim().to_owned(), t),
         (Function::Length, [Value::Text(t)]) => Ok(Value::Int(t.chars().count() as i64)),
-        (Function::Length, [Value::Bytes(b)]) => Ok(Value::Int(b.len() as i64)),
-        (Function::Length, [Value::List(l)]) => Ok(Value::Int(l.len() as i64)),
         (Function::Substring, [Value::Text(t), Value::Int(from)]) => Ok(substring(t, *from, i64::MAX)),
         (Function::Substring, [Value::Text(_), Value::Int(_), Value::Int(length)]) if *length < 0 => {
             Err("a substring of negative length".into())
@@ -630,9 +630,11 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_null_of_null_but_for_coalesce_and_nullif() {
+    fn functions_are_null_of_null_but_for_those_that_pass_over_it() {
         let call = |f, args: Vec<E>| worth(&E::Call(f, args));
-        assert_eq!(call(Function::Greatest, vec![lit(1), null()]), Ok(Value::Null));
+        assert_eq!(call(Function::Greatest, vec![lit(1), null()]), Ok(Value::Int(1)));
+        assert_eq!(call(Function::Least, vec![null(), null()]), Ok(Value::Null));
+        assert_eq!(call(Function::Power, vec![lit(1), null()]), Ok(Value::Null));
         assert_eq!(call(Function::Greatest, vec![lit(1), lit(2.5)]), Ok(2.5.into()));
         assert_eq!(call(Function::Coalesce, vec![null(), lit(3)]), Ok(Value::Int(3)));
         assert_eq!(call(Function::NullIf, vec![lit(3), lit(3.0)]), Ok(Value::Null));

@@ -3,8 +3,8 @@
 //!
 //! # Values
 //!
-//! - Null in, null out, but for `and`, `or`, `is null`, `case`, `coalesce` and `nullif`. `and`, `or`, `case`, `coalesce`
-//!   and `in` look from left to right and no further than they must.
+//! - Null in, null out, but for `and`, `or`, `is null`, `case`, `coalesce`, `nullif`, `least` and `greatest`. `and`, `or`,
+//!   `case`, `coalesce` and `in` look from left to right and no further than they must.
 //! - Whole numbers and floats mix: a whole number becomes the nearest float. Whole-number overflow, division or modulo
 //!   by zero (of floats too), a logarithm or root outside its domain, and values of types that do not go together
 //!   (comparing text with a number, `not 3`) are errors of that event. Not-a-number equals itself and is larger than all.
