@@ -6,11 +6,13 @@
 
 pub mod aggregate;
 mod answer;
+pub mod conservation;
 mod counted;
 pub mod expr;
 mod reference;
 mod single;
 pub mod table;
+pub mod watermark;
 mod windowed;
 mod windows;
 

@@ -75,7 +75,14 @@ fn an_event_is_late_only_when_all_its_hops_are_closed() {
 #[test]
 fn sessions_end_a_gap_after_their_last_event_and_each_group_has_its_own() {
     let mut told = Told::query(&sums("session(3ms)"), json!({}));
-    for (t, k, v) in [(0, "k2", 1), (1000, "k2", 2), (2500, "k2", 3), (10, "k1", 1), (1000, "k1", 2), (2500, "k1", 3)] {
+    for (t, k, v) in [
+        (0, "k2", 1),
+        (1000, "k2", 2),
+        (2500, "k2", 3),
+        (10, "k1", 1),
+        (1000, "k1", 2),
+        (2500, "k1", 3),
+    ] {
         told.event(t, k, v);
     }
     for (t, v) in [(5501, 4), (6000, 5), (6000, 5), (6050, 6)] {
@@ -314,7 +321,11 @@ fn a_correction_that_changes_nothing_is_not_given() {
     told.watermark(20);
     assert_eq!(told.event(2, "a", 3), "");
     assert_eq!(told.event(3, "a", 7), "[0,10) 7 ~1");
-    assert_eq!(told.watermark(59), "", "the second one is in the last answer, so it caused a result");
+    assert_eq!(
+        told.watermark(59),
+        "",
+        "the second one is in the last answer, so it caused a result"
+    );
     assert_eq!(told.held(), 0);
 }
 
@@ -337,7 +348,10 @@ fn rows_are_held_to_having_then_sorted_with_ties_by_key_then_cut() {
     for k in ["d", "d", "c", "c", "b", "b", "b", "a"] {
         told.event(1, k, 1);
     }
-    assert_eq!(told.end(), "[0,10) b 3; [0,10) c 2; #0 filtered; #1 filtered; #7 filtered");
+    assert_eq!(
+        told.end(),
+        "[0,10) b 3; [0,10) c 2; #0 filtered; #1 filtered; #7 filtered"
+    );
 }
 
 #[test]
@@ -450,12 +464,18 @@ fn the_bounds_of_the_window_can_be_selected() {
     let query = "select window_start, window_end(), count(*) as n from s window tumbling(1 sec)";
     let mut told = Told::query(query, json!({}));
     told.event(1_500_000, "a", 1);
-    assert_eq!(told.end(), "[1000000,2000000) 1970-01-01T00:00:01Z 1970-01-01T00:00:02Z 1");
+    assert_eq!(
+        told.end(),
+        "[1000000,2000000) 1970-01-01T00:00:01Z 1970-01-01T00:00:02Z 1"
+    );
 }
 
 #[test]
 fn a_sketch_is_judged_by_its_bound_and_never_decides() {
-    let mut told = Told::query("select approx_quantile(0.5, v) as q from s window tumbling(10us)", json!({}));
+    let mut told = Told::query(
+        "select approx_quantile(0.5, v) as q from s window tumbling(10us)",
+        json!({}),
+    );
     told.event(1, "a", 100);
     told.end();
     let due = &told.due.last().unwrap().results[0];
