@@ -4,7 +4,21 @@
 //! never arrived and what was late, ordered by stamp; it is worked out from recorded arrivals and the settings alone,
 //! never from an operator's counters or code. This crate knows the script and nothing of the actors.
 
-use wavetank_scenarios::{Event, EventId, Row, Time};
+pub mod aggregate;
+mod answer;
+pub mod conservation;
+mod counted;
+pub mod expr;
+mod reference;
+mod single;
+pub mod table;
+pub mod watermark;
+mod windowed;
+mod windows;
+
+pub use aggregate::Bound;
+pub use reference::{Tables, reference};
+use wavetank_scenarios::{Event, EventId, Pane, Row, Time};
 
 /// Something that reached an operator, as the world recorded it. Arrivals come in the order in which the operator took
 /// them.
@@ -19,7 +33,8 @@ pub enum Arrival {
         /// The node's wall clock.
         now: Time,
     },
-    /// The combined watermark of all inputs grew to this; [`Time::MAX`] at the end of input.
+    /// The combined watermark of all inputs grew to this; [`Time::MAX`] at the end of input (which means nothing to windows
+    /// that are told not to flush).
     Watermark(Time),
     /// The node crashed: everything held is lost.
     Crash,
@@ -41,12 +56,27 @@ pub struct Due {
 pub struct DueResult {
     /// Its event time.
     pub stamp: Time,
-    /// Its payload.
+    /// Its payload. Where a column is a sketch, the exact answer stands for it.
     pub row: Row,
-    /// Start and end of its window, and the revision of the answer; `None` for results of single events.
-    pub window: Option<(Time, Time, u32)>,
+    /// The columns that come from a sketch, and what they must keep to instead of being equal to those of `row`.
+    pub bounds: Vec<(usize, Bound)>,
+    /// Which answer of which window it is; `None` for results of single events and of counted windows.
+    pub pane: Option<Pane>,
+    /// The source event that it goes back to; of several, that of the input event with the largest (stamp, id).
+    pub correlation: EventId,
     /// All source events behind it, ascending.
     pub origins: Vec<EventId>,
+}
+
+impl DueResult {
+    /// Whether `row` is a right payload for this result: equal, but for the columns judged by a bound.
+    pub fn admits(&self, row: &Row) -> bool {
+        row.len() == self.row.len()
+            && row.iter().zip(self.row.iter()).enumerate().all(|(slot, (came, due))| {
+                let bound = self.bounds.iter().find(|(bounded, _)| *bounded == slot);
+                bound.map_or_else(|| table::same(came, due), |(_, bound)| bound.admits(came))
+            })
+    }
 }
 
 /// Why an event ends without a result.

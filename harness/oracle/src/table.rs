@@ -1,0 +1,300 @@
+//! Results folded into a table, and two tables compared.
+//!
+//! The model in words: a table is what a receiver has when it did what every result says. A window's answer stands under
+//! the window and its group until a later one replaces it or takes it away; the result of a single event stands under the
+//! source event that it goes back to (and its place among that event's results). Two tables are equal when the same
+//! things stand under the same names. Values are compared exactly: floats bit by bit, but that the two zeros are one and
+//! every not-a-number is the same. Stamps are not compared: they name no row, and a clock that is off does not change
+//! what a receiver reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Time, Value};
+
+use crate::DueResult;
+use crate::aggregate::Bound;
+
+/// Whether two values are the same in a table.
+pub fn same(x: &Value, y: &Value) -> bool {
+    match (x, y) {
+        (Value::Float(a), Value::Float(b)) => a == b || (a.is_nan() && b.is_nan()),
+        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)),
+        (Value::Record(a), Value::Record(b)) => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|((n, a), (m, b))| n == m && same(a, b))
+        }
+        _ => x == y,
+    }
+}
+
+/// What a row of a table stands under. Orders by event time first.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Name {
+    /// The answer for a window (end, then start) and a group.
+    Window(Time, Time, Row),
+    /// The result of single events: the source event, and which of its results, from 0.
+    Single(EventId, u32),
+}
+
+/// A row of a table.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Entry {
+    /// Its event time.
+    pub stamp: Time,
+    /// Its values.
+    pub row: Row,
+    /// The columns that are known only within a bound (of a reference, never of a run).
+    pub bounds: Vec<(usize, Bound)>,
+    /// The source events behind it, ascending.
+    pub origins: Vec<EventId>,
+}
+
+/// What a receiver has after some results.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Table {
+    rows: BTreeMap<Name, Entry>,
+    /// How many single results each source event has had.
+    singles: BTreeMap<EventId, u32>,
+}
+
+/// A result that does not follow from those before it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Inconsistent {
+    /// The revision is not one more than the last one (first: 0).
+    Revision {
+        /// Which was due.
+        due: u32,
+        /// Which came.
+        came: u32,
+    },
+    /// It takes away or replaces a row that is not there.
+    NotThere,
+    /// It inserts a row that is there already.
+    AlreadyThere,
+    /// It changes nothing.
+    ChangesNothing,
+}
+
+impl Table {
+    /// Takes in a result of a reference.
+    pub fn fold_due(&mut self, result: &DueResult) {
+        self.fold(
+            result.pane.as_ref(),
+            result.correlation,
+            Entry {
+                stamp: result.stamp,
+                row: result.row.clone(),
+                bounds: result.bounds.clone(),
+                origins: result.origins.clone(),
+            },
+        );
+    }
+
+    /// Takes in a result of a run.
+    pub fn fold_event(&mut self, result: &Event) {
+        self.fold(
+            result.pane.as_deref(),
+            result.correlation,
+            Entry {
+                stamp: result.stamp,
+                row: result.row.clone(),
+                bounds: vec![],
+                origins: result.origins().to_vec(),
+            },
+        );
+    }
+
+    fn fold(&mut self, pane: Option<&Pane>, correlation: EventId, entry: Entry) {
+        match pane {
+            Some(pane) => {
+                let name = Name::Window(pane.end, pane.start, pane.key.clone());
+                match pane.change {
+                    Change::Insert | Change::UpdateAfter => self.rows.insert(name, entry),
+                    Change::UpdateBefore | Change::Delete => self.rows.remove(&name),
+                };
+            }
+            None => {
+                let count = self.singles.entry(correlation).or_default();
+                self.rows.insert(Name::Single(correlation, *count), entry);
+                *count += 1;
+            }
+        }
+    }
+
+    /// The rows in order of (stamp, name).
+    pub fn rows(&self) -> Vec<(&Name, &Entry)> {
+        let mut rows: Vec<_> = self.rows.iter().collect();
+        rows.sort_by(|(n, a), (m, b)| (a.stamp, *n).cmp(&(b.stamp, *m)));
+        rows
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True without rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether both have the same rows under the same names. A bound of `reference` admits what keeps to it.
+    pub fn equals(&self, reference: &Self) -> bool {
+        self.rows.len() == reference.rows.len()
+            && self
+                .rows
+                .iter()
+                .zip(&reference.rows)
+                .all(|((n, came), (m, due))| n == m && right(came, due))
+    }
+
+    /// How far this table is from `reference`. Columns are named by `columns`.
+    pub fn distance(&self, reference: &Self, columns: &[&str]) -> Distance {
+        let mut distance = Distance {
+            due: reference.rows.len() as u64,
+            ..Distance::default()
+        };
+        let mut sums: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        let mut first: Option<(Time, Difference)> = None;
+        let names: BTreeSet<&Name> = self.rows.keys().chain(reference.rows.keys()).collect();
+        for name in names {
+            let (came, due) = (self.rows.get(name), reference.rows.get(name));
+            match (came, due) {
+                (Some(came), Some(due)) if right(came, due) => {
+                    distance.right += 1;
+                    continue;
+                }
+                (Some(came), Some(due)) => {
+                    distance.different += 1;
+                    for (slot, (x, y)) in came.row.iter().zip(due.row.iter()).enumerate() {
+                        if let (Some(x), Some(y)) = (x.as_f64(), y.as_f64()) {
+                            sums.entry(slot).or_default().push((x - y).abs());
+                        }
+                    }
+                }
+                (None, _) => distance.missing += 1,
+                (_, None) => distance.extra += 1,
+            }
+            let stamp = due.or(came).map_or(Time::MIN, |e| e.stamp);
+            if first.as_ref().is_none_or(|(earliest, _)| stamp < *earliest) {
+                first = Some((stamp, difference(name, came, due)));
+            }
+        }
+        distance.first = first.map(|(_, difference)| difference);
+        distance.off_by = sums
+            .into_iter()
+            .map(|(slot, off)| {
+                let name = columns
+                    .get(slot)
+                    .map_or_else(|| format!("column {slot}"), ToString::to_string);
+                (name, crate::aggregate::sum(&off))
+            })
+            .filter(|(_, off)| *off != 0.0)
+            .collect();
+        distance
+    }
+}
+
+fn right(came: &Entry, due: &Entry) -> bool {
+    came.row.len() == due.row.len()
+        && came.row.iter().zip(due.row.iter()).enumerate().all(|(slot, (x, y))| {
+            let bound = due.bounds.iter().find(|(bounded, _)| *bounded == slot);
+            bound.map_or_else(|| same(x, y), |(_, bound)| bound.admits(x))
+        })
+}
+
+fn difference(name: &Name, came: Option<&Entry>, due: Option<&Entry>) -> Difference {
+    let origins = |entry: Option<&Entry>| -> BTreeSet<EventId> {
+        entry.map(|e| e.origins.iter().copied().collect()).unwrap_or_default()
+    };
+    let (has, should) = (origins(came), origins(due));
+    Difference {
+        name: name.clone(),
+        came: came.cloned(),
+        due: due.cloned(),
+        lacks: should.difference(&has).copied().collect(),
+        too_many: has.difference(&should).copied().collect(),
+    }
+}
+
+/// How far a table is from the one that it should be.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Distance {
+    /// How many rows there should be.
+    pub due: u64,
+    /// Rows that are right.
+    pub right: u64,
+    /// Rows that should be there and are not.
+    pub missing: u64,
+    /// Rows that should not be there and are.
+    pub extra: u64,
+    /// Rows that are there with other values.
+    pub different: u64,
+    /// For each numeric column that is off, the sum of absolute differences over the rows that both have.
+    pub off_by: Vec<(String, f64)>,
+    /// The first wrong row, by event time.
+    pub first: Option<Difference>,
+}
+
+impl Distance {
+    /// The share of rows that are right, of all that there are or should be; 1 where there are none at all.
+    pub fn share_right(&self) -> f64 {
+        match self.due + self.extra {
+            0 => 1.0,
+            all => self.right as f64 / all as f64,
+        }
+    }
+    /// True when there is no difference.
+    pub const fn is_zero(&self) -> bool {
+        self.missing == 0 && self.extra == 0 && self.different == 0
+    }
+}
+
+/// A row that is wrong, and the source events that explain it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Difference {
+    /// What it stands under.
+    pub name: Name,
+    /// What is there.
+    pub came: Option<Entry>,
+    /// What should be there.
+    pub due: Option<Entry>,
+    /// Source events that should be behind the row and are not, ascending.
+    pub lacks: Vec<EventId>,
+    /// Source events that are behind the row and should not be, ascending.
+    pub too_many: Vec<EventId>,
+}
+
+/// Checks that a stream of window answers makes sense as changes: each inserts what is not there, replaces or removes
+/// what is, changes something, and has the next revision.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    standing: BTreeMap<Name, (u32, Option<Row>)>,
+}
+
+impl Changes {
+    /// The next answer.
+    ///
+    /// # Errors
+    /// What does not follow from the answers before it.
+    pub fn next(&mut self, pane: &Pane, row: &Row) -> Result<(), Inconsistent> {
+        let name = Name::Window(pane.end, pane.start, pane.key.clone());
+        let before = self.standing.get(&name);
+        let due = before.map_or(0, |(revision, _)| revision + 1);
+        if pane.revision != due {
+            return Err(Inconsistent::Revision {
+                due,
+                came: pane.revision,
+            });
+        }
+        let standing = before.and_then(|(_, row)| row.as_ref());
+        let after = match (pane.change, standing) {
+            (Change::Insert, Some(_)) => return Err(Inconsistent::AlreadyThere),
+            (Change::UpdateAfter | Change::Delete | Change::UpdateBefore, None) => return Err(Inconsistent::NotThere),
+            (Change::UpdateAfter, Some(old)) if old == row => return Err(Inconsistent::ChangesNothing),
+            (Change::Insert | Change::UpdateAfter, _) => Some(row.clone()),
+            (Change::Delete | Change::UpdateBefore, _) => None,
+        };
+        self.standing.insert(name, (pane.revision, after));
+        Ok(())
+    }
+}

@@ -1,0 +1,408 @@
+//! Windowed aggregation: what is due when an event or a watermark arrives.
+//!
+//! The model in words. All events that were taken in and whose windows have not closed are kept in a plain list. There is
+//! one law: *the answers given so far, folded, are the answers of all complete windows*. So when the watermark grows, or
+//! an event comes that is not after it, every window is written down anew from the list ([`crate::windows`]), those that
+//! are complete are answered from scratch ([`crate::answer`]), and what differs from what was given is due. Then closed
+//! windows are forgotten, with the events that are in no other window.
+//!
+//! An event is late for a window that is closed to it: `w ≥ last + horizon`, a tick less or more by `late_when`, where
+//! `last` is the window's last instant (or the event's stamp, by `late_by`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wavetank_scenarios::query::{Expr, Query, Window};
+use wavetank_scenarios::script::{Future, LateBy, LateWhen, Operator};
+use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Schema, Span, Time, Timing, Value};
+
+use crate::answer::{Answer, Asked};
+use crate::expr::eval;
+use crate::windows::{Bounds, Held, Shape};
+use crate::{Arrival, Due, DueResult, Reference, Why};
+
+/// The naive model of a query over windows of time.
+pub(crate) struct Windowed {
+    asked: Asked,
+    shape: Shape,
+    future: Future,
+    horizon: Span,
+    late_when: LateWhen,
+    late_by: LateBy,
+    flush: bool,
+    emit_empty: bool,
+    state: State,
+}
+
+/// What a crash takes away.
+struct State {
+    watermark: Time,
+    held: Vec<Held>,
+    /// The windows that have fired and are not closed yet.
+    fired: BTreeSet<Bounds>,
+    /// What was answered for them.
+    given: BTreeMap<(Bounds, Row), Given>,
+    /// The last window that has closed.
+    closed: Bounds,
+    /// The first and the last window on the grid that ever had an event.
+    span: Option<(Bounds, Bounds)>,
+    /// Until the watermark gets here nothing is due; a shortcut and nothing else.
+    nothing_before: Time,
+}
+
+/// The last answer for a window and group.
+struct Given {
+    result: DueResult,
+    revision: u32,
+    /// It was taken back.
+    gone: bool,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            watermark: Time::MIN,
+            held: Vec::new(),
+            fired: BTreeSet::new(),
+            given: BTreeMap::new(),
+            closed: (Time::MIN, Time::MIN),
+            span: None,
+            nothing_before: Time::MIN,
+        }
+    }
+}
+
+impl Windowed {
+    pub fn new(operator: &Operator, query: &Query, schema: &Schema, tick: Span) -> Result<Self, String> {
+        let asked = Asked::new(operator, query, schema, tick)?;
+        if asked.has_sketch() && operator.horizon > Span::ZERO {
+            return Err(
+                "with a `horizon` a window answers again when its answer changes, and whether a sketch's does cannot be \
+                 known; take an exact aggregate or no `horizon`"
+                    .into(),
+            );
+        }
+        Ok(Self {
+            asked,
+            shape: Shape {
+                window: query.window.clone().unwrap_or(Window::Global),
+                tick,
+                touching: operator.session_touching_merge,
+                by_stamp: operator.snapshot_by_stamp,
+            },
+            future: operator.future,
+            horizon: operator.horizon,
+            late_when: operator.late_when,
+            late_by: operator.late_by,
+            flush: operator.flush_at_end,
+            emit_empty: operator.emit_empty && query.group_by.is_empty(),
+            state: State::new(),
+        })
+    }
+
+    /// Nothing with this last instant is taken in any more.
+    fn shut(&self, last: Time) -> bool {
+        let shift = match self.late_when {
+            LateWhen::AtEnd => Span::ZERO,
+            LateWhen::TickBeforeEnd => -self.shape.tick,
+            LateWhen::AfterEnd => self.shape.tick,
+        };
+        let w = self.state.watermark;
+        w == Time::MAX || (w > Time::MIN && w >= last + self.horizon + shift)
+    }
+
+    fn complete(&self, end: Time) -> bool {
+        self.state.watermark >= self.last(end)
+    }
+
+    fn closed(&self, end: Time) -> bool {
+        self.complete(end) && self.shut(self.last(end))
+    }
+
+    /// The last instant of what ends there.
+    fn last(&self, end: Time) -> Time {
+        end - self.shape.tick
+    }
+
+    /// How long the event lasts, where that matters.
+    fn lasts(&self, event: &Event) -> Result<Span, String> {
+        let Window::Snapshot { lasts } = &self.shape.window else {
+            return Ok(Span::ZERO);
+        };
+        if self.shape.by_stamp {
+            return Ok(Span::ZERO);
+        }
+        let lasts = match &**lasts {
+            Expr::Span(span) => *span,
+            other => match eval(other, &self.asked.scope(event))? {
+                Value::Int(seconds) => Span::from_micros(seconds.saturating_mul(1_000_000)),
+                Value::Float(seconds) => Span::from_secs_f64(seconds),
+                other => return Err(format!("it lasts `{other}`, which is no number of seconds")),
+            },
+        };
+        if lasts <= Span::ZERO {
+            return Err(format!("it lasts {lasts}, so it never is in a window"));
+        }
+        Ok(lasts)
+    }
+
+    /// Takes an event in, or says why not.
+    fn take(&mut self, event: &Event, now: Time) -> Result<(), Why> {
+        if let Future::Refuse(tolerance) = self.future
+            && event.stamp > now + tolerance
+        {
+            return Err(Why::Failed);
+        }
+        match self.asked.wanted(event) {
+            Ok(true) => {}
+            Ok(false) => return Err(Why::Filtered),
+            Err(_) => return Err(Why::Failed),
+        }
+        let mut held = Held {
+            key: self.asked.key(event).map_err(|_| Why::Failed)?,
+            lasts: self.lasts(event).map_err(|_| Why::Failed)?,
+            event: event.clone(),
+            admitted: vec![],
+            caused: false,
+            failed: false,
+        };
+        let grid = self.shape.on_grid(event.stamp);
+        if grid.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Why::Filtered);
+        }
+        if self.late_by == LateBy::Event && self.shut(event.stamp) {
+            return Err(Why::Late);
+        }
+        match &self.shape.window {
+            Window::Sliding { .. } | Window::Snapshot { .. } if self.shut(event.stamp) => return Err(Why::Late),
+            Window::Global if self.shut(Time::MAX) => return Err(Why::Late),
+            _ => {}
+        }
+        if let Some(grid) = grid {
+            held.admitted = grid;
+            held.admitted.retain(|(end, _)| !self.shut(self.last(*end)));
+            let (Some(first), Some(last)) = (held.admitted.first().copied(), held.admitted.last().copied()) else {
+                return Err(Why::Late);
+            };
+            let (earliest, latest) = self.state.span.unwrap_or((first, last));
+            self.state.span = Some((earliest.min(first), latest.max(last)));
+        }
+        self.state.held.push(held);
+        if matches!(self.shape.window, Window::Session { .. } | Window::Stagger { .. }) {
+            let place = self.state.held.len() - 1;
+            let windows = self.shape.windows(&self.state.held, self.state.closed);
+            let own = windows.iter().find(|(_, events)| events.contains(&place));
+            if own.is_some_and(|((end, _), _)| self.shut(self.last(*end))) {
+                self.state.held.pop();
+                return Err(Why::Late);
+            }
+        }
+        Ok(())
+    }
+
+    /// All windows, those without events too where they are asked for.
+    fn windows(&self) -> BTreeMap<Bounds, Vec<usize>> {
+        let mut windows = self.shape.windows(&self.state.held, self.state.closed);
+        if let (true, Some((first, last))) = (self.emit_empty, self.state.span) {
+            let until = match self.state.watermark {
+                Time::MAX => last,
+                w => (w + self.shape.tick, Time::MAX),
+            };
+            for bounds in self.shape.grid(self.state.closed, first, until) {
+                windows.entry(bounds).or_default();
+            }
+        }
+        windows.retain(|_, events| self.emit_empty || !events.is_empty());
+        windows
+    }
+
+    /// The difference between the answers of the complete windows and what was given. A watermark moves no event, so
+    /// behind one only windows that have not fired need to be looked at.
+    fn difference(&mut self, timing: Timing) -> Vec<DueResult> {
+        let mut windows = self.windows();
+        windows.retain(|(end, _), _| self.complete(*end));
+        if timing == Timing::OnTime {
+            windows.retain(|bounds, _| !self.state.fired.contains(bounds));
+        }
+        let mut answers: Vec<(Bounds, Answer, Vec<usize>)> = Vec::new();
+        for (bounds, places) in &windows {
+            let (end, start) = *bounds;
+            let has_bounds = end != Time::MAX;
+            let held = &self.state.held;
+            let events: Vec<(&Event, &Row)> = places.iter().map(|i| (&held[*i].event, &held[*i].key)).collect();
+            let (rows, failed) = self.asked.firing(has_bounds.then_some((start, end)), &events);
+            for i in failed {
+                self.state.held[places[i]].failed = true;
+            }
+            for answer in rows {
+                let members = answer.events.iter().map(|i| places[*i]).collect();
+                answers.push((*bounds, answer, members));
+            }
+        }
+        let mut due = Vec::new();
+        if timing == Timing::Late {
+            let standing: BTreeSet<(Bounds, Row)> = answers.iter().map(|(b, a, _)| (*b, a.key.clone())).collect();
+            for (identity, given) in &mut self.state.given {
+                if !given.gone && !standing.contains(identity) {
+                    given.gone = true;
+                    given.revision += 1;
+                    let mut result = given.result.clone();
+                    result.pane = Some(pane(identity, given.revision, timing, Change::Delete));
+                    due.push(result);
+                }
+            }
+        }
+        for (bounds, answer, members) in answers {
+            let identity = (bounds, answer.key.clone());
+            let before = self.state.given.get(&identity);
+            let standing = before.is_some_and(|g| !g.gone);
+            if standing && before.is_some_and(|g| g.result.row == answer.row && g.result.stamp == answer.stamp) {
+                continue;
+            }
+            let revision = before.map_or(0, |g| g.revision + 1);
+            let change = if standing { Change::UpdateAfter } else { Change::Insert };
+            let result = DueResult {
+                stamp: answer.stamp,
+                row: answer.row,
+                bounds: answer.bounds,
+                pane: Some(pane(&identity, revision, timing, change)),
+                correlation: answer.correlation,
+                origins: answer.origins,
+            };
+            for i in members {
+                self.state.held[i].caused = true;
+            }
+            let given = Given {
+                result: result.clone(),
+                revision,
+                gone: false,
+            };
+            self.state.given.insert(identity, given);
+            due.push(result);
+        }
+        self.state.fired.extend(windows.into_keys());
+        due
+    }
+
+    /// Forgets closed windows and the events that are in no other, and says how those ended that caused nothing.
+    fn forget(&mut self) -> Vec<(EventId, Why)> {
+        let windows = self.windows();
+        let mut over = vec![self.state.watermark == Time::MAX; self.state.held.len()];
+        for ((end, _), places) in &windows {
+            let in_one = matches!(
+                self.shape.window,
+                Window::Session { .. } | Window::Stagger { .. } | Window::Global
+            );
+            if in_one && self.closed(*end) {
+                places.iter().for_each(|i| over[*i] = true);
+            }
+        }
+        let mut held = std::mem::take(&mut self.state.held);
+        for (h, over) in held.iter_mut().zip(&mut over) {
+            h.admitted.retain(|(end, _)| !self.closed(*end));
+            *over |= match self.shape.window {
+                Window::Tumbling { .. } | Window::Hop { .. } | Window::Cumulate { .. } => h.admitted.is_empty(),
+                Window::Sliding { .. } | Window::Snapshot { .. } => self.closed(self.gone_at(h)),
+                _ => false,
+            };
+        }
+        let mut dropped = Vec::new();
+        for (h, over) in held.into_iter().zip(over) {
+            match (over, h.caused, h.failed) {
+                (false, ..) => self.state.held.push(h),
+                (true, true, _) => {}
+                (true, false, true) => dropped.push((h.event.id, Why::Failed)),
+                (true, false, false) => dropped.push((h.event.id, Why::Filtered)),
+            }
+        }
+        dropped.sort_unstable();
+        let past = windows.keys().filter(|(end, _)| self.closed(*end)).max().copied();
+        self.state.closed = past.unwrap_or(self.state.closed).max(self.state.closed);
+        let (fired, given) = (
+            std::mem::take(&mut self.state.fired),
+            std::mem::take(&mut self.state.given),
+        );
+        self.state.fired = fired.into_iter().filter(|(end, _)| !self.closed(*end)).collect();
+        self.state.given = given
+            .into_iter()
+            .filter(|(((end, _), _), _)| !self.closed(*end))
+            .collect();
+        self.state.nothing_before = self.next();
+        dropped
+    }
+
+    /// Sliding and snapshot windows: the end of the last window that can have this event in it, or comes of its leaving.
+    fn gone_at(&self, held: &Held) -> Time {
+        let stamp = held.event.stamp;
+        match self.shape.window {
+            Window::Sliding { size, on_change: true } => stamp + size + self.shape.tick,
+            Window::Sliding { size, .. } => stamp + size,
+            _ if self.shape.by_stamp => stamp + self.shape.tick,
+            _ => stamp + held.lasts,
+        }
+    }
+
+    /// The next watermark at which a window fires or closes or an event leaves.
+    fn next(&self) -> Time {
+        if self.emit_empty && self.state.span.is_some() {
+            return Time::MIN;
+        }
+        let closes = |end: Time| match self.late_when {
+            LateWhen::AfterEnd => end + self.horizon,
+            _ => (self.last(end) + self.horizon - self.shape.tick).max(self.last(end)),
+        };
+        let windows = self.windows();
+        let firing = windows
+            .keys()
+            .filter(|b| !self.state.fired.contains(*b))
+            .map(|b| self.last(b.0));
+        let closing = windows.keys().map(|b| closes(b.0));
+        let leaving = self.state.held.iter().map(|h| match self.shape.window {
+            Window::Sliding { .. } | Window::Snapshot { .. } => self.last(self.gone_at(h)),
+            _ => Time::MAX,
+        });
+        firing.chain(closing).chain(leaving).min().unwrap_or(Time::MAX)
+    }
+}
+
+fn pane(((end, start), key): &(Bounds, Row), revision: u32, timing: Timing, change: Change) -> Pane {
+    Pane {
+        start: *start,
+        end: *end,
+        key: key.clone(),
+        revision,
+        timing,
+        change,
+    }
+}
+
+impl Reference for Windowed {
+    fn arrive(&mut self, arrival: &Arrival) -> Due {
+        let mut due = Due::default();
+        match arrival {
+            Arrival::Event { event, now, .. } => match self.take(event, *now) {
+                Err(why) => due.dropped.push((event.id, why)),
+                Ok(()) => {
+                    if event.stamp - self.shape.tick <= self.state.watermark {
+                        due.results = self.difference(Timing::Late);
+                    }
+                    // No window of this event is over before its own stamp is.
+                    let earliest = event.stamp - self.shape.tick - self.shape.tick;
+                    let own = self.state.held.last().and_then(|h| h.admitted.first());
+                    let first = own.map_or(earliest, |(end, _)| self.last(*end) - self.shape.tick);
+                    self.state.nothing_before = self.state.nothing_before.min(first);
+                }
+            },
+            Arrival::Watermark(Time::MAX) if !self.flush => {}
+            Arrival::Watermark(w) => {
+                self.state.watermark = self.state.watermark.max(*w);
+                if self.state.watermark >= self.state.nothing_before {
+                    due.results = self.difference(Timing::OnTime);
+                    due.dropped = self.forget();
+                }
+            }
+            Arrival::Crash => self.state = State::new(),
+        }
+        due.held = self.state.held.len() as u64;
+        due
+    }
+}
