@@ -212,6 +212,11 @@ impl Minimum {
         }
     }
 
+    /// How many inputs it has.
+    pub fn inputs(&self) -> usize {
+        self.inputs.len()
+    }
+
     /// The combined watermark so far.
     pub const fn watermark(&self) -> Time {
         self.sent

@@ -16,7 +16,6 @@ use wavetank_actors::Element;
 use wavetank_actors::operator::Dropped;
 use wavetank_actors::world::{Account, Happening, LossReason, NodeClock, NodeFault};
 use wavetank_oracle::table::Table;
-use wavetank_oracle::watermark::{Generator, Minimum};
 use wavetank_oracle::{Tables, Why};
 use wavetank_scenarios::script::{LinkKind, OnCrash};
 use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
@@ -139,10 +138,11 @@ impl Judge {
                     let settings = &script.scenario.operators[operator];
                     let inputs = wavetank_actors::input_schemas(&topology, id);
                     let reference = wavetank_oracle::reference(settings, &inputs, &tables, script.scenario.time.tick)?;
-                    Some(Model::Operator { reference, minimum: Minimum::new(actor.inputs.len()) })
+                    Some(Model::operator(reference, actor.inputs.len()))
                 }
                 Role::Watermark { operator } => script.scenario.operators[operator].watermark.as_ref().map(|settings| {
-                    Model::Generator(Generator::new(settings.clone(), script.scenario.time.tick, actor.inputs.len()))
+                    let entered = clocks[actor.node.0 as usize].monotonic(run.start);
+                    Model::generator(settings, script.scenario.time.tick, actor.inputs.len(), entered)
                 }),
                 Role::Sink { .. } => {
                     sinks.insert(id, SinkWatch::default());
@@ -432,6 +432,7 @@ impl Judge {
         }
         if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
             lockstep.held = account.held;
+            lockstep.caused = account.caused;
         }
     }
 
@@ -492,7 +493,7 @@ impl Judge {
             }
             meter.watermark = Time::MIN;
             if let Some(lockstep) = &mut self.lockstep[index] {
-                lockstep.crash(at);
+                lockstep.crash();
             }
             for link in &actor.outputs {
                 // What stood in a batch went down with its sender.
