@@ -24,22 +24,19 @@ pub struct Ending {
     pub twin: Option<BTreeMap<ActorId, Results>>,
 }
 
-/// Which references a scenario's expectations speak of: truth, twin.
-pub fn wanted(judge: &Judge) -> (bool, bool) {
-    let mut wanted = (false, false);
-    for watch in &judge.watches {
-        for (left, right) in watch.claim.tables() {
-            for table in [left, right] {
-                wanted.0 |= *table == Table::Truth;
-                wanted.1 |= *table == Table::Twin;
-            }
-        }
-        wanted.0 |= watch.claim.probes().iter().any(|p| p.metric() == wavetank_scenarios::metric::Metric::Differs);
-    }
-    wanted
-}
-
 impl Judge {
+    /// Whether an expectation speaks of the twin.
+    pub fn wants_twin(&self) -> bool {
+        self.watches.iter().flat_map(|watch| watch.claim.tables()).any(|(left, right)| {
+            *left == Table::Twin || *right == Table::Twin
+        })
+    }
+
+    /// What each sink has.
+    pub fn sink_tables(self) -> BTreeMap<ActorId, Results> {
+        self.sinks.into_iter().map(|(sink, watch)| (sink, watch.came)).collect()
+    }
+
     /// Takes the end of the run into account: what the links counted, and how far each sink is from truth.
     pub fn close(&mut self, ending: &Ending) {
         if let Ok(outcome) = &ending.outcome {
