@@ -148,7 +148,7 @@ impl Tank {
         let clocks = faults.clocks()?;
         let watchers = Rc::new(RefCell::new(Watchers {
             judge: Judge::new(script, &clocks, scope, run)?,
-            tracer: options.trace.then(|| tracing::Tracer::new(script, run.start)),
+            tracer: options.trace.then(|| tracing::Tracer::new(script)),
             progress: options.progress.clone(),
             run,
             told: run.start,

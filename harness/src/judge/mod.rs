@@ -24,6 +24,7 @@ use wavetank_scenarios::{Event, EventId, Script, Time};
 use claims::Watch;
 use lockstep::{Did, Given, Lockstep, Model};
 pub use meters::{ActorMeter, FaultMeter, LinkMeter, Reading};
+pub use explain::time as explain_time;
 pub use verdict::Ending;
 
 /// Why an event of the input is missing from the results.
