@@ -3,9 +3,9 @@
 
 pub mod clock;
 pub mod faults;
-pub mod judge;
+mod judge;
 mod recording;
 pub mod run;
-pub mod tracing;
+mod tracing;
 
 pub use run::{Options, Ran, RunError, Tank, run};

@@ -17,7 +17,7 @@ use wavetank_scenarios::{Script, Span, Time};
 use crate::faults::{Faults, Run};
 use crate::judge::{Ending, Judge, Scope};
 use crate::tracing::Tracer;
-use crate::{recording, tracing};
+use crate::recording;
 
 /// How a scenario is run.
 #[derive(Clone, Debug)]
@@ -148,7 +148,7 @@ impl Tank {
         let clocks = faults.clocks()?;
         let watchers = Rc::new(RefCell::new(Watchers {
             judge: Judge::new(script, &clocks, scope, run)?,
-            tracer: options.trace.then(|| tracing::Tracer::new(script)),
+            tracer: options.trace.then(|| Tracer::new(script)),
             progress: options.progress.clone(),
             run,
             told: run.start,

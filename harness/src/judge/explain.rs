@@ -29,8 +29,6 @@ pub enum Reason {
         numbers: String,
         /// The first event that one of them counts.
         event: Option<EventId>,
-        /// When.
-        at: Time,
     },
     /// A rule of the world is broken.
     Rule {

@@ -15,11 +15,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use wavetank_actors::Element;
 use wavetank_actors::operator::Dropped;
 use wavetank_actors::world::{Account, Happening, LossReason, NodeClock, NodeFault};
-use wavetank_oracle::table::Table;
+use wavetank_oracle::table::{Inconsistent, Table};
 use wavetank_oracle::{Tables, Why};
 use wavetank_scenarios::script::{LinkKind, OnCrash};
 use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
-use wavetank_scenarios::{Event, EventId, Script, Time};
+use wavetank_scenarios::{Event, EventId, Script, Span, Time};
 
 use claims::Watch;
 use lockstep::{Did, Given, Lockstep, Model};
@@ -393,7 +393,7 @@ impl Judge {
             meter.taken += 1;
             if let Role::Operator { .. } = role {
                 if meter.largest > Time::MIN {
-                    meters::record(&mut meter.lateness, meter.largest.since(event.stamp).max_zero());
+                    meters::record(&mut meter.lateness, meter.largest.since(event.stamp).max(Span::ZERO));
                 }
                 meter.largest = meter.largest.max(event.stamp);
             }
@@ -456,7 +456,7 @@ impl Judge {
             && watch.inconsistent.is_none()
         {
             let expected = "an answer that follows from those before it".into();
-            watch.inconsistent = Some(Breach { at, event: Some(event.id), expected, came: why.to_string() });
+            watch.inconsistent = Some(Breach { at, event: Some(event.id), expected, came: inconsistency(&why) });
         }
         meter.results = watch.came.len() as u64;
         // What comes straight from a source, or was put aside, is due as it comes.
@@ -509,5 +509,15 @@ impl Judge {
             }
         }
         self.faults[by].last = Some(at);
+    }
+}
+
+/// What does not follow, in words.
+fn inconsistency(why: &Inconsistent) -> String {
+    match why {
+        Inconsistent::Revision { due, came } => format!("revision {came} where {due} was due"),
+        Inconsistent::AlreadyThere => "an insertion of what is there".into(),
+        Inconsistent::NotThere => "a change of what is not there".into(),
+        Inconsistent::ChangesNothing => "a correction that changes nothing".into(),
     }
 }

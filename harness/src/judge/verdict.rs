@@ -90,7 +90,7 @@ impl Judge {
             }
         };
         let failure = match (holds, broken) {
-            (Some(false), Some((at, numbers))) => Some((at, self.reason(watch, at, numbers, ending))),
+            (Some(false), Some((at, numbers))) => Some((at, self.reason(watch, numbers, ending))),
             _ => None,
         };
         Expectation {
@@ -144,7 +144,7 @@ impl Judge {
         named.map(|i| ActorId(i as u32)).filter(|id| self.sinks.contains_key(id))
     }
 
-    fn reason(&self, watch: &Watch, at: Time, numbers: String, ending: &Ending) -> Reason {
+    fn reason(&self, watch: &Watch, numbers: String, ending: &Ending) -> Reason {
         for (left, right) in watch.claim.tables() {
             let Some((came, reference)) = self.tables(left, right, ending) else { continue };
             let name = match (left, right) {
@@ -158,7 +158,7 @@ impl Judge {
             }
         }
         let loss = watch.claim.probes().iter().find_map(|probe| self.first_loss(probe));
-        Reason::Numbers { numbers, event: loss.map(|(_, id)| id), at }
+        Reason::Numbers { numbers, event: loss.map(|(_, id)| id) }
     }
 
     /// The first event that a counting metric counted.
