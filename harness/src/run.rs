@@ -12,7 +12,7 @@ use wavetank_oracle::table::Table;
 use wavetank_reports::record::Record;
 use wavetank_reports::trace::TraceLine;
 use wavetank_scenarios::topology::{ActorId, Role, Topology};
-use wavetank_scenarios::{Script, Span, Time};
+use wavetank_scenarios::{Row, Schema, Script, Span, Time};
 
 use crate::faults::{Faults, Run};
 use crate::judge::{Ending, Judge, Scope};
@@ -117,7 +117,7 @@ impl Tank {
         let mut judge = judge;
         let wants_twin = judge.wants_twin();
         let truth = if options.oracle {
-            Some(wavetank_oracle::truth(script, run.seed, run.start, run.length).map_err(build)?)
+            Some(wavetank_oracle::truth(script, run.seed).map_err(build)?)
         } else {
             None
         };
@@ -154,10 +154,7 @@ impl Tank {
             told: run.start,
         }));
         let departures: Vec<(ActorId, _)> = sources(&script.topology)
-            .map(|(actor, source, part)| {
-                let plan = script.inputs.planned(source, part, run.seed, run.start, Some(run.length));
-                (actor, faults.departures(actor, plan))
-            })
+            .map(|actor| (actor, faults.departures(actor, script.input(actor, run.seed))))
             .collect();
         let setup = Setup {
             topology: Arc::clone(&script.topology),
@@ -193,18 +190,25 @@ pub fn run(script: &Arc<Script>, options: &Options) -> Result<Ran, RunError> {
 
 /// Seed, start and length of a run.
 pub fn conditions(script: &Script, options: &Options) -> Run {
-    let time = &script.scenario.time;
-    let start = time.start.or_else(|| script.inputs.start()).unwrap_or(Time::ZERO);
-    let length = time.length.or_else(|| script.inputs.length(start)).unwrap_or(Span::MAX);
-    Run { seed: options.seed.unwrap_or(time.seed), start, length }
+    let seed = options.seed.unwrap_or(script.scenario.time.seed);
+    let start = script.start();
+    let end = script.end().or_else(|| {
+        // Only faults need to know the end of a run that its sources alone decide: repeated ones would have none.
+        if script.scenario.faults.is_empty() {
+            return None;
+        }
+        let sources = sources(&script.topology);
+        sources.filter_map(|actor| script.input(actor, seed).filter_map(|planned| planned.leaves).max()).max()
+    });
+    // The last event still belongs to the run.
+    let length = end.map_or(Span::MAX, |end| end.since(start).max(Span::UNIT));
+    Run { seed, start, length }
 }
 
-/// The source actors of a topology: which source, which part.
-fn sources(topology: &Topology) -> impl Iterator<Item = (ActorId, usize, u32)> + '_ {
-    topology.actors.iter().enumerate().filter_map(|(i, actor)| match actor.role {
-        Role::Source { source, part } => Some((ActorId(i as u32), source, part)),
-        _ => None,
-    })
+/// The source actors of a topology.
+fn sources(topology: &Topology) -> impl Iterator<Item = ActorId> + '_ {
+    let actors = topology.actors.iter().enumerate();
+    actors.filter(|(_, actor)| matches!(actor.role, Role::Source { .. })).map(|(i, _)| ActorId(i as u32))
 }
 
 /// Who plays in a script's world.
@@ -214,7 +218,7 @@ pub fn players(
     lineage: bool,
 ) -> Players {
     let made = Arc::clone(script);
-    let tables = script.tables();
+    let tables = tables(script);
     let make = move |operator: usize| {
         let topology = &made.topology;
         let at = topology.actors.iter().position(|a| a.role == Role::Operator { operator }).ok_or("nobody plays it")?;
@@ -224,6 +228,12 @@ pub fn players(
     };
     let scenario = Arc::new(script.scenario.clone());
     Players::new(scenario, Arc::clone(&script.topology), departures, Box::new(make))
+}
+
+/// The tables to enrich from, by name.
+pub fn tables(script: &Script) -> BTreeMap<String, (Schema, Vec<Row>)> {
+    let names = script.scenario.tables.iter().map(|table| table.name.clone());
+    names.zip(script.tables.iter().map(|table| (table.schema.clone(), table.rows.clone()))).collect()
 }
 
 /// Everyone who watches a run.

@@ -128,7 +128,7 @@ impl Judge {
     pub fn new(script: &Arc<Script>, clocks: &[NodeClock], scope: Scope, run: crate::faults::Run) -> Result<Self, String> {
         let topology = Arc::clone(&script.topology);
         let clocks: Vec<Rc<NodeClock>> = clocks.iter().cloned().map(Rc::new).collect();
-        let tables: Tables = script.tables();
+        let tables: Tables = crate::run::tables(script);
         let mut lockstep = Vec::new();
         let mut readers = vec![Vec::new(); topology.actors.len()];
         let mut sinks = FxHashMap::default();
