@@ -1,7 +1,13 @@
 //! Queries: SQL over streams, as a tree. Parsing is here; evaluation is written twice, fast in the operators and
 //! naively in the judge.
 
+mod expressions;
+mod from;
+pub mod functions;
 mod parse;
+mod print;
+#[cfg(test)]
+mod tests;
 
 pub use parse::{SyntaxError, parse_expr, parse_query};
 
