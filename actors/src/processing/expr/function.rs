@@ -40,8 +40,8 @@ pub(super) fn check_arity(function: Function, given: usize) -> Result<(), String
     Err(format!("`{name}` takes {wanted} arguments, not {given}"))
 }
 
-/// Calls a function. But for `coalesce` and `nullif`, a null argument makes the result null (`least` and `greatest`
-/// too, as SQL:2023 has it).
+/// Calls a function. A null argument makes the result null, but for `coalesce` and `nullif`; `least` and `greatest` look at
+/// what is not null.
 pub(super) fn call<'a>(function: Function, args: &'a [Node], scope: &Scope<'a>) -> Result<Cow<'a, Value>, String> {
     if function == Function::Coalesce {
         for arg in args {
@@ -64,22 +64,23 @@ pub(super) fn call<'a>(function: Function, args: &'a [Node], scope: &Scope<'a>) 
             values.swap_remove(0)
         });
     }
-    if values.iter().any(|v| v.is_null()) {
-        return Ok(Cow::Owned(Value::Null));
-    }
     if let Function::Least | Function::Greatest = function {
         let wanted = if function == Function::Least {
             Ordering::Less
         } else {
             Ordering::Greater
         };
-        let mut best = values.swap_remove(0);
-        for value in values {
-            if compare(&value, &best)? == Some(wanted) {
-                best = value;
+        let mut best: Option<Cow<'a, Value>> = None;
+        for value in values.into_iter().filter(|v| !v.is_null()) {
+            match &best {
+                Some(b) if compare(&value, b)? != Some(wanted) => {}
+                _ => best = Some(value),
             }
         }
-        return Ok(best);
+        return Ok(best.unwrap_or(Cow::Owned(Value::Null)));
+    }
+    if values.iter().any(|v| v.is_null()) {
+        return Ok(Cow::Owned(Value::Null));
     }
     compute(function, &values).map(Cow::Owned)
 }
@@ -98,21 +99,20 @@ fn compute(function: Function, values: &[Cow<'_, Value>]) -> Result<Value, Strin
     };
     let whole = |i: usize| match &*values[i] {
         Value::Int(n) => Ok(*n),
-        other => Err(format!("`{}` wants a whole number, not {} `{other}`", name(), other.type_name())),
+        other => Err(format!(
+            "`{}` wants a whole number, not {} `{other}`",
+            name(),
+            other.type_name()
+        )),
     };
     Ok(match (function, &*values[0]) {
         (Function::Abs, Value::Int(i)) => Value::Int(i.checked_abs().ok_or("abs does not fit 64 bits")?),
         (Function::Abs, _) => Value::Float(number(0)?.abs()),
-        (Function::Round | Function::Floor | Function::Ceil, Value::Int(i)) if values.len() == 1 => Value::Int(*i),
+        (Function::Round | Function::Floor | Function::Ceil, Value::Int(i)) => Value::Int(*i),
         (Function::Round, _) => {
-            let digits = if values.len() > 1 { whole(1)?.clamp(-300, 300) } else { 0 };
+            let digits = if values.len() > 1 { whole(1)? } else { 0 };
             let scale = libm::pow(10.0, digits as f64);
-            let scaled = number(0)? * scale;
-            Value::Float(if scaled.is_finite() {
-                libm::round(scaled) / scale
-            } else {
-                number(0)?
-            })
+            Value::Float(libm::round(number(0)? * scale) / scale)
         }
         (Function::Floor, _) => Value::Float(libm::floor(number(0)?)),
         (Function::Ceil, _) => Value::Float(libm::ceil(number(0)?)),

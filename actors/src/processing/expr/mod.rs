@@ -1,11 +1,8 @@
 //! Expressions, compiled: names become slots once, evaluation walks a small tree over a row.
 //!
-//! Semantics are SQL's. Null in, null out, and `and`, `or`, `not` in three values; whole numbers and floats compare and
-//! compute together (two whole numbers stay whole, a float on either side makes both floats, comparison is exact even
-//! beyond 2^53); overflow of whole numbers, division by zero and a value of the wrong type are errors of that event.
-//! `and` and `or` look at their right side only when the left one does not decide. Not-a-number equals itself and is
-//! larger than every other number; the two zeros are equal. A time plus or minus a span is a time; a time minus a time,
-//! and a span by itself, is a float of seconds.
+//! Semantics are SQL's, as [`wavetank_scenarios::query`] states them: null in, null out; `and`, `or`, `not` in three
+//! values; whole numbers and floats mix; overflow, division by zero and types that do not go together are errors of that
+//! event. A span counts as whole microseconds.
 
 mod function;
 mod ops;
@@ -14,9 +11,9 @@ use std::borrow::Cow;
 
 use arcstr::ArcStr;
 use wavetank_scenarios::query::{BinaryOp, Expr, Function, UnaryOp};
-use wavetank_scenarios::{FieldType, Schema, Span, Time, Value};
+use wavetank_scenarios::{FieldType, Schema, Time, Value, suggest};
 
-pub use ops::{cast, compare, order};
+pub use ops::{cast, compare, normal, order};
 
 /// What an expression is evaluated over.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +48,6 @@ pub(crate) enum Node {
     Slot(usize),
     /// A field inside the record in a slot.
     Path(usize, Vec<ArcStr>),
-    Span(Span),
     Stamp,
     WindowStart,
     WindowEnd,
@@ -121,16 +117,9 @@ impl Resolve for Fields<'_> {
 
 /// The message for a name that is not there, with the nearest one that is.
 pub(crate) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.collect();
-    let near = known
-        .iter()
-        .map(|k| (strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase()), *k))
-        .min()
-        .filter(|(distance, k)| *distance <= 2.max(k.chars().count() / 3));
-    match near {
-        Some((_, near)) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
-        None if known.is_empty() => format!("there is no {what} `{name}`; there are none at all"),
-        None => format!("there is no {what} `{name}`; there are {}", known.join(", ")),
+    match suggest::help(name, known) {
+        Some(help) => format!("there is no {what} `{name}`; {help}"),
+        None => format!("there is no {what} `{name}`; there are none at all"),
     }
 }
 
@@ -142,13 +131,12 @@ pub(crate) fn node(expr: &Expr, names: &mut dyn Resolve) -> Result<Node, String>
     let mut boxed = |e: &Expr| node(e, names).map(Box::new);
     Ok(match expr {
         Expr::Literal(value) => Node::Const(value.clone()),
-        Expr::Span(span) => Node::Span(*span),
+        Expr::Span(span) => Node::Const(Value::Int(span.micros())),
         Expr::Column(name) => return Err(format!("`{}` cannot be used here", name.join("."))),
         Expr::Aggregate(_) => return Err("an aggregate function cannot be used here".into()),
         Expr::Unary(UnaryOp::Not, x) => Node::Not(boxed(x)?),
         Expr::Unary(UnaryOp::Minus, x) => match *boxed(x)? {
             Node::Const(value) => Node::Const(ops::negate(&value)?),
-            Node::Span(span) => Node::Span(-span),
             other => Node::Negate(Box::new(other)),
         },
         Expr::Binary(op, x, y) => {
@@ -174,7 +162,11 @@ pub(crate) fn node(expr: &Expr, names: &mut dyn Resolve) -> Result<Node, String>
         Expr::Between(x, low, high, negated) => Node::Between(boxed(x)?, boxed(low)?, boxed(high)?, *negated),
         Expr::InList(x, list, negated) => {
             let x = boxed(x)?;
-            Node::InList(x, list.iter().map(|e| node(e, names)).collect::<Result<_, _>>()?, *negated)
+            Node::InList(
+                x,
+                list.iter().map(|e| node(e, names)).collect::<Result<_, _>>()?,
+                *negated,
+            )
         }
         Expr::Like(x, pattern, negated) => Node::Like(boxed(x)?, boxed(pattern)?, *negated),
         Expr::Case(arms, otherwise) => Node::Case(
@@ -190,7 +182,10 @@ pub(crate) fn node(expr: &Expr, names: &mut dyn Resolve) -> Result<Node, String>
                 Function::EventTime => Node::Stamp,
                 Function::WindowStart => Node::WindowStart,
                 Function::WindowEnd => Node::WindowEnd,
-                _ => Node::Call(*function, args.iter().map(|e| node(e, names)).collect::<Result<_, _>>()?),
+                _ => Node::Call(
+                    *function,
+                    args.iter().map(|e| node(e, names)).collect::<Result<_, _>>()?,
+                ),
             }
         }
     })
@@ -214,6 +209,13 @@ impl Compiled {
             Node::Slot(slot) => Some(slot),
             _ => None,
         }
+    }
+    /// True when evaluation can end in an error.
+    pub(crate) const fn may_fail(&self) -> bool {
+        !matches!(
+            self.0,
+            Node::Slot(_) | Node::Const(_) | Node::Path(..) | Node::Stamp | Node::WindowStart | Node::WindowEnd
+        )
     }
     /// The value over `scope`.
     ///
@@ -240,18 +242,11 @@ impl Node {
             Self::Slot(slot) => Ok(Cow::Borrowed(scope.row.get(*slot).unwrap_or(&NULL))),
             Self::Const(value) => Ok(Cow::Borrowed(value)),
             Self::Path(slot, path) => Ok(inside(scope.row.get(*slot).unwrap_or(&NULL), path)),
-            Self::Span(span) => owned(Value::Float(span.as_secs_f64())),
             Self::Stamp => owned(Value::Time(scope.stamp)),
             Self::WindowStart => owned(scope.window.map_or(Value::Null, |(start, _)| Value::Time(start))),
             Self::WindowEnd => owned(scope.window.map_or(Value::Null, |(_, end)| Value::Time(end))),
             Self::Negate(x) => owned(ops::negate(&*x.eval(scope)?)?),
-            Self::Arithmetic(op, x, y) => match (op, &**x, &**y) {
-                (BinaryOp::Add | BinaryOp::Subtract, x, Self::Span(span)) => {
-                    owned(ops::shift(*op, &*x.eval(scope)?, *span)?)
-                }
-                (BinaryOp::Add, Self::Span(span), y) => owned(ops::shift(*op, &*y.eval(scope)?, *span)?),
-                _ => owned(ops::arithmetic(*op, &*x.eval(scope)?, &*y.eval(scope)?)?),
-            },
+            Self::Arithmetic(op, x, y) => owned(ops::arithmetic(*op, &*x.eval(scope)?, &*y.eval(scope)?)?),
             Self::Case(arms, otherwise) => {
                 for (condition, value) in arms {
                     if condition.test(scope)? == Some(true) {
@@ -324,7 +319,11 @@ impl Node {
                 (Value::Null, _) | (_, Value::Null) => None,
                 (Value::Text(text), Value::Text(pattern)) => Some(function::like(text, pattern) != *negated),
                 (x, p) => {
-                    return Err(format!("`like` compares text, not {} with {}", x.type_name(), p.type_name()));
+                    return Err(format!(
+                        "`like` compares text, not {} with {}",
+                        x.type_name(),
+                        p.type_name()
+                    ));
                 }
             },
             other => match &*other.eval(scope)? {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use wavetank_scenarios::query::BinaryOp;
-use wavetank_scenarios::{FieldType, Span, Time, Value};
+use wavetank_scenarios::{FieldType, Time, Value};
 
 /// How two values compare in SQL: `None` when one is null.
 ///
@@ -47,22 +47,22 @@ pub fn order(x: &Value, y: &Value) -> Ordering {
     }
 }
 
+/// Whole floats as whole numbers, so that structural equality is that of SQL.
+pub fn normal(value: &Value) -> Value {
+    match value {
+        Value::Float(x) if *x == x.trunc() && x.abs() < 9.2e18 => Value::Int(*x as i64),
+        other => other.clone(),
+    }
+}
+
 /// Not-a-number equals itself and is larger than everything; the two zeros are equal.
 fn floats(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
-/// A whole number against a float, exactly.
+/// A whole number against a float: as the nearest float.
 fn mixed(a: i64, b: f64) -> Ordering {
-    const BOUND: f64 = 9_223_372_036_854_775_808.0;
-    if b.is_nan() || b >= BOUND {
-        Ordering::Less
-    } else if b < -BOUND {
-        Ordering::Greater
-    } else {
-        let whole = b.trunc();
-        a.cmp(&(whole as i64)).then_with(|| floats(whole, b))
-    }
+    floats(a as f64, b)
 }
 
 /// Whether a comparison holds for an outcome.
@@ -86,14 +86,6 @@ pub(super) fn negate(x: &Value) -> Result<Value, String> {
             .ok_or_else(|| format!("-({i}) does not fit 64 bits")),
         Value::Float(f) => Ok(Value::Float(-f)),
         other => Err(format!("{} `{other}` has no sign", other.type_name())),
-    }
-}
-
-/// A time (or a number of seconds) moved by a span.
-pub(super) fn shift(op: BinaryOp, x: &Value, span: Span) -> Result<Value, String> {
-    match x {
-        Value::Time(t) => Ok(Value::Time(*t + if op == BinaryOp::Add { span } else { -span })),
-        other => arithmetic(op, other, &Value::Float(span.as_secs_f64())),
     }
 }
 
@@ -129,7 +121,11 @@ pub(super) fn arithmetic(op: BinaryOp, x: &Value, y: &Value) -> Result<Value, St
                 .map(Value::Int)
                 .ok_or_else(|| format!("{a} {} {b} does not fit 64 bits", symbol(op)))
         }
-        (Value::Time(a), Value::Time(b)) if op == BinaryOp::Subtract => Ok(Value::Float(a.since(*b).as_secs_f64())),
+        (Value::Time(a), Value::Time(b)) if op == BinaryOp::Subtract => Ok(Value::Int(a.since(*b).micros())),
+        (Value::Time(t), Value::Int(by)) | (Value::Int(by), Value::Time(t)) if op == BinaryOp::Add => {
+            moved(*t, t.micros().checked_add(*by))
+        }
+        (Value::Time(t), Value::Int(by)) if op == BinaryOp::Subtract => moved(*t, t.micros().checked_sub(*by)),
         (x, y) => match (x.as_f64(), y.as_f64()) {
             (Some(a), Some(b)) => Ok(Value::Float(match op {
                 BinaryOp::Add => a + b,
@@ -147,6 +143,11 @@ pub(super) fn arithmetic(op: BinaryOp, x: &Value, y: &Value) -> Result<Value, St
             )),
         },
     }
+}
+
+fn moved(from: Time, to: Option<i64>) -> Result<Value, String> {
+    to.map(|micros| Value::Time(Time::from_micros(micros)))
+        .ok_or_else(|| format!("{from} cannot be moved that far"))
 }
 
 /// A value as another type. Null stays null; floats lose their fraction when they become whole; times are microseconds
@@ -179,13 +180,11 @@ pub fn cast(x: &Value, kind: FieldType) -> Result<Value, String> {
             t if t.eq_ignore_ascii_case("false") => Value::Bool(false),
             _ => return refuse(),
         },
-        (FieldType::Int, Value::Float(f)) if *f > -9.3e18 && *f < 9.3e18 => {
-            let whole = f.trunc();
-            match mixed(i64::MAX, whole) {
-                Ordering::Less => return refuse(),
-                _ if mixed(i64::MIN, whole) == Ordering::Greater => return refuse(),
-                _ => Value::Int(whole as i64),
-            }
+        // -2^63 is a float, 2^63 - 1 is not.
+        (FieldType::Int, Value::Float(f))
+            if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(f) =>
+        {
+            Value::Int(f.trunc() as i64)
         }
         (FieldType::Int, Value::Bool(b)) => Value::Int(i64::from(*b)),
         (FieldType::Int, Value::Time(t)) => Value::Int(t.micros()),

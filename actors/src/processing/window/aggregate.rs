@@ -13,7 +13,7 @@ use wavetank_scenarios::{EventId, Time, Value};
 
 use super::exact::Exact;
 use super::sketch::Quantiles;
-use crate::processing::expr::order;
+use crate::processing::expr::{normal, order};
 
 /// Which aggregate, with its settings.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -67,7 +67,8 @@ impl Sums {
         match (self.count, &self.floats) {
             (0, _) => Value::Null,
             (n, None) if truncate => Value::Int((self.whole / i128::from(n)) as i64),
-            (n, _) => Value::Float(self.exact().mean(n)),
+            (n, None) => Value::Float(self.whole as f64 / n as f64),
+            (n, _) => Value::Float(self.exact().sum() / n as f64),
         }
     }
 }
@@ -101,14 +102,6 @@ pub enum State {
     Cardinality(Box<HllSketch>),
     /// Misra–Gries counters and how many values there were.
     Heavy(BTreeMap<Value, u64>),
-}
-
-/// Whole floats as whole numbers, so that structural equality is that of SQL.
-fn normal(value: &Value) -> Value {
-    match value {
-        Value::Float(x) if *x == x.trunc() && x.abs() < 9.2e18 => Value::Int(*x as i64),
-        other => other.clone(),
-    }
 }
 
 /// HyperLogLog registers: 2^12.
@@ -241,7 +234,9 @@ impl Kind {
     }
 
     fn top(&self, top: &mut Vec<Value>, value: &Value) {
-        let AggregateFunction::Top(k) = self.function else { return };
+        let AggregateFunction::Top(k) = self.function else {
+            return;
+        };
         let at = top.partition_point(|t| order(t, value).is_ge());
         if at < k as usize {
             top.insert(at, value.clone());
@@ -425,13 +420,12 @@ fn median(mut values: Vec<Value>) -> Value {
     }
     values.sort_unstable_by(order);
     let middle = values.len() / 2;
-    if values.len() % 2 == 1 {
-        return values.swap_remove(middle);
-    }
-    let mut sums = Sums::default();
-    sums.add(&values[middle - 1]);
-    sums.add(&values[middle]);
-    sums.mean(false)
+    let at = |i: usize| values[i].as_f64().unwrap_or(f64::NAN);
+    Value::Float(if values.len() % 2 == 1 {
+        at(middle)
+    } else {
+        (at(middle - 1) + at(middle)) / 2.0
+    })
 }
 
 fn quantile(mut values: Vec<Value>, q: f64) -> Value {

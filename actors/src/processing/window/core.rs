@@ -6,8 +6,8 @@ use std::sync::Arc;
 use wavetank_scenarios::script::{Future, Late, LateBy, LateWhen, ResultStamp};
 use wavetank_scenarios::{Change, Event, Pane, Row, Span, Time, Timing, script};
 
-use super::plan::{Admission, Answered, Firing, Plan};
-use super::slice::{Brief, Groups, Slice, lineage};
+use super::plan::{Admission, Answered, Answers, Firing, Plan};
+use super::slice::{Brief, Groups, Slice, Total, lineage};
 use crate::operator::{Draft, Dropped, Output};
 
 /// The settings of a window operator.
@@ -91,8 +91,8 @@ impl Settings {
     /// The stamp of a result.
     fn stamp(&self, end: Time, brief: &Brief) -> Time {
         match self.stamp {
-            ResultStamp::Last if end != Time::MAX => end - self.tick,
-            ResultStamp::End if end != Time::MAX => end,
+            ResultStamp::Last if end != Time::MAX || brief.events == 0 => end - self.tick,
+            ResultStamp::End if end != Time::MAX || brief.events == 0 => end,
             ResultStamp::Earliest if brief.events > 0 => brief.earliest,
             _ if brief.events > 0 => brief.latest.0,
             _ => end - self.tick,
@@ -158,7 +158,10 @@ impl Core {
             && event.stamp > now + tolerance
         {
             let ahead = event.stamp.since(now);
-            out.failed(event, format!("it is stamped {ahead} ahead of its arrival; at most {tolerance} is let in"));
+            out.failed(
+                event,
+                format!("it is stamped {ahead} ahead of its arrival; at most {tolerance} is let in"),
+            );
             return None;
         }
         match self.plan.admit(&event) {
@@ -213,12 +216,25 @@ impl Core {
         }
     }
 
-    /// The drafts of a window's first answer. `rows` come from a [`Firing`]; `within` are the bounds of its slices.
-    pub fn first_answers(&mut self, rows: Vec<Answered>, window: (Time, Time), within: (Time, Time)) -> Vec<Draft> {
-        let timing = Timing::OnTime;
-        rows.into_iter()
-            .map(|answered| self.answer(answered, window, within, timing, Change::Insert))
-            .collect()
+    /// The drafts of a window's first answers, which come from a [`Firing`]; `within` are the bounds of its slices.
+    pub fn first_answers(&mut self, answers: Answers, window: (Time, Time), within: (Time, Time)) -> Vec<Draft> {
+        self.note_failures(&answers.failed, within);
+        let draft = |answered| self.answer(answered, window, within, Timing::OnTime, Change::Insert);
+        answers.rows.into_iter().map(draft).collect()
+    }
+
+    /// The events of these groups have a result that could not be computed.
+    fn note_failures(&mut self, groups: &[u32], within: (Time, Time)) {
+        for index in groups {
+            if let Some(group) = self.groups.get_mut(*index) {
+                let range = group.range(within.0, within.1);
+                group.slices.range_mut(range).for_each(|slice| slice.failed = true);
+            }
+        }
+    }
+
+    fn key_of(&self, group: u32) -> Row {
+        self.groups.get(group).map_or_else(|| Row::from([]), |g| g.key.clone())
     }
 
     /// The draft of one row, noted down where windows correct; its events have caused a result.
@@ -231,139 +247,139 @@ impl Core {
         change: Change,
     ) -> Draft {
         let Answered { group, row, brief } = answered;
-        let (key, origins) = match self.groups.get_mut(group) {
-            Some(group) => {
-                let range = group.range(within.0, within.1);
-                if self.plan.tracks() {
-                    group.settle(range.clone());
-                }
-                let origins = if self.plan.keeps_lineage() {
-                    lineage(group.slices.range(range), brief.correlation)
-                } else {
-                    None
-                };
-                (group.key.clone(), origins)
+        let key = self.key_of(group);
+        let mut origins = None;
+        if let Some(group) = self.groups.get_mut(group) {
+            let range = group.range(within.0, within.1);
+            if self.plan.tracks() {
+                group.settle(range.clone());
             }
-            None => (Row::from([]), None),
-        };
+            if self.plan.keeps_lineage() {
+                origins = lineage(group.slices.range(range), brief.correlation);
+            }
+        }
         let mut revision = 0;
         if self.settings.corrects() {
+            let kept = (change != Change::Delete).then(|| row.clone());
             let answers = self.answers.entry((end, start)).or_default();
             match answers.get_mut(&key) {
                 Some(answer) => {
                     answer.revision += 1;
-                    answer.row = (change != Change::Delete).then(|| row.clone());
+                    answer.row = kept;
                     revision = answer.revision;
                 }
                 None => {
-                    let row = (change != Change::Delete).then(|| row.clone());
-                    answers.insert(key.clone(), Answer { row, revision });
+                    answers.insert(key.clone(), Answer { row: kept, revision });
                 }
             }
         }
+        let pane = Pane {
+            start,
+            end,
+            key,
+            revision,
+            timing,
+            change,
+        };
         Draft {
             stamp: self.settings.stamp(end, &brief),
             correlation: brief.correlation,
             planned: brief.planned,
             row,
             lineage: origins,
-            pane: Some(Arc::new(Pane {
-                start,
-                end,
-                key,
-                revision,
-                timing,
-                change,
-            })),
+            pane: Some(Arc::new(pane)),
         }
     }
 
-    /// The answer of a window without groups and without events, where one is wanted.
-    pub fn empty_answer(&mut self, start: Time, end: Time) -> Vec<Draft> {
-        let mut total = super::slice::Total::empty(&self.plan.kinds);
+    /// The total of a window without events, with the latest event before it to go back to.
+    pub fn empty_total(&self) -> Total {
+        let mut total = Total::empty(&self.plan.kinds);
         total.brief = Brief {
             events: 0,
             ..self.latest
         };
-        let mut firing = Firing::new(&self.plan, start, end);
-        firing.offer(u32::MAX, &[], &total);
-        let rows = firing.rows();
-        self.first_answers(rows, (start, end), (start, start))
+        total
     }
 
-    /// An event of group `cause` came for a window that has fired: says again what has changed of it. `of` are the groups
-    /// to look at, ascending by key: all that may be in the window where a limit makes rows depend on each other, else
-    /// `cause` alone. Rows that vanish come first, ascending by key, then new and changed ones in the window's order.
+    /// Whether a window without events answers.
+    pub const fn answers_empty(&self) -> bool {
+        self.settings.emit_empty && self.plan.is_ungrouped()
+    }
+
+    /// An event of group `cause` was taken in by windows that have fired: says again what has changed. `gone` are windows
+    /// of the group that became part of others, `windows` those to work out again with the bounds of their slices, `of`
+    /// the groups to look at, ascending by key. Rows that are gone come first, by (end, start) and key, then new and changed
+    /// ones in the order of firings.
     pub fn correct(
         &mut self,
         cause: u32,
         of: &[u32],
-        window: (Time, Time),
-        within: (Time, Time),
+        gone: &[(Time, Time)],
+        windows: &[((Time, Time), (Time, Time))],
         out: &mut Output,
     ) {
-        let mut firing = Firing::new(&self.plan, window.0, window.1);
-        let mut looked_at = Vec::new();
+        let mut deleted = Vec::new();
+        let mut changed = Vec::new();
         let mut brief = Brief::default();
-        for index in of {
-            let Some(group) = self.groups.get(*index) else { continue };
-            looked_at.push((group.key.clone(), *index));
-            if let Some(total) = group.plain_total(group.range(within.0, within.1), &self.plan.kinds) {
-                firing.offer(*index, &group.key, &total);
-                if *index == cause {
-                    brief = total.brief;
+        let cause_key = self.key_of(cause);
+        for (window, within) in windows {
+            let mut firing = Firing::new(&self.plan, *window);
+            let mut looked_at = Vec::new();
+            for index in of {
+                let Some(group) = self.groups.get(*index) else { continue };
+                looked_at.push((group.key.clone(), *index));
+                if let Some(total) = group.plain_total(group.range(within.0, within.1), &self.plan.kinds) {
+                    firing.offer(*index, &group.key, &total);
+                    if *index == cause {
+                        brief.merge(&total.brief);
+                    }
                 }
             }
-        }
-        let rows = firing.rows();
-        let old = self.answers.entry((window.1, window.0)).or_default();
-        let vanished: Vec<(Row, u32, Row)> = looked_at
-            .into_iter()
-            .filter(|(_, index)| rows.iter().all(|r| r.group != *index))
-            .filter_map(|(key, index)| old.get(&key)?.row.clone().map(|row| (key, index, row)))
-            .collect();
-        let changed: Vec<(Answered, Change)> = rows
-            .into_iter()
-            .filter_map(|answered| {
-                let key = &self.groups.get(answered.group)?.key;
-                match old.get(key).and_then(|a| a.row.as_ref()) {
-                    Some(row) if *row == answered.row => None,
-                    Some(_) => Some((answered, Change::UpdateAfter)),
-                    None => Some((answered, Change::Insert)),
+            if !firing.any && self.answers_empty() {
+                firing.offer(NO_GROUP, &[], &self.empty_total());
+            }
+            let answers = firing.answers();
+            self.note_failures(&answers.failed, *within);
+            let old = self.answers.get(&(window.1, window.0));
+            let row_of = |key: &Row| old.and_then(|o| o.get(key)?.row.clone());
+            for (key, index) in looked_at {
+                if answers.rows.iter().all(|r| self.key_of(r.group) != key)
+                    && let Some(row) = row_of(&key)
+                {
+                    deleted.push(((window.1, window.0), key, index, row, *within));
                 }
-            })
-            .collect();
-        if !vanished.is_empty()
+            }
+            for answered in answers.rows {
+                let change = match row_of(&self.key_of(answered.group)) {
+                    Some(row) if row == answered.row => continue,
+                    Some(_) => Change::UpdateAfter,
+                    None => Change::Insert,
+                };
+                changed.push((answered, change, *window, *within));
+            }
+        }
+        for window in gone {
+            let key = (window.1, window.0);
+            if let Some(row) = self.answers.get(&key).and_then(|a| a.get(&cause_key)?.row.clone()) {
+                deleted.push((key, cause_key.clone(), cause, row, NOWHERE));
+            }
+        }
+        deleted.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        if !deleted.is_empty()
             && let Some(group) = self.groups.get_mut(cause)
         {
-            let range = group.range(within.0, within.1);
-            group.settle(range);
+            // They go back to the event that came, with all that it was added to.
+            for (_, within) in windows {
+                let range = group.range(within.0, within.1);
+                group.settle(range);
+            }
         }
-        for (_, group, row) in vanished {
+        for ((end, start), _, group, row, within) in deleted {
             let answered = Answered { group, row, brief };
-            out.emit(self.answer(answered, window, within, Timing::Late, Change::Delete));
+            out.emit(self.answer(answered, (start, end), within, Timing::Late, Change::Delete));
         }
-        for (answered, change) in changed {
+        for (answered, change, window, within) in changed {
             out.emit(self.answer(answered, window, within, Timing::Late, change));
-        }
-    }
-
-    /// A window that has answered is no more, because it became part of another: takes its row back.
-    pub fn retract(&mut self, cause: u32, window: (Time, Time), brief: Brief, out: &mut Output) {
-        let Some(key) = self.groups.get(cause).map(|g| g.key.clone()) else {
-            return;
-        };
-        let row = self.answers.get(&(window.1, window.0)).and_then(|a| a.get(&key)?.row.clone());
-        if let Some(row) = row {
-            let answered = Answered {
-                group: cause,
-                row,
-                brief,
-            };
-            out.emit(self.answer(answered, window, (Time::MIN, Time::MIN), Timing::Late, Change::Delete));
-        }
-        if let Some(answers) = self.answers.get_mut(&(window.1, window.0)) {
-            answers.remove(&key);
         }
     }
 
@@ -391,5 +407,9 @@ impl Core {
     }
 }
 
+/// No group: that of a window without events.
+pub const NO_GROUP: u32 = u32::MAX;
+/// Bounds between which there is no slice.
+const NOWHERE: (Time, Time) = (Time::MIN, Time::MIN);
 /// The bounds of windows that have none.
 pub const ALWAYS: (Time, Time) = (Time::MIN, Time::MAX);

@@ -1,10 +1,10 @@
-//! Windows by number: the last n events, every n events, everything. In order of arrival; watermarks play no part, but
-//! that everything so far answers at the end of input.
+//! Windows by number: the last n events, every n events, everything. In order of arrival; no event is late, and watermarks
+//! play no part but that everything so far answers at the end of input, and that what is left then goes.
 //!
-//! The last n events answer at each event, for the group of that event. Batches and everything answer for all groups.
-//! Their windows have no bounds in time: `Last` and `End` as stamps of results mean the largest stamp.
+//! A firing is of every group that has events in the window. The results of the first two kinds have no pane; their
+//! window's bounds are the smallest stamp inside and a tick after the largest. Everything has no bounds at all.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use wavetank_scenarios::{Event, Time};
 
@@ -28,46 +28,65 @@ pub enum Count {
 pub struct CountWindows {
     core: Core,
     count: Count,
-    /// The groups of the events that are held, in order of arrival, for the last n.
-    ring: VecDeque<u32>,
-    /// How many events came.
+    /// Group and stamp of the events inside, in order of arrival, for the last n.
+    ring: VecDeque<(u32, Time)>,
+    /// How many events inside have each stamp.
+    stamps: BTreeMap<Time, u64>,
+    /// How many events came, since the last batch where there are batches.
     seen: i64,
 }
 
 impl CountWindows {
     /// Windows of `core`'s query.
-    pub const fn new(core: Core, count: Count) -> Self {
+    pub const fn new(mut core: Core, count: Count) -> Self {
+        if matches!(count, Count::Every(_)) {
+            // What is left at the end has caused nothing.
+            core.plan.track();
+        }
         Self {
             core,
             count,
             ring: VecDeque::new(),
+            stamps: BTreeMap::new(),
             seen: 0,
         }
     }
 
-    fn fire(&mut self, groups: &[u32], out: &mut Output) {
-        let mut firing = Firing::new(&self.core.plan, ALWAYS.0, ALWAYS.1);
-        for index in groups {
-            if let Some(group) = self.core.groups.get_mut(*index) {
+    fn fire(&mut self, out: &mut Output) {
+        let bounds = match (self.count, self.stamps.first_key_value(), self.stamps.last_key_value()) {
+            (Count::Last(_) | Count::Every(_), Some((first, _)), Some((last, _))) => {
+                (*first, *last + self.core.settings.tick)
+            }
+            _ => ALWAYS,
+        };
+        let mut firing = Firing::new(&self.core.plan, bounds);
+        for index in self.core.groups.sorted() {
+            if let Some(group) = self.core.groups.get_mut(index) {
                 let key = group.key.clone();
                 if let Some(total) = group.slide(ALWAYS.0, ALWAYS.1, &self.core.plan.kinds) {
-                    firing.offer(*index, &key, &total);
+                    firing.offer(index, &key, &total);
                 }
             }
         }
-        let rows = firing.rows();
-        for draft in self.core.first_answers(rows, ALWAYS, ALWAYS) {
+        let answers = firing.answers();
+        for mut draft in self.core.first_answers(answers, bounds, ALWAYS) {
+            if self.count != Count::All {
+                draft.pane = None;
+            }
             out.emit(draft);
         }
     }
 
-    /// All groups answer and are forgotten.
-    fn fire_all(&mut self, out: &mut Output) {
-        let groups = self.core.groups.sorted();
-        self.fire(&groups, out);
-        for group in groups {
-            self.core.pop(group, out);
+    /// Everything leaves.
+    fn clear(&mut self, out: &mut Output) {
+        for group in self.core.groups.sorted() {
+            while self.core.groups.get(group).is_some() {
+                self.core.pop(group, out);
+            }
         }
+        self.ring.clear();
+        self.stamps.clear();
+        self.seen = 0;
     }
 }
 
@@ -80,19 +99,27 @@ impl Operator for CountWindows {
         match self.count {
             Count::Last(n) => {
                 if self.ring.len() as u64 >= n
-                    && let Some(oldest) = self.ring.pop_front()
+                    && let Some((group, stamp)) = self.ring.pop_front()
                 {
-                    self.core.pop(oldest, out);
+                    self.core.pop(group, out);
+                    if let Some(count) = self.stamps.get_mut(&stamp) {
+                        *count -= 1;
+                        if *count == 0 {
+                            self.stamps.remove(&stamp);
+                        }
+                    }
                 }
                 let (group, _) = self.core.add(&event, Time::from_micros(self.seen));
-                self.ring.push_back(group);
-                self.fire(&[group], out);
+                self.ring.push_back((group, event.stamp));
+                *self.stamps.entry(event.stamp).or_default() += 1;
+                self.fire(out);
             }
             Count::Every(n) => {
                 self.core.add(&event, Time::ZERO);
+                *self.stamps.entry(event.stamp).or_default() += 1;
                 if self.seen.unsigned_abs() >= n {
-                    self.fire_all(out);
-                    self.seen = 0;
+                    self.fire(out);
+                    self.clear(out);
                 }
             }
             Count::All => {
@@ -102,8 +129,14 @@ impl Operator for CountWindows {
     }
 
     fn on_watermark(&mut self, watermark: Time, out: &mut Output) {
-        if self.count == Count::All && watermark == Time::MAX {
-            self.fire_all(out);
+        if watermark == Time::MAX {
+            match self.count {
+                Count::All => {
+                    self.fire(out);
+                    self.clear(out);
+                }
+                Count::Every(_) | Count::Last(_) => self.clear(out),
+            }
         }
     }
 
@@ -112,6 +145,6 @@ impl Operator for CountWindows {
     }
 
     fn state_bytes(&self) -> usize {
-        self.core.state_bytes()
+        self.core.state_bytes() + self.ring.len() * size_of::<(u32, Time)>()
     }
 }

@@ -9,9 +9,9 @@
 //! What is computed from the sums, in operators and judge alike, with `n` values `x`:
 //!
 //! - sum: the exact `Σx`, rounded once;
-//! - mean: the exact rational `Σx / n`, rounded once;
-//! - population variance: the exact rational `(n·Σx² − (Σx)²) / n²`, every square exact, rounded once; sample variance:
-//!   the same over `n·(n − 1)`; standard deviation: the square root of that rounded variance, rounded once.
+//! - mean: that sum divided by `n` as a float;
+//! - population variance: the exact `n·Σx² − (Σx)²` (every square exact), rounded once, divided by `n²` as a float; sample
+//!   variance: the same over `n·(n − 1)`; standard deviation: the square root of that variance.
 //!
 //! Rounding is to nearest, ties to even. A sum that is zero is `+0.0`. With infinities or not-a-number among the values
 //! the results are those of IEEE: an infinity alone wins, two of different sign or any not-a-number give not-a-number
@@ -205,23 +205,21 @@ impl Exact {
     }
     /// The sum, rounded once.
     pub fn sum(&self) -> f64 {
-        self.mean(1)
-    }
-    /// The sum over `n`, rounded once.
-    pub fn mean(&self, n: u64) -> f64 {
         if let Some(value) = self.irregular() {
             return value;
         }
-        if self.wide.is_none()
-            && let Some(value) = quick_ratio(self.narrow, n, self.unit)
-        {
-            return value;
+        match &self.wide {
+            None if self.narrow == 0 => 0.0,
+            // One rounding: an integer to a float; the scaling is exact, or goes to infinity as it must.
+            None if (-1074..=1023).contains(&self.unit) => self.narrow as f64 * power_of_two(self.unit),
+            _ => {
+                let (sum, unit) = self.to_big();
+                rounded(&sum, unit)
+            }
         }
-        let (sum, unit) = self.to_big();
-        round_ratio(&sum, &BigUint::from(n), unit)
     }
     /// The variance of `n` values (at least two, or one when `sample` is false) whose sum this is, their squares' sum
-    /// being `squares`. Rounded once.
+    /// being `squares`.
     pub fn variance(&self, squares: &Self, n: u64, sample: bool) -> f64 {
         if self.irregular().is_some() || squares.irregular().is_some() {
             return f64::NAN;
@@ -232,8 +230,8 @@ impl Exact {
         let unit = squares_unit.min(2 * sum_unit);
         let scaled = (squares * n) << (squares_unit - unit) as usize;
         let square = (&sum * &sum) << (2 * sum_unit - unit) as usize;
-        let over = BigUint::from(n) * BigUint::from(if sample { n - 1 } else { n });
-        round_ratio(&(scaled - square), &over, unit)
+        let over = u128::from(n) * u128::from(if sample { n - 1 } else { n });
+        rounded(&(scaled - square), unit) / over as f64
     }
 }
 
@@ -253,58 +251,34 @@ const fn power_of_two(e: i32) -> f64 {
     }
 }
 
-/// `numerator / n · 2^unit` rounded once, where machine integers will do.
-fn quick_ratio(numerator: i128, n: u64, unit: i32) -> Option<f64> {
-    if numerator == 0 {
-        return Some(0.0);
+/// `x · 2^unit`, rounded once to the nearest float, ties to even.
+fn rounded(x: &BigInt, unit: i32) -> f64 {
+    let size = x.magnitude();
+    // Keep 53 bits, or as many as a subnormal has.
+    let length = size.bits() as i64;
+    let drop = (length - 53).max(-1074 - i64::from(unit)).max(0);
+    let mut kept = size >> drop as u64;
+    if drop > 0 && drop <= length {
+        let half = BigUint::from(1u8) << (drop - 1) as u64;
+        let cut = size - (&kept << drop as u64);
+        if cut > half || (cut == half && kept.bit(0)) {
+            kept += 1u8;
+        }
     }
-    if !(-900..=800).contains(&unit) {
-        return None;
-    }
-    if n == 1 {
-        return Some(numerator as f64 * power_of_two(unit));
-    }
-    let size = numerator.unsigned_abs();
-    let shift = size.leading_zeros() as i32;
-    let (quotient, rest) = ((size << shift) / u128::from(n), (size << shift) % u128::from(n));
-    // At least 64 bits of quotient; what is cut off shows in its last bit, so that the one rounding is right.
-    let value = (quotient | u128::from(rest != 0)) as f64 * power_of_two((unit - shift).max(-1074));
-    (value >= f64::MIN_POSITIVE && unit - shift >= -1074).then_some(if numerator < 0 { -value } else { value })
+    // 54 bits at most, the last of which is then zero: exact.
+    let kept = kept.iter_u64_digits().next().unwrap_or(0) as f64;
+    let exponent = i64::from(unit) + drop;
+    let value = match i32::try_from(exponent) {
+        Ok(e) if e > 1023 => scaled_up(kept, e),
+        Ok(e) => kept * power_of_two(e.max(-1074)),
+        Err(_) => f64::INFINITY,
+    };
+    if x.sign() == Sign::Minus { -value } else { value }
 }
 
-/// `numerator / denominator · 2^unit`, rounded once to the nearest float, ties to even.
-pub fn round_ratio(numerator: &BigInt, denominator: &BigUint, unit: i32) -> f64 {
-    let (sign, size) = (numerator.sign(), numerator.magnitude());
-    if sign == Sign::NoSign || denominator.bits() == 0 {
-        return 0.0;
-    }
-    // Scale so that the quotient has 55 bits or 56, or fewer where the result is subnormal.
-    let rough = size.bits() as i64 - denominator.bits() as i64;
-    let shift = (55 - rough).min(1076 + i64::from(unit));
-    let (top, bottom) = if shift >= 0 {
-        (size << shift as u64, denominator.clone())
-    } else {
-        (size.clone(), denominator << (-shift) as u64)
-    };
-    let (quotient, rest) = (&top / &bottom, &top % &bottom);
-    let mut bits = quotient.iter_u64_digits().next().unwrap_or(0);
-    bits |= u64::from(rest.bits() > 0);
-    let exponent = i64::from(unit) - shift;
-    // Round to 53 bits, or to what a subnormal has: drop the low bits by hand, so that there is one rounding.
-    let length = 64 - i64::from(bits.leading_zeros());
-    let drop = (length - 53).max(-1074 - exponent).max(0) as u32;
-    let kept = bits.checked_shr(drop).unwrap_or(0);
-    let cut = if drop == 0 { 0 } else { bits & ((1u64 << drop) - 1) };
-    let half = if drop == 0 { 1 } else { 1u64 << (drop - 1) };
-    let up = cut > half || (cut == half && kept & 1 == 1 && drop > 0);
-    let value = (kept + u64::from(up)) as f64;
-    let exponent = exponent + i64::from(drop);
-    // Exact: `value` has 53 bits at most and the exponent is that of a float. Beyond the largest it is infinite.
-    let value = match exponent {
-        e if e > 1023 => f64::INFINITY,
-        e => value * power_of_two(e.max(-1074) as i32),
-    };
-    if sign == Sign::Minus { -value } else { value }
+/// `x · 2^e` for an e beyond the exponents of floats: infinite unless x is zero.
+fn scaled_up(x: f64, e: i32) -> f64 {
+    x * power_of_two(1023) * power_of_two((e - 1023).min(1023))
 }
 
 #[cfg(test)]
@@ -356,17 +330,9 @@ mod tests {
         }
 
         #[test]
-        fn the_quick_mean_is_the_slow_one(m in any::<i64>(), scale in 0u32..60, n in 1u64..1_000_000, unit in -900i32..800) {
-            let m = i128::from(m) << scale;
-            if let Some(quick) = quick_ratio(m, n, unit) {
-                prop_assert_eq!(quick, round_ratio(&BigInt::from(m), &BigUint::from(n), unit));
-            }
-        }
-
-        #[test]
-        fn a_quotient_of_two_whole_numbers_is_rounded_as_the_machine_rounds(a in -(1i64 << 53)..(1i64 << 53), b in 1i64..(1 << 53)) {
-            let rounded = round_ratio(&BigInt::from(a), &BigUint::from(b as u64), 0);
-            prop_assert_eq!(rounded, a as f64 / b as f64);
+        fn a_whole_number_is_rounded_as_the_machine_rounds(m in any::<i128>(), by in 0i32..900) {
+            prop_assert_eq!(rounded(&BigInt::from(m), by), m as f64 * power_of_two(by));
+            prop_assert_eq!(rounded(&(BigInt::from(m) << 900u32), by - 900), m as f64 * power_of_two(by));
         }
 
         #[test]
@@ -379,10 +345,16 @@ mod tests {
 
     #[test]
     fn subnormals_are_rounded_once() {
-        let tiny = f64::from_bits(3);
-        assert_eq!(sum(&[tiny]).mean(2), f64::from_bits(2));
-        assert_eq!(sum(&[f64::from_bits(1)]).mean(2), 0.0);
-        assert_eq!(sum(&[f64::MAX, f64::MAX]).mean(2), f64::MAX);
+        assert_eq!(rounded(&BigInt::from(3), -1075), f64::from_bits(2));
+        assert_eq!(rounded(&BigInt::from(1), -1075), 0.0);
+        assert_eq!(rounded(&BigInt::from(-5), -1076), -f64::from_bits(1));
+        assert_eq!(rounded(&BigInt::from(1), -3000), 0.0);
+    }
+
+    #[test]
+    fn what_is_too_large_is_infinite_and_comes_back() {
+        assert_eq!(sum(&[f64::MAX, f64::MAX]).sum(), f64::INFINITY);
+        assert_eq!(sum(&[f64::MAX, f64::MAX, -f64::MAX]).sum(), f64::MAX);
     }
 
     #[test]

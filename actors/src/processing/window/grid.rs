@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use wavetank_scenarios::{Event, Span, Time};
 
-use super::core::Core;
+use super::core::{Core, NO_GROUP};
 use super::plan::Firing;
 use crate::operator::{Draft, Dropped, Operator, Output};
 
@@ -128,26 +128,30 @@ impl GridWindows {
             Time::MIN => self.grid.end_after(*self.live.first_key_value()?.0),
             fired => self.grid.end_after(fired),
         };
-        if self.core.settings.emit_empty && self.core.plan.is_ungrouped() && self.core.watermark != Time::MAX {
-            return Some(next);
+        let slice = self.live.range(self.grid.start_of(next)..).next();
+        if self.core.answers_empty() {
+            // At the end of input only up to the last window with an event.
+            return (slice.is_some() || self.core.watermark != Time::MAX).then_some(next);
         }
-        let (slice, _) = self.live.range(self.grid.start_of(next)..).next()?;
-        Some(next.max(self.grid.end_after(*slice)))
+        Some(next.max(self.grid.end_after(*slice?.0)))
     }
 
     /// The answers of the window that ends at `end`.
     fn fire(&mut self, end: Time) -> Vec<Draft> {
         let start = self.grid.start_of(end);
         let groups = if self.disjoint {
-            let mut here: Vec<u32> = self.live.range(start..end).flat_map(|(_, g)| g.iter().copied()).collect();
+            let mut here: Vec<u32> = self
+                .live
+                .range(start..end)
+                .flat_map(|(_, g)| g.iter().copied())
+                .collect();
             self.core.groups.sort(&mut here);
             here.dedup();
             here
         } else {
             self.core.groups.sorted()
         };
-        let mut firing = Firing::new(&self.core.plan, start, end);
-        let mut any = false;
+        let mut firing = Firing::new(&self.core.plan, (start, end));
         for index in groups {
             let Some(group) = self.core.groups.get_mut(index) else {
                 continue;
@@ -159,16 +163,15 @@ impl GridWindows {
                 group.slide(start, end, &self.core.plan.kinds)
             };
             if let Some(total) = total {
-                any = true;
                 firing.offer(index, &key, &total);
             }
         }
-        let rows = firing.rows();
-        self.fired = end;
-        if !any && self.core.settings.emit_empty && self.core.plan.is_ungrouped() {
-            return self.core.empty_answer(start, end);
+        if !firing.any && self.core.answers_empty() {
+            firing.offer(NO_GROUP, &[], &self.core.empty_total());
         }
-        self.core.first_answers(rows, (start, end), (start, end))
+        let answers = firing.answers();
+        self.fired = end;
+        self.core.first_answers(answers, (start, end), (start, end))
     }
 
     /// An event came for a slice of which windows have fired: corrects those that still take events in.
@@ -180,14 +183,16 @@ impl GridWindows {
         } else {
             &[cause]
         };
+        let mut windows = Vec::new();
         let mut end = self.grid.end_after(cell.from);
         while end <= self.fired && end <= cell.last_end {
             if !self.core.settings.is_shut(end, self.core.watermark) {
                 let window = (self.grid.start_of(end), end);
-                self.core.correct(cause, of, window, window, out);
+                windows.push((window, window));
             }
             end = self.grid.end_after(end);
         }
+        self.core.correct(cause, of, &[], &windows, out);
     }
 
     /// Takes out slices whose last window is over.
@@ -221,14 +226,18 @@ impl Operator for GridWindows {
             }
         }
         let cell = self.cell;
-        if self.core.settings.is_late(event.stamp, cell.last_end, self.core.watermark) {
+        if self
+            .core
+            .settings
+            .is_late(event.stamp, cell.last_end, self.core.watermark)
+        {
             return out.late(event, self.core.settings.side);
         }
         let (group, new) = self.core.add(&event, cell.from);
         if new {
             self.live.entry(cell.from).or_default().push(group);
         }
-        if cell.from < self.fired {
+        if cell.from < self.fired && self.core.settings.corrects() {
             self.correct(group, cell, out);
         }
     }

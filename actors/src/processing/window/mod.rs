@@ -61,7 +61,13 @@ pub fn build(
     if matches!(window, Window::Length(_) | Window::LengthBatch(_) | Window::Global) {
         settings = settings.without_lateness();
     }
-    let plan = plan::Plan::new(query, fields, operator.truncate_integer_avg, settings.corrects(), lineage)?;
+    let plan = plan::Plan::new(
+        query,
+        fields,
+        operator.truncate_integer_avg,
+        settings.corrects(),
+        lineage,
+    )?;
     let core = Core::new(plan, settings);
     let grid = |core, grid| Box::new(GridWindows::new(core, grid)) as Box<dyn Operator>;
     Ok(match window {
@@ -84,9 +90,9 @@ pub fn build(
         Window::Snapshot { lasts } => {
             let lasts = match *lasts {
                 Expr::Span(span) => Lasting::For(span),
-                expr => {
-                    Lasting::Seconds(Compiled::new(&expr, fields).map_err(|e| format!("in the window's duration: {e}"))?)
-                }
+                expr => Lasting::Seconds(
+                    Compiled::new(&expr, fields).map_err(|e| format!("in the window's duration: {e}"))?,
+                ),
             };
             Box::new(SnapshotWindows::new(core, lasts))
         }
@@ -106,11 +112,13 @@ fn check(window: &Window, settings: Settings) -> Result<(), String> {
     };
     match window {
         Window::Tumbling { size, offset } => positive("size", *size).and(shift(*offset)),
-        Window::Hop { size, every, offset } => {
-            positive("size", *size).and(positive("step", *every)).and(shift(*offset))
-        }
+        Window::Hop { size, every, offset } => positive("size", *size)
+            .and(positive("step", *every))
+            .and(shift(*offset)),
         Window::Cumulate { max, step, offset } => {
-            positive("longest size", *max).and(positive("step", *step)).and(shift(*offset))?;
+            positive("longest size", *max)
+                .and(positive("step", *step))
+                .and(shift(*offset))?;
             if max.micros() % step.micros() != 0 {
                 return Err(format!(
                     "a window cumulates up to {max} in steps of {step}, which does not come out even; \
@@ -131,3 +139,8 @@ fn check(window: &Window, settings: Settings) -> Result<(), String> {
         Window::Length(_) | Window::LengthBatch(_) | Window::Snapshot { .. } | Window::Global => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;

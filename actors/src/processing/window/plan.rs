@@ -7,8 +7,9 @@ use wavetank_scenarios::query::{Aggregate, AggregateFunction, Expr, Function, Qu
 use wavetank_scenarios::{Event, Row, Time, Value};
 
 use super::aggregate::Kind;
-use super::slice::{Brief, Keys, Slice, Total};
+use super::slice::{Brief, Slice, Total};
 use crate::processing::expr::{Compiled, Fields, Node, Resolve, Scope, node, order, unknown};
+use crate::processing::keyed::Keys;
 
 /// Where an aggregate finds its value.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,8 @@ pub struct Plan {
     having: Option<Compiled>,
     order_by: Vec<(Compiled, bool, bool)>,
     limit: Option<usize>,
+    /// Whether a row may turn out not to be computable.
+    fallible: bool,
     /// Key and computed arguments of the event at hand.
     key: Vec<Value>,
     computed: Vec<Value>,
@@ -88,9 +91,8 @@ impl Plan {
         let mut group_by: Vec<Expr> = Vec::new();
         for expr in &query.group_by {
             let expr = match expr {
-                Expr::Column(name) if fields.slot(name).is_err() => {
-                    alias(&select, name).ok_or_else(|| fields.slot(name).err().unwrap_or_default())?
-                }
+                Expr::Column(name) if fields.slot(name).is_err() => alias(&select, name)
+                    .ok_or_else(|| within("group by")(fields.slot(name).err().unwrap_or_default()))?,
                 other => other.clone(),
             };
             if !is_bound(&expr, fields) {
@@ -143,7 +145,13 @@ impl Plan {
                 }
             });
         }
+        let fallible = compiled
+            .iter()
+            .chain(&having)
+            .chain(order_by.iter().map(|(e, _, _)| e))
+            .any(Compiled::may_fail);
         Ok(Self {
+            fallible,
             filter: query.filter.as_ref().map(|e| compile(e, "where")).transpose()?,
             key_slots: keys.iter().map(Compiled::as_slot).collect(),
             keys,
@@ -151,7 +159,7 @@ impl Plan {
             inputs,
             arguments,
             select: compiled,
-            track: corrects || having.is_some() || query.limit.is_some(),
+            track: corrects || fallible || having.is_some() || query.limit.is_some(),
             having,
             order_by,
             limit: query.limit.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
@@ -176,6 +184,11 @@ impl Plan {
     /// Whether ids of events are kept with their slices.
     pub const fn tracks(&self) -> bool {
         self.track
+    }
+
+    /// From now on ids are kept.
+    pub const fn track(&mut self) {
+        self.track = true;
     }
 
     /// Reads from an event what its group and the aggregates need.
@@ -251,7 +264,11 @@ impl Plan {
 
     /// Key and aggregates of a group, as far as the rest of the row is computed from them.
     fn results(&self, key: &[Value], total: &Total) -> Vec<Value> {
-        let results = self.kinds.iter().zip(&total.states).map(|(kind, state)| kind.result(state));
+        let results = self
+            .kinds
+            .iter()
+            .zip(&total.states)
+            .map(|(kind, state)| kind.result(state));
         key.iter().cloned().chain(results).collect()
     }
 }
@@ -287,7 +304,10 @@ fn expand(query: &Query, fields: Fields<'_>) -> Result<Vec<(Expr, ArcStr)>, Stri
 fn alias(select: &[(Expr, ArcStr)], name: &[ArcStr]) -> Option<Expr> {
     let [name] = name else { return None };
     let mut found = select.iter().filter(|(_, n)| n.eq_ignore_ascii_case(name));
-    found.next().map(|(expr, _)| expr.clone()).filter(|e| *e != Expr::Column(vec![name.clone()]))
+    found
+        .next()
+        .map(|(expr, _)| expr.clone())
+        .filter(|e| *e != Expr::Column(vec![name.clone()]))
 }
 
 /// True for `window_start` and `window_end`.
@@ -312,7 +332,9 @@ fn check(aggregate: &Aggregate) -> Result<(), String> {
         _ => {}
     }
     if aggregate.distinct && !matches!(aggregate.function, F::Count | F::Sum | F::Avg) {
-        return Err(format!("`{name}(distinct …)` is not defined; `distinct` goes with count, sum and avg"));
+        return Err(format!(
+            "`{name}(distinct …)` is not defined; `distinct` goes with count, sum and avg"
+        ));
     }
     if aggregate.distinct && aggregate.argument.is_none() {
         return Err("`count(distinct *)` is not defined; name a field".into());
@@ -354,10 +376,14 @@ impl Resolve for Rows<'_> {
         }
         match expr {
             Expr::Aggregate(aggregate) => {
-                let index = self.aggregates.iter().position(|a| *a == **aggregate).unwrap_or_else(|| {
-                    self.aggregates.push((**aggregate).clone());
-                    self.aggregates.len() - 1
-                });
+                let index = self
+                    .aggregates
+                    .iter()
+                    .position(|a| *a == **aggregate)
+                    .unwrap_or_else(|| {
+                        self.aggregates.push((**aggregate).clone());
+                        self.aggregates.len() - 1
+                    });
                 Ok(Some(Node::Slot(self.group_by.len() + index)))
             }
             Expr::Column(name) => match self.fields.slot(name) {
@@ -367,7 +393,11 @@ impl Resolve for Rows<'_> {
                     name.join(".")
                 )),
                 Err(problem) if self.aliases => {
-                    let known = self.select.iter().map(|(_, n)| n.as_str()).chain(self.fields.schema.names());
+                    let known = self
+                        .select
+                        .iter()
+                        .map(|(_, n)| n.as_str())
+                        .chain(self.fields.schema.names());
                     Err(match name.as_slice() {
                         [name] => unknown("column", name, known),
                         _ => problem,
@@ -376,7 +406,8 @@ impl Resolve for Rows<'_> {
                 Err(problem) => Err(problem),
             },
             Expr::Call(Function::EventTime, _) => Err(
-                "`event_time()` has many values in a window; use max(event_time()), window_start() or window_end()".into(),
+                "`event_time()` has many values in a window; use max(event_time()), window_start() or window_end()"
+                    .into(),
             ),
             _ => Ok(None),
         }
@@ -387,8 +418,11 @@ impl Resolve for Rows<'_> {
 #[derive(Debug)]
 pub struct Firing<'p> {
     plan: &'p Plan,
-    window: (Time, Time),
+    window: Option<(Time, Time)>,
     candidates: Vec<Candidate>,
+    failed: Vec<u32>,
+    /// Whether any group was offered.
+    pub any: bool,
 }
 
 #[derive(Debug)]
@@ -397,46 +431,89 @@ struct Candidate {
     brief: Brief,
     results: Vec<Value>,
     order: Vec<Value>,
+    row: Option<Row>,
+}
+
+/// A row of a firing.
+#[derive(Debug)]
+pub struct Answered {
+    /// Whose it is.
+    pub group: u32,
+    /// What is selected.
+    pub row: Row,
+    /// The events behind it.
+    pub brief: Brief,
+}
+
+/// What came of a firing.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// The rows in the order that `order by` and the keys give, cut to `limit`.
+    pub rows: Vec<Answered>,
+    /// The groups whose row could not be computed.
+    pub failed: Vec<u32>,
 }
 
 impl<'p> Firing<'p> {
-    /// Of the window `[start, end)`.
-    pub const fn new(plan: &'p Plan, start: Time, end: Time) -> Self {
+    /// Of the window `[start, end)`; without bounds, of one that has none in time.
+    pub fn new(plan: &'p Plan, window: (Time, Time)) -> Self {
         Self {
             plan,
-            window: (start, end),
+            window: (window != super::core::ALWAYS).then_some(window),
             candidates: Vec::new(),
+            failed: Vec::new(),
+            any: false,
         }
     }
     /// A group's total; groups must come ascending by key.
     pub fn offer(&mut self, group: u32, key: &[Value], total: &Total) {
-        let results = self.plan.results(key, total);
+        self.any = true;
+        match self.consider(group, key, total) {
+            Ok(Some(candidate)) => self.candidates.push(candidate),
+            Ok(None) => {}
+            Err(_) => self.failed.push(group),
+        }
+    }
+    fn consider(&self, group: u32, key: &[Value], total: &Total) -> Result<Option<Candidate>, String> {
+        let plan = self.plan;
+        let results = plan.results(key, total);
         let scope = Scope {
             row: &results,
             stamp: total.brief.latest.0,
-            window: Some(self.window),
+            window: self.window,
         };
-        if let Some(having) = &self.plan.having
-            && !matches!(having.test(&scope), Ok(Some(true)))
+        if let Some(having) = &plan.having
+            && having.test(&scope)? != Some(true)
         {
-            return;
+            return Ok(None);
         }
-        let order = self.plan.order_by.iter().map(|(e, _, _)| computed(e, &scope)).collect();
-        self.candidates.push(Candidate {
+        let evaluate = |e: &Compiled| e.eval(&scope).map(std::borrow::Cow::into_owned);
+        let order = plan
+            .order_by
+            .iter()
+            .map(|(e, _, _)| evaluate(e))
+            .collect::<Result<_, _>>()?;
+        // A row that cannot be computed takes no place within the limit.
+        let row = match plan.fallible {
+            true => Some(plan.select.iter().map(evaluate).collect::<Result<Row, _>>()?),
+            false => None,
+        };
+        Ok(Some(Candidate {
             group,
             brief: total.brief,
-            results,
+            row,
             order,
-        });
+            results,
+        }))
     }
-    /// The rows, each with its group, in the order that `order by` and the keys give, cut to `limit`.
-    ///
-    /// An expression that cannot be computed is null here, where there is no single event to be set aside.
-    pub fn rows(self) -> Vec<Answered> {
+    /// What comes of it.
+    pub fn answers(self) -> Answers {
         let Self {
             plan,
             window,
-            candidates,
+            mut candidates,
+            failed,
+            ..
         } = self;
         let mut places: Vec<usize> = (0..candidates.len()).collect();
         let by = |a: &usize, b: &usize| plan.rank(&candidates[*a].order, &candidates[*b].order).then(a.cmp(b));
@@ -451,36 +528,28 @@ impl<'p> Firing<'p> {
         if !plan.order_by.is_empty() {
             places.sort_unstable_by(by);
         }
-        let row = |place: usize| {
-            let candidate = &candidates[place];
-            let scope = Scope {
-                row: &candidate.results,
-                stamp: window.1,
-                window: Some(window),
-            };
+        let answered = |place: usize| {
+            let candidate = &mut candidates[place];
+            let row = candidate.row.take().unwrap_or_else(|| {
+                let scope = Scope {
+                    row: &candidate.results,
+                    stamp: candidate.brief.latest.0,
+                    window,
+                };
+                let value = |e: &Compiled| e.eval(&scope).map_or(Value::Null, std::borrow::Cow::into_owned);
+                plan.select.iter().map(value).collect()
+            });
             Answered {
                 group: candidate.group,
-                row: plan.select.iter().map(|e| computed(e, &scope)).collect(),
+                row,
                 brief: candidate.brief,
             }
         };
-        places.into_iter().map(row).collect()
+        Answers {
+            rows: places.into_iter().map(answered).collect(),
+            failed,
+        }
     }
-}
-
-/// A row of a firing.
-#[derive(Debug)]
-pub struct Answered {
-    /// Whose it is.
-    pub group: u32,
-    /// What is selected.
-    pub row: Row,
-    /// The events behind it.
-    pub brief: Brief,
-}
-
-fn computed(expr: &Compiled, scope: &Scope<'_>) -> Value {
-    expr.eval(scope).map_or(Value::Null, std::borrow::Cow::into_owned)
 }
 
 impl Plan {

@@ -63,7 +63,12 @@ impl SessionWindows {
 
     /// Merges the event that was admitted last with the sessions that it reaches. Gives the bounds of those sessions, and
     /// of the one that they make.
-    fn merge(&mut self, index: u32, event: &Event, reached: std::ops::Range<usize>) -> (Vec<(Time, Time)>, (Time, Time)) {
+    fn merge(
+        &mut self,
+        index: u32,
+        event: &Event,
+        reached: std::ops::Range<usize>,
+    ) -> (Vec<(Time, Time)>, (Time, Time)) {
         let gap = self.gap;
         let Some(group) = self.core.groups.get_mut(index) else {
             return (Vec::new(), (event.stamp, event.stamp));
@@ -103,7 +108,7 @@ impl SessionWindows {
         self.core.groups.sort(&mut groups);
         groups.dedup();
         let within = (window.0, window.0 + Span::UNIT);
-        let mut firing = Firing::new(&self.core.plan, window.0, window.1);
+        let mut firing = Firing::new(&self.core.plan, window);
         for index in &groups {
             if let Some(group) = self.core.groups.get(*index)
                 && let Some(total) = group.plain_total(group.range(within.0, within.1), &self.core.plan.kinds)
@@ -111,8 +116,8 @@ impl SessionWindows {
                 firing.offer(*index, &group.key, &total);
             }
         }
-        let rows = firing.rows();
-        for draft in self.core.first_answers(rows, window, within) {
+        let answers = firing.answers();
+        for draft in self.core.first_answers(answers, window, within) {
             out.emit(draft);
         }
         for group in groups {
@@ -150,7 +155,9 @@ impl Operator for SessionWindows {
             return;
         };
         let index = self.core.groups.find(&self.core.plan.keys(&event));
-        let Some(group) = self.core.groups.get(index) else { return };
+        let Some(group) = self.core.groups.get(index) else {
+            return;
+        };
         let reached = self.reached(group, event.stamp);
         let mut end = event.stamp + self.gap;
         if let Some(last) = group.slices.range(reached.clone()).next_back() {
@@ -165,24 +172,24 @@ impl Operator for SessionWindows {
         }
         let (old, new) = self.merge(index, &event, reached);
         let noted = old.iter().any(|window| !settings.is_complete(window.1, w));
-        for window in old {
-            // Only what has answered can be taken back.
-            if window != new && settings.is_complete(window.1, w) {
-                let brief = self.core.groups.get(index).and_then(|g| {
-                    let at = g.slices.partition_point(|s| s.at < new.0);
-                    g.slices.get(at).map(|s| s.total.brief)
-                });
-                self.core.retract(index, window, brief.unwrap_or_default(), out);
-            }
-        }
-        if settings.is_complete(new.1, w) {
+        let complete = settings.is_complete(new.1, w);
+        // Only what has answered can be taken back.
+        let gone: Vec<(Time, Time)> = old
+            .into_iter()
+            .filter(|window| *window != new && settings.is_complete(window.1, w))
+            .collect();
+        if complete || !gone.is_empty() {
             let within = (new.0, new.0 + Span::UNIT);
-            let of = if self.core.plan.has_limit() {
-                self.with_session(new)
-            } else {
-                vec![index]
+            let of = match (complete, self.core.plan.has_limit()) {
+                (false, _) => Vec::new(),
+                (true, true) => self.with_session(new),
+                (true, false) => vec![index],
             };
-            self.core.correct(index, &of, new, within, out);
+            let again = [(new, within)];
+            self.core
+                .correct(index, &of, &gone, if complete { &again } else { &[] }, out);
+        }
+        if complete {
             self.closing.insert((new.1, index));
         } else if !noted {
             self.due.insert((new.1, index));
@@ -197,7 +204,9 @@ impl Operator for SessionWindows {
                 break;
             }
             self.due.pop_first();
-            let Some(group) = self.core.groups.get(index) else { continue };
+            let Some(group) = self.core.groups.get(index) else {
+                continue;
+            };
             let at = group.slices.partition_point(|s| self.bounds(s).1 < end);
             match group.slices.get(at).map(|s| self.bounds(s)) {
                 Some((start, grown)) if start < end => {

@@ -9,15 +9,14 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use rustc_hash::FxHasher;
-use wavetank_scenarios::{Event, EventId, Row, Time, Value};
+use wavetank_scenarios::{Event, EventId, Row, Time};
 
 use super::aggregate::{Kind, State};
 use crate::operator::{Dropped, Output};
+use crate::processing::keyed::Keys;
 
 /// How many events, and which were the first and the last.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +123,8 @@ pub struct Slice {
     pub pending: Vec<EventId>,
     /// The source events behind them, where the run keeps lineage.
     pub origins: Vec<EventId>,
+    /// Whether a result over them could not be computed.
+    pub failed: bool,
 }
 
 impl Slice {
@@ -134,6 +135,7 @@ impl Slice {
             total: Total::empty(kinds),
             pending: Vec::new(),
             origins: Vec::new(),
+            failed: false,
         }
     }
     /// Adds another slice to this one, fates included.
@@ -141,13 +143,19 @@ impl Slice {
         self.total.merge(&other.total, kinds, true);
         self.pending.extend(other.pending);
         self.origins.extend(other.origins);
+        self.failed |= other.failed;
     }
     /// Its events leave the state: reports their fates and returns how many they are.
     pub fn release(self, out: &mut Output) -> u64 {
         let events = self.total.brief.events;
         out.caused(events - self.pending.len() as u64);
+        let why = if self.failed {
+            Dropped::Failed
+        } else {
+            Dropped::Filtered
+        };
         for id in self.pending {
-            out.dropped(id, Dropped::Filtered);
+            out.dropped(id, why);
         }
         events
     }
@@ -169,10 +177,6 @@ pub struct Group {
     pub key: Row,
     /// In ascending order of [`Slice::at`].
     pub slices: VecDeque<Slice>,
-    /// Staggered windows: the end of the last one that fired, and of the last one that is gone.
-    pub fired: Time,
-    /// See `fired`.
-    pub gone: Time,
     hash: u64,
     /// Slices before this index are behind the current window, those from `pushed` on are ahead of it.
     behind: usize,
@@ -188,8 +192,6 @@ impl Group {
         Self {
             key,
             slices: VecDeque::new(),
-            fired: Time::MIN,
-            gone: Time::MIN,
             hash,
             behind: 0,
             pushed: 0,
@@ -261,7 +263,11 @@ impl Group {
         }
         let (range, front) = (self.behind..self.pushed, self.front.last());
         if range.len() < 2 {
-            return self.slices.get(self.behind).filter(|_| range.len() == 1).map(|s| Cow::Borrowed(&s.total));
+            return self
+                .slices
+                .get(self.behind)
+                .filter(|_| range.len() == 1)
+                .map(|s| Cow::Borrowed(&s.total));
         }
         let mut total = match (front, &self.back) {
             (Some(front), Some(back)) => {
@@ -325,12 +331,12 @@ impl Groups {
     /// The index of the group with that key, made if there is none.
     #[inline]
     pub fn find(&mut self, key: &Keys<'_>) -> u32 {
-        let mut hasher = FxHasher::default();
-        key.each(|value| value.hash(&mut hasher));
-        let hash = hasher.finish();
+        let hash = key.hash();
         let list = &self.list;
         let found = self.table.find(hash, |index| {
-            list[*index as usize].as_ref().is_some_and(|g| g.hash == hash && key.equals(&g.key))
+            list[*index as usize]
+                .as_ref()
+                .is_some_and(|g| g.hash == hash && key.equals(&g.key))
         });
         match found {
             Some(index) => *index,
@@ -346,7 +352,8 @@ impl Groups {
         });
         self.list[index as usize] = Some(group);
         let list = &self.list;
-        self.table.insert_unique(hash, index, |i| list[*i as usize].as_ref().map_or(0, |g| g.hash));
+        self.table
+            .insert_unique(hash, index, |i| list[*i as usize].as_ref().map_or(0, |g| g.hash));
         self.sorted.clear();
         index
     }
@@ -376,7 +383,9 @@ impl Groups {
     /// The indices of all groups, ascending by key.
     pub fn sorted(&mut self) -> Vec<u32> {
         if self.sorted.is_empty() {
-            self.sorted = (0..self.list.len() as u32).filter(|i| self.list[*i as usize].is_some()).collect();
+            self.sorted = (0..self.list.len() as u32)
+                .filter(|i| self.list[*i as usize].is_some())
+                .collect();
             let list = &self.list;
             let key = |i: &u32| list[*i as usize].as_ref().map(|g| &g.key);
             self.sorted.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
@@ -386,39 +395,5 @@ impl Groups {
     /// Sorts some indices by their groups' keys, ascending.
     pub fn sort(&self, indices: &mut [u32]) {
         indices.sort_unstable_by(|a, b| self.get(*a).map(|g| &g.key).cmp(&self.get(*b).map(|g| &g.key)));
-    }
-}
-
-/// The key of one event's group: slots of its row, or values that were computed.
-#[derive(Clone, Copy, Debug)]
-pub enum Keys<'a> {
-    /// These slots of this row.
-    Slots(&'a [usize], &'a [Value]),
-    /// These values.
-    Values(&'a [Value]),
-}
-
-const NULL: Value = Value::Null;
-
-impl Keys<'_> {
-    #[inline]
-    fn each(&self, mut visit: impl FnMut(&Value)) {
-        match self {
-            Self::Slots(slots, row) => slots.iter().for_each(|slot| visit(row.get(*slot).unwrap_or(&NULL))),
-            Self::Values(values) => values.iter().for_each(visit),
-        }
-    }
-    #[inline]
-    fn equals(&self, key: &[Value]) -> bool {
-        match self {
-            Self::Slots(slots, row) => slots.iter().zip(key).all(|(slot, k)| row.get(*slot).unwrap_or(&NULL) == k),
-            Self::Values(values) => *values == key,
-        }
-    }
-    /// The values of the key.
-    pub fn to_row(self) -> Row {
-        let mut key = Vec::new();
-        self.each(|value| key.push(value.clone()));
-        key.into()
     }
 }

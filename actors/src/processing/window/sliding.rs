@@ -1,15 +1,14 @@
 //! Windows that slide by event: at each event's time `t` the events in `(t − size, t]`.
 //!
-//! Answers come in order of event time, when the watermark has reached `t`; events of one instant answer together. A firing
-//! answers for the groups of its events; with `on = "change"` a group answers too at the instant at which an event leaves
-//! it, unless nothing is left. As an interval the window is `[t − size + tick, t + tick)`. An event is late by its own
-//! stamp: that is the end of the first window that it belongs to.
+//! Answers come in order of event time, one firing for each instant at which events happened, when the watermark has
+//! reached it: of every group that has an event in the window `[t + tick − size, t + tick)`. With `on = "change"` there is
+//! a firing too at each instant at which an event leaves. An event is late by the window that ends with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_scenarios::{Event, Span, Time};
 
-use super::core::Core;
+use super::core::{Core, NO_GROUP};
 use super::plan::Firing;
 use crate::operator::{Operator, Output};
 
@@ -19,8 +18,8 @@ pub struct SlidingWindows {
     core: Core,
     size: Span,
     on_change: bool,
-    /// Instants that are to answer, with their groups.
-    due: BTreeMap<Time, Vec<u32>>,
+    /// Instants that are to answer.
+    due: BTreeSet<Time>,
     /// Instants that hold events, with their groups.
     live: BTreeMap<Time, Vec<u32>>,
 }
@@ -32,7 +31,7 @@ impl SlidingWindows {
             core,
             size,
             on_change,
-            due: BTreeMap::new(),
+            due: BTreeSet::new(),
             live: BTreeMap::new(),
         }
     }
@@ -44,12 +43,10 @@ impl SlidingWindows {
         ((start + tick, end + tick), (start + Span::UNIT, end + Span::UNIT))
     }
 
-    fn fire(&mut self, t: Time, mut groups: Vec<u32>, out: &mut Output) {
+    fn fire(&mut self, t: Time, out: &mut Output) {
         let (window, within) = self.window(t);
-        self.core.groups.sort(&mut groups);
-        groups.dedup();
-        let mut firing = Firing::new(&self.core.plan, window.0, window.1);
-        for index in groups {
+        let mut firing = Firing::new(&self.core.plan, window);
+        for index in self.core.groups.sorted() {
             if let Some(group) = self.core.groups.get_mut(index) {
                 let key = group.key.clone();
                 if let Some(total) = group.slide(within.0, within.1, &self.core.plan.kinds) {
@@ -57,36 +54,30 @@ impl SlidingWindows {
                 }
             }
         }
-        let rows = firing.rows();
-        for draft in self.core.first_answers(rows, window, within) {
+        if !firing.any && self.core.answers_empty() {
+            firing.offer(NO_GROUP, &[], &self.core.empty_total());
+        }
+        let answers = firing.answers();
+        for draft in self.core.first_answers(answers, window, within) {
             out.emit(draft);
         }
     }
 
     /// Says again what an event at `t` changes of the instants that have answered, its own included.
     fn correct(&mut self, t: Time, cause: u32, out: &mut Output) {
-        let w = self.core.watermark;
-        let mut instants: Vec<Time> = Vec::new();
         let leaves = t + self.size;
-        if let Some(group) = self.core.groups.get(cause) {
-            // Nothing of the group before `t − size` bears on a window that has `t`.
-            for slice in group.slices.range(group.range(t - self.size, leaves)) {
-                instants.push(slice.at);
-                if self.on_change {
-                    instants.push(slice.at + self.size);
-                }
-            }
-        }
+        let mut instants: BTreeSet<Time> = self.live.range(t..leaves).map(|(x, _)| *x).collect();
         if self.on_change {
-            instants.push(leaves);
+            instants.extend(self.live.range(t - self.size..=t).map(|(x, _)| *x + self.size));
         }
-        instants.retain(|x| *x >= t && *x <= w && (*x < leaves || (self.on_change && *x == leaves)));
-        instants.sort_unstable();
-        instants.dedup();
-        for x in instants {
-            let (window, within) = self.window(x);
-            self.core.correct(cause, &[cause], window, within, out);
-        }
+        let w = self.core.watermark;
+        let windows: Vec<_> = instants
+            .into_iter()
+            .filter(|x| *x <= w)
+            .map(|x| self.window(x))
+            .collect();
+        let of = self.core.groups.sorted();
+        self.core.correct(cause, &of, &[], &windows, out);
     }
 }
 
@@ -104,7 +95,7 @@ impl Operator for SlidingWindows {
             self.live.entry(t).or_default().push(group);
             for instant in [Some(t), self.on_change.then_some(t + self.size)].into_iter().flatten() {
                 if instant > w {
-                    self.due.entry(instant).or_default().push(group);
+                    self.due.insert(instant);
                 }
             }
         }
@@ -115,17 +106,12 @@ impl Operator for SlidingWindows {
 
     fn on_watermark(&mut self, watermark: Time, out: &mut Output) {
         self.core.watermark = watermark;
-        while let Some(entry) = self.due.first_entry() {
-            if *entry.key() > watermark {
-                break;
-            }
-            let (t, groups) = entry.remove_entry();
-            self.fire(t, groups, out);
+        while let Some(t) = self.due.first().copied().filter(|t| *t <= watermark) {
+            self.due.pop_first();
+            self.fire(t, out);
         }
-        // A group still answers at the instant at which its event has left.
-        let leaves = self.size + if self.on_change { self.core.settings.tick } else { Span::ZERO };
         while let Some(entry) = self.live.first_entry() {
-            if !self.core.settings.is_over(*entry.key() + leaves, watermark) {
+            if !self.core.settings.is_over(*entry.key() + self.size, watermark) {
                 break;
             }
             for group in entry.remove() {

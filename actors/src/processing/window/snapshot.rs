@@ -2,8 +2,8 @@
 //! instants at which the set of lasting events changes.
 //!
 //! The intervals are those of the whole input; all groups that have a lasting event answer for each. An interval answers
-//! when the watermark says that nothing can begin within it any more. An event that lasts for no time at all is in no
-//! window. Events are late by their own stamp; intervals that have answered are not corrected.
+//! when the watermark says that nothing can begin within it any more. An event that lasts for no time at all has
+//! failed. Events are late by their own stamp; intervals that have answered are not corrected.
 //!
 //! Events end in another order than they began in, so that totals cannot be taken apart; a group whose set has changed is
 //! added up anew from its lasting events.
@@ -14,9 +14,10 @@ use wavetank_scenarios::{Event, Row, Span, Time, Value};
 
 use super::core::{ALWAYS, Core};
 use super::plan::Firing;
-use super::slice::{Keys, Slice};
-use crate::operator::{Dropped, Operator, Output};
+use super::slice::Slice;
+use crate::operator::{Operator, Output};
 use crate::processing::expr::{Compiled, Scope};
+use crate::processing::keyed::Keys;
 
 /// The operator.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl SnapshotWindows {
 
     /// The answers of `[start, end)`, in which the set of lasting events does not change.
     fn fire(&mut self, start: Time, end: Time, out: &mut Output) {
-        let mut firing = Firing::new(&self.core.plan, start, end);
+        let mut firing = Firing::new(&self.core.plan, (start, end));
         for index in self.core.groups.sorted() {
             if let Some(group) = self.core.groups.get(index)
                 && let Some(total) = group.plain_total(0..group.slices.len(), &self.core.plan.kinds)
@@ -89,8 +90,8 @@ impl SnapshotWindows {
                 firing.offer(index, &group.key, &total);
             }
         }
-        let rows = firing.rows();
-        for draft in self.core.first_answers(rows, (start, end), ALWAYS) {
+        let answers = firing.answers();
+        for draft in self.core.first_answers(answers, (start, end), ALWAYS) {
             out.emit(draft);
         }
     }
@@ -106,7 +107,9 @@ impl SnapshotWindows {
     fn end(&mut self, t: Time, out: &mut Output) {
         while let Some(entry) = self.lasting.first_entry().filter(|e| e.key().0 <= t) {
             let ((_, number), index) = entry.remove_entry();
-            let Some(group) = self.core.groups.get_mut(index) else { continue };
+            let Some(group) = self.core.groups.get_mut(index) else {
+                continue;
+            };
             let at = group.range(number, number + Span::UNIT).start;
             let slice = group.slices.remove(at);
             if group.slices.is_empty() {
@@ -139,7 +142,9 @@ impl Operator for SnapshotWindows {
             return;
         };
         let span = match self.lasts(&event) {
-            Ok(span) if span <= Span::ZERO => return out.dropped(event.id, Dropped::Filtered),
+            Ok(span) if span <= Span::ZERO => {
+                return out.failed(event, format!("it lasts for {span}, which is no time"));
+            }
             Ok(span) => span,
             Err(reason) => return out.failed(event, reason),
         };
@@ -179,6 +184,8 @@ impl Operator for SnapshotWindows {
     }
 
     fn state_bytes(&self) -> usize {
-        self.core.state_bytes() + self.coming.len() * size_of::<Coming>() + self.lasting.len() * size_of::<((Time, Time), u32)>()
+        self.core.state_bytes()
+            + self.coming.len() * size_of::<Coming>()
+            + self.lasting.len() * size_of::<((Time, Time), u32)>()
     }
 }

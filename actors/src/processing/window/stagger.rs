@@ -24,16 +24,14 @@ pub struct StaggerWindows {
 }
 
 /// The starts of the windows that `group`'s slices fall into.
-fn starts(group: &Group, size: Span) -> Vec<Time> {
-    let mut starts = Vec::new();
-    let mut end = Time::MIN;
-    for slice in &group.slices {
-        if slice.at >= end {
-            starts.push(slice.at);
-            end = slice.at + size;
-        }
-    }
-    starts
+fn starts(group: &Group, size: Span) -> impl Iterator<Item = Time> {
+    let mut next = group.slices.front().map(|s| s.at);
+    std::iter::from_fn(move || {
+        let start = next?;
+        let after = group.slices.partition_point(|s| s.at < start + size);
+        next = group.slices.get(after).map(|s| s.at);
+        Some(start)
+    })
 }
 
 impl StaggerWindows {
@@ -47,10 +45,23 @@ impl StaggerWindows {
         }
     }
 
+    /// The groups that have a window of these bounds, ascending by key.
+    fn with_window(&mut self, window: (Time, Time)) -> Vec<u32> {
+        let mut groups = self.core.groups.sorted();
+        let size = self.size;
+        groups.retain(|index| {
+            self.core
+                .groups
+                .get(*index)
+                .is_some_and(|g| starts(g, size).any(|s| s == window.0))
+        });
+        groups
+    }
+
     fn fire(&mut self, end: Time, mut groups: Vec<u32>, out: &mut Output) {
         let window = (end - self.size, end);
         self.core.groups.sort(&mut groups);
-        let mut firing = Firing::new(&self.core.plan, window.0, window.1);
+        let mut firing = Firing::new(&self.core.plan, window);
         for index in &groups {
             if let Some(group) = self.core.groups.get(*index)
                 && let Some(total) = group.plain_total(group.range(window.0, window.1), &self.core.plan.kinds)
@@ -58,14 +69,13 @@ impl StaggerWindows {
                 firing.offer(*index, &group.key, &total);
             }
         }
-        let rows = firing.rows();
-        for draft in self.core.first_answers(rows, window, window) {
+        let answers = firing.answers();
+        for draft in self.core.first_answers(answers, window, window) {
             out.emit(draft);
         }
         for index in groups {
             self.closing.insert((end, index));
-            if let Some(group) = self.core.groups.get_mut(index) {
-                group.fired = end;
+            if let Some(group) = self.core.groups.get(index) {
                 let next = group.slices.partition_point(|s| s.at < end);
                 if let Some(slice) = group.slices.get(next) {
                     self.due.insert((slice.at + self.size, index));
@@ -74,8 +84,7 @@ impl StaggerWindows {
         }
     }
 
-    /// Takes windows that are over out of the state. A group without events is remembered as long as an event could come
-    /// that one of its windows has had its turn for.
+    /// Takes windows that are over out of the state.
     fn purge(&mut self, out: &mut Output) {
         let w = self.core.watermark;
         while let Some((end, index)) = self.closing.first().copied() {
@@ -83,59 +92,53 @@ impl StaggerWindows {
                 break;
             }
             self.closing.pop_first();
-            let kinds = &self.core.plan.kinds;
-            let Some(group) = self.core.groups.get_mut(index) else { continue };
-            let mut gone = Vec::new();
-            match group.slices.front() {
-                Some(first) if first.at + self.size == end => {
-                    group.gone = end;
-                    while group.slices.front().is_some_and(|s| s.at < end) {
-                        gone.extend(group.pop(kinds));
-                    }
-                    if group.slices.is_empty() {
-                        self.closing.insert((end + self.size, index));
-                    }
+            // What has been cut differently since is noted down under another end.
+            let opens = self.core.groups.get(index).and_then(|g| g.slices.front()).map(|s| s.at);
+            if opens == Some(end - self.size) {
+                while self
+                    .core
+                    .groups
+                    .get(index)
+                    .and_then(|g| g.slices.front())
+                    .is_some_and(|s| s.at < end)
+                {
+                    self.core.pop(index, out);
                 }
-                // Cut differently since, and noted down under another end.
-                Some(_) => {}
-                None => self.core.groups.remove(index),
-            }
-            for slice in gone {
-                self.core.release(slice, out);
             }
         }
         self.core.forget();
     }
 
-    /// An event of group `index` came behind what has answered: takes back windows that are cut differently now and says
-    /// again what has changed.
+    /// An event of group `index` came for windows that have answered, the starts of which were `before`: takes back those
+    /// that are cut differently now and says again what has changed.
     fn recut(&mut self, index: u32, before: &[Time], out: &mut Output) {
-        let (w, size) = (self.core.watermark, self.size);
-        let Some(group) = self.core.groups.get(index) else { return };
-        let after = starts(group, size);
-        let brief = group.slices.iter().fold(super::slice::Brief::default(), |mut all, slice| {
-            all.merge(&slice.total.brief);
-            all
-        });
-        let fired = group.fired;
-        let complete = |start: &&Time| self.core.settings.is_complete(**start + size, w);
-        let answered: Vec<Time> = before.iter().filter(|s| **s < fired).copied().collect();
-        let now: Vec<Time> = after.iter().filter(complete).copied().collect();
-        for start in answered.iter().filter(|s| !now.contains(s)) {
-            self.core.retract(index, (*start, *start + size), brief, out);
+        let (w, size, settings) = (self.core.watermark, self.size, self.core.settings);
+        let Some(group) = self.core.groups.get(index) else {
+            return;
+        };
+        let after: Vec<Time> = starts(group, size).collect();
+        let answered = |start: &&Time| settings.is_complete(**start + size, w);
+        let bounds = |start: &Time| (*start, *start + size);
+        let gone: Vec<_> = before
+            .iter()
+            .filter(answered)
+            .filter(|s| !after.contains(s))
+            .map(bounds)
+            .collect();
+        let now: Vec<_> = after.iter().filter(answered).map(bounds).collect();
+        if self.core.plan.has_limit() {
+            // Each window has groups of its own then.
+            self.core.correct(index, &[], &gone, &[], out);
+            for window in &now {
+                let of = self.with_window(*window);
+                self.core.correct(index, &of, &[], &[(*window, *window)], out);
+            }
+        } else {
+            let again: Vec<_> = now.iter().map(|window| (*window, *window)).collect();
+            self.core.correct(index, &[index], &gone, &again, out);
         }
-        for start in &now {
-            let window = (*start, *start + size);
-            let of = if self.core.plan.has_limit() {
-                self.core.groups.sorted()
-            } else {
-                vec![index]
-            };
-            self.core.correct(index, &of, window, window, out);
+        for window in &now {
             self.closing.insert((window.1, index));
-        }
-        if let Some(group) = self.core.groups.get_mut(index) {
-            group.fired = now.last().map_or(group.gone, |start| *start + size);
         }
         if let Some(next) = after.get(now.len()) {
             self.due.insert((*next + size, index));
@@ -148,39 +151,33 @@ impl Operator for StaggerWindows {
         let Some(event) = self.core.admit(event, now, out) else {
             return;
         };
-        let (t, w, settings) = (event.stamp, self.core.watermark, self.core.settings);
+        let (t, w, settings, size) = (event.stamp, self.core.watermark, self.core.settings, self.size);
         let index = self.core.groups.find(&self.core.plan.keys(&event));
-        let Some(group) = self.core.groups.get(index) else { return };
-        // Windows are only worked out where the event may be behind one that has answered, or may move one.
-        let before = if t < group.fired {
-            starts(group, self.size)
-        } else {
-            Vec::new()
+        let Some(group) = self.core.groups.get(index) else {
+            return;
         };
-        let own = |start: &&Time| **start <= t && t < **start + self.size;
-        let anchor = if t < group.fired {
-            before.iter().find(own).copied()
-        } else {
-            let from = group.slices.partition_point(|s| s.at < group.fired);
-            let mut start = group.slices.get(from).map(|s| s.at).filter(|s| *s <= t);
-            while let Some(s) = start.filter(|s| t >= *s + self.size) {
-                let next = group.slices.partition_point(|x| x.at < s + self.size);
-                start = group.slices.get(next).map(|x| x.at).filter(|x| *x <= t);
-            }
-            start
-        };
-        let end = anchor.unwrap_or(t) + self.size;
-        if t < group.gone || settings.is_late(t, end, w) {
-            if group.slices.is_empty() && group.gone == Time::MIN {
+        let joins = starts(group, size)
+            .take_while(|s| *s <= t)
+            .last()
+            .filter(|s| t < *s + size);
+        let end = joins.unwrap_or(t) + size;
+        if settings.is_late(t, end, w) {
+            if group.slices.is_empty() {
                 self.core.groups.remove(index);
             }
             return out.late(event, settings.side);
         }
-        let fired = group.fired;
-        self.core.add(&event, t);
-        if t < fired || settings.is_complete(end, w) {
+        // A window that it joins stays as it is; one that it opens may move those after it.
+        let first = group.slices.front().map(|s| s.at + size);
+        let touches_answered = settings.corrects() && first.is_some_and(|end| settings.is_complete(end, w));
+        if touches_answered || settings.is_complete(end, w) {
+            let before: Vec<Time> = starts(group, size).collect();
+            self.core.add(&event, t);
             self.recut(index, &before, out);
-        } else if anchor.is_none() {
+        } else {
+            self.core.add(&event, t);
+        }
+        if joins.is_none() && !settings.is_complete(end, w) {
             self.due.insert((end, index));
         }
     }
@@ -194,12 +191,14 @@ impl Operator for StaggerWindows {
             let mut groups = Vec::new();
             while let Some((_, index)) = self.due.first().copied().filter(|(e, _)| *e == end) {
                 self.due.pop_first();
-                // A window that has been moved since is noted down under another end.
-                let opens = self.core.groups.get(index).and_then(|group| {
-                    let from = group.slices.partition_point(|s| s.at < group.fired);
-                    group.slices.get(from).map(|s| s.at)
-                });
-                if opens == Some(end - self.size) {
+                // What has been cut differently since is noted down under another end.
+                let opens = end - self.size;
+                if self
+                    .core
+                    .groups
+                    .get(index)
+                    .is_some_and(|g| starts(g, self.size).any(|s| s == opens))
+                {
                     groups.push(index);
                 }
             }
