@@ -6,12 +6,14 @@
 
 pub mod aggregate;
 mod answer;
+mod codec;
 pub mod conservation;
 mod counted;
 pub mod expr;
 mod reference;
 mod single;
 pub mod table;
+mod transform;
 pub mod watermark;
 mod windowed;
 mod windows;

@@ -6,7 +6,7 @@ use wavetank_scenarios::{Row, Schema, Span, script};
 
 use crate::counted::Counted;
 use crate::windowed::Windowed;
-use crate::{Reference, single};
+use crate::{Reference, single, transform};
 
 /// The tables that operators look up in, by name: their columns and rows.
 pub type Tables = BTreeMap<String, (Schema, Vec<Row>)>;
@@ -41,8 +41,9 @@ pub fn reference(
         single::change(change, schema)
     } else if let Some(first) = &operator.first {
         single::first(first, schema)
+    } else if let Some(steps) = &operator.transform {
+        transform::transform(steps, schema, tables)
     } else {
-        let _ = tables;
         Err("it says neither `query` nor `transform`, `filter`, `threshold`, `change` or `first`".into())
     };
     built.map_err(|why| format!("operator `{name}`: {why}"))
