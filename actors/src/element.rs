@@ -5,8 +5,8 @@ use wavetank_scenarios::{Event, Time};
 /// What travels on a link. Watermarks and the end keep their place among events.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Element {
-    /// An event.
-    Event(Event),
+    /// An event. Boxed, because it changes hands often and its content never does.
+    Event(Box<Event>),
     /// No more event with a stamp at or below this is expected on this link.
     Watermark(Time),
     /// Whether this link is idle (`true`): its watermark is left out of the receiver's minimum until it speaks again.

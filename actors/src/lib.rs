@@ -1,5 +1,14 @@
 //! The cast: the world, and every source, operator, watermark generator and sink as an actix actor.
 
+mod cast;
 pub mod element;
+mod host;
 pub mod operator;
 pub mod processing;
+mod roles;
+pub mod scaling;
+pub mod world;
+
+pub use cast::{Departure, Departures, Players};
+pub use element::Element;
+pub use host::{Part, enter};

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::metric::Metric;
+
 /// A pattern of stream processing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -21,4 +23,144 @@ pub enum Pattern {
     Replay,
     PeriodicSnapshot,
     TwoNodeFailover,
+}
+
+/// The three families of patterns.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// What is done with events.
+    Processing,
+    /// How it is done with many of them.
+    Scaling,
+    /// How it goes on when something breaks.
+    Reliability,
+}
+
+impl Family {
+    /// In a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Processing => "processing",
+            Self::Scaling => "scaling",
+            Self::Reliability => "reliability",
+        }
+    }
+}
+
+/// Everything there is to know about a pattern before it is tried.
+#[derive(Clone, Debug, Serialize)]
+pub struct PatternDescriptor {
+    /// Which.
+    pub pattern: Pattern,
+    /// As a file names it; also the folder of its scenarios in the library.
+    pub name: &'static str,
+    /// For a heading.
+    pub title: &'static str,
+    /// Its family.
+    pub family: Family,
+    /// What it does, in a sentence or two.
+    pub summary: &'static str,
+    /// Whether operators of it can be run; the others are described and planned.
+    pub built: bool,
+    /// The keys of an operator that are about it.
+    pub settings: &'static [&'static str],
+    /// The metrics to look at.
+    pub metrics: &'static [Metric],
+    /// The scenario of the library to start from; empty while there is none.
+    pub example: &'static str,
+}
+
+macro_rules! patterns {
+    ($($pattern:ident $name:literal $title:literal $family:ident built $built:literal settings $settings:expr,
+       metrics [$($metric:ident),*] example $example:literal $summary:literal;)*) => {
+        /// Every pattern, by family.
+        pub static PATTERNS: &[PatternDescriptor] = &[$(PatternDescriptor {
+            pattern: Pattern::$pattern,
+            name: $name,
+            title: $title,
+            family: Family::$family,
+            summary: $summary,
+            built: $built,
+            settings: &$settings,
+            metrics: &[$(Metric::$metric),*],
+            example: $example,
+        }),*];
+
+        impl Pattern {
+            /// Its name in a file, and its folder in the library.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$pattern => $name),*
+                }
+            }
+        }
+    };
+}
+
+patterns! {
+    Transformation "transformation" "Transformation" Processing built true
+        settings ["transform", "query", "on_error"], metrics [Arrived, Emitted, Failed] example ""
+        "Each event becomes none, one or several others: fields projected, renamed, derived, nested, flattened or looked up, \
+         another format, another version. Order and duplicates pass through.";
+    Filter "filter" "Filter and threshold" Processing built true
+        settings ["filter", "threshold", "change", "first", "query"], metrics [Arrived, Emitted, Filtered] example ""
+        "Lets through what a predicate says, or what crosses a threshold with hysteresis, changes too fast, or comes first \
+         after silence. Null is not true.";
+    WindowedAggregation "windowed-aggregation" "Windowed aggregation" Processing built true
+        settings ["query", "watermark", "late", "horizon", "late_when", "late_by", "flush_at_end", "emit_empty", "result_stamp"],
+        metrics [Late, Held, EmitDelay, Lag, Corrections] example "orders-per-minute"
+        "Counts, sums and other aggregates over windows of event time. A window answers when the watermark says that it is \
+         complete; what comes after that is late.";
+    StreamJoin "stream-join" "Stream join" Processing built false
+        settings [], metrics [] example ""
+        "Pairs events of two or more streams by key and a bound on the distance of their times; every pair exactly once.";
+    TemporalEventOrdering "temporal-event-ordering" "Temporal event ordering" Processing built false
+        settings [], metrics [] example ""
+        "Finds sequences of events in event-time order, and their absence.";
+    MachineLearner "machine-learner" "Machine learner" Processing built false
+        settings [], metrics [] example ""
+        "Predicts for each event and learns when its label comes, with a model from a file or one that learns as it goes.";
+    SequentialConvey "sequential-convey" "Sequential convey" Scaling built false
+        settings [], metrics [] example ""
+        "Splits a stream over many workers and merges it again in its order.";
+    BufferedEventOrdering "buffered-event-ordering" "Buffered event ordering" Scaling built false
+        settings [], metrics [] example ""
+        "Holds events back for a while and releases them in order: order is bought with waiting.";
+    CourseCorrection "course-correction" "Course correction" Scaling built false
+        settings ["late", "horizon"], metrics [Corrections, Late] example ""
+        "Answers early and repairs later: each correction says which answer it replaces.";
+    Watermark "watermark" "Watermark" Scaling built false
+        settings ["watermark"], metrics [Watermark, Lag] example ""
+        "A mark among the events that says how far event time has come, so that operators know when to answer.";
+    Replay "replay" "Replay" Reliability built false
+        settings [], metrics [] example ""
+        "Reads a source's log again from the last safe point after a crash.";
+    PeriodicSnapshot "periodic-snapshot" "Periodic snapshot state persistence" Reliability built false
+        settings [], metrics [] example ""
+        "Saves the states of all operators together, again and again, and goes on from the last complete set after a crash.";
+    TwoNodeFailover "two-node-failover" "Two-node failover" Reliability built false
+        settings [], metrics [] example ""
+        "Two nodes process the same log; the second takes over when the first goes silent.";
+}
+
+impl Pattern {
+    /// What there is to know about it.
+    pub fn descriptor(self) -> &'static PatternDescriptor {
+        PATTERNS.iter().find(|d| d.pattern == self).unwrap_or(&PATTERNS[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_thirteen_patterns_have_the_names_that_files_use() {
+        assert_eq!(PATTERNS.len(), 13);
+        for pattern in PATTERNS {
+            assert_eq!(serde_json::to_value(pattern.pattern).expect("a name"), pattern.name);
+            assert_eq!(pattern.pattern.descriptor().name, pattern.name);
+        }
+    }
 }

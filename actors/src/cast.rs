@@ -1,0 +1,128 @@
+//! Who plays what: from a script's topology to actors on the stage, at the start and again after every crash.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix::Recipient;
+use wavetank_scenarios::input::What;
+use wavetank_scenarios::script::{OnError, Scenario};
+use wavetank_scenarios::topology::{ActorId, Role, Topology};
+use wavetank_scenarios::{Schema, Time};
+
+use crate::host::enter;
+use crate::operator::Operator;
+use crate::roles::{Operating, Sink, Source};
+use crate::scaling::watermark::Generator;
+use crate::world::{Cast, Deliver, Stage};
+
+/// Something that leaves a source, after the faults of the source have had their way with the plan.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Departure {
+    /// When it leaves.
+    pub at: Time,
+    /// When it would leave without faults.
+    pub planned: Time,
+    /// When it happened, in true time.
+    pub happened: Time,
+    /// Its number within the part.
+    pub number: u64,
+    /// What leaves; `None` when a fault keeps it from leaving.
+    pub what: Option<What>,
+    /// The faults that touched it, by their index in the scenario.
+    pub faults: Vec<usize>,
+}
+
+/// The departures of one part of a source, ascending in `at`.
+pub type Departures = Box<dyn Iterator<Item = Departure>>;
+
+/// Makes a pattern's operator for an operator of the scenario.
+pub type MakeOperator = Box<dyn Fn(usize) -> Result<Box<dyn Operator>, String>>;
+
+/// The players of one scenario.
+pub struct Players {
+    scenario: Arc<Scenario>,
+    topology: Arc<Topology>,
+    plans: BTreeMap<ActorId, Rc<RefCell<std::iter::Peekable<Departures>>>>,
+    make: MakeOperator,
+    incarnations: BTreeMap<ActorId, u64>,
+}
+
+/// A new incarnation numbers its results from here times how often it entered, so that no number is given twice.
+const NUMBERS_PER_INCARNATION: u64 = 1 << 40;
+
+impl Players {
+    /// Players for a scenario whose sources play these departures, one list for each source actor.
+    pub fn new(
+        scenario: Arc<Scenario>,
+        topology: Arc<Topology>,
+        departures: impl IntoIterator<Item = (ActorId, Departures)>,
+        make: MakeOperator,
+    ) -> Self {
+        let plans = departures
+            .into_iter()
+            .map(|(actor, plan)| (actor, Rc::new(RefCell::new(plan.peekable()))))
+            .collect();
+        Self {
+            scenario,
+            topology,
+            plans,
+            make,
+            incarnations: BTreeMap::new(),
+        }
+    }
+    /// The schemas of an operator's inputs, in the order of its `input` list.
+    pub fn input_schemas<'a>(topology: &'a Topology, actor: ActorId) -> Vec<&'a Schema> {
+        let mut schemas: Vec<(usize, &'a Schema)> = Vec::new();
+        let mut visit = vec![actor];
+        while let Some(actor) = visit.pop() {
+            for link in &topology.actors[actor.0 as usize].inputs {
+                let link = &topology.links[link.0 as usize];
+                let from = &topology.actors[link.from.0 as usize];
+                if matches!(from.role, Role::Watermark { .. }) {
+                    visit.push(link.from);
+                } else if schemas.iter().all(|(listed, _)| *listed != link.listed) {
+                    schemas.push((link.listed, &from.schema));
+                }
+            }
+        }
+        schemas.sort_by_key(|(listed, _)| *listed);
+        schemas.into_iter().map(|(_, schema)| schema).collect()
+    }
+}
+
+impl Cast for Players {
+    fn enter(&mut self, actor: ActorId, stage: Stage) -> Result<Recipient<Deliver>, String> {
+        let spec = &self.topology.actors[actor.0 as usize];
+        let entered = self.incarnations.entry(actor).or_default();
+        let first = *entered * NUMBERS_PER_INCARNATION;
+        *entered += 1;
+        Ok(match spec.role {
+            Role::Source { .. } => {
+                let plan = self.plans.get(&actor).ok_or("it has no departures")?;
+                enter(Source::new(Rc::clone(plan)), stage)
+            }
+            Role::Watermark { operator } => {
+                let settings = self.scenario.operators[operator]
+                    .watermark
+                    .clone()
+                    .ok_or("it has no settings")?;
+                enter(
+                    Generator::new(settings, self.scenario.time.tick, spec.inputs.len()),
+                    stage,
+                )
+            }
+            Role::Operator { operator } => {
+                let settings = &self.scenario.operators[operator];
+                let stop = settings.on_error == OnError::Stop;
+                let part = (self.make)(operator)?;
+                enter(
+                    Operating::new(part, spec.inputs.len(), settings.flush_at_end, stop, first),
+                    stage,
+                )
+            }
+            Role::Sink { .. } => enter(Sink::default(), stage),
+        })
+    }
+}

@@ -1,0 +1,42 @@
+//! The one actix actor: it hosts whatever plays a part, and is a thin shell around it.
+//!
+//! Handlers are synchronous and write to their [`Stage`] only, so that actix decides nothing but when they run within an
+//! instant. A crash drops the address; nothing is flushed.
+
+use actix::{Actor, Context, Handler, Recipient};
+
+use crate::world::{Deliver, Effect, Input, Stage};
+
+/// A part in the play: a source, an operator, a watermark generator, a sink.
+pub trait Part: 'static {
+    /// Takes one input and does what it causes on the stage.
+    fn play(&mut self, input: Input, stage: &mut Stage);
+}
+
+/// The actor that plays a part.
+struct Host<P> {
+    part: P,
+    stage: Stage,
+}
+
+/// Starts the actor of a part on the current thread and returns the only way to reach it.
+pub fn enter(part: impl Part + Unpin, stage: Stage) -> Recipient<Deliver> {
+    Host { part, stage }.start().recipient()
+}
+
+impl<P: Part + Unpin> Actor for Host<P> {
+    type Context = Context<Self>;
+}
+
+impl<P: Part + Unpin> Handler<Deliver> for Host<P> {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+        self.stage.cause = deliver.cause;
+        self.part.play(deliver.input, &mut self.stage);
+        if self.stage.watched() {
+            self.stage.put(Effect::Done);
+        }
+        drop(deliver.guard);
+    }
+}

@@ -1,0 +1,9 @@
+//! The parts that are not patterns themselves: sources, sinks, and the host of an operator.
+
+mod operating;
+mod sink;
+mod source;
+
+pub(crate) use operating::Operating;
+pub(crate) use sink::Sink;
+pub(crate) use source::Source;

@@ -1,0 +1,153 @@
+//! The part that hosts an operator: everything that all operators need, once. It combines the watermarks of the inputs
+//! and passes them on behind what they caused, gives results their identity, keeps the books, and sets timers.
+
+use wavetank_scenarios::topology::Port;
+use wavetank_scenarios::{Event, EventId, Producer, Time};
+
+use crate::element::Element;
+use crate::host::Part;
+use crate::operator::{Dropped, Emitted, Operator, Output};
+use crate::scaling::watermark::Valve;
+use crate::world::{Account, Effect, Input, Stage};
+
+pub(crate) struct Operating {
+    operator: Box<dyn Operator>,
+    valve: Valve,
+    flush_at_end: bool,
+    stop_on_error: bool,
+    account: Account,
+    numbered: u64,
+    output: Output,
+    /// Events since the state was last measured.
+    unmeasured: u32,
+}
+
+impl Operating {
+    pub fn new(
+        operator: Box<dyn Operator>,
+        inputs: usize,
+        flush_at_end: bool,
+        stop_on_error: bool,
+        first: u64,
+    ) -> Self {
+        Self {
+            operator,
+            valve: Valve::new(inputs),
+            flush_at_end,
+            stop_on_error,
+            account: Account::default(),
+            numbered: first,
+            output: Output::default(),
+            unmeasured: 0,
+        }
+    }
+
+    fn advance(&mut self, stage: &Stage) {
+        if let Some(watermark) = self.valve.grown() {
+            if watermark < Time::MAX || self.flush_at_end {
+                self.operator.on_watermark(watermark, &mut self.output);
+                self.unmeasured = u32::MAX;
+                self.finish(stage);
+            }
+            stage.send(Port::Main, Element::Watermark(watermark));
+        }
+        if let Some(idle) = self.valve.turned() {
+            stage.send(Port::Main, Element::Idle(idle));
+        }
+        if self.valve.ended() {
+            stage.send(Port::Main, Element::End);
+        }
+    }
+
+    /// Passes on what the operator put out, and closes the books of this input.
+    fn finish(&mut self, stage: &Stage) {
+        let account = &mut self.account;
+        for emitted in self.output.emitted.drain(..) {
+            match emitted {
+                Emitted::Result(draft) => {
+                    let id = EventId {
+                        producer: Producer(stage.actor().0),
+                        number: self.numbered,
+                    };
+                    self.numbered += 1;
+                    let event = Event {
+                        id,
+                        stamp: draft.stamp,
+                        correlation: draft.correlation,
+                        planned: draft.planned,
+                        row: draft.row,
+                        lineage: draft.lineage,
+                        pane: draft.pane,
+                    };
+                    stage.send(Port::Main, Element::Event(Box::new(event)));
+                }
+                Emitted::Late(event) => stage.send(Port::Late, Element::Event(Box::new(event))),
+                Emitted::Failed(failure) => {
+                    account.failed += 1;
+                    stage.send(Port::Failed, Element::Event(Box::new(failure.event.clone())));
+                    let failure = Box::new(failure);
+                    stage.put(if self.stop_on_error {
+                        Effect::Stop(failure)
+                    } else {
+                        Effect::Failed(failure)
+                    });
+                }
+            }
+        }
+        account.caused += self.output.caused;
+        for (id, why) in self.output.dropped.drain(..) {
+            match why {
+                Dropped::Filtered => account.filtered += 1,
+                Dropped::Late => account.late += 1,
+            }
+            stage.put(Effect::Dropped(id, why));
+        }
+        for (after, token) in self.output.timers.drain(..) {
+            stage.timer(after, token);
+        }
+        self.output.clear();
+        if stage.watched() {
+            account.held = self.operator.held();
+            self.unmeasured = self.unmeasured.saturating_add(1);
+            if self.unmeasured >= MEASURE_EVERY {
+                account.state_bytes = self.operator.state_bytes() as u64;
+                self.unmeasured = 0;
+            }
+            stage.put(Effect::Account(Box::new(*account)));
+        }
+    }
+}
+
+/// Measuring a large state takes time: it is done at every watermark, and once in so many events between.
+const MEASURE_EVERY: u32 = 64;
+
+impl Part for Operating {
+    fn play(&mut self, input: Input, stage: &mut Stage) {
+        match input {
+            Input::Enter { .. } => {}
+            Input::Timer(token) => {
+                self.operator.on_timer(token, &mut self.output);
+                self.finish(stage);
+            }
+            Input::Element { input, lane, element } => match element {
+                Element::Event(event) => {
+                    self.account.taken += 1;
+                    self.operator.on_event(lane, *event, stage.wall(), &mut self.output);
+                    self.finish(stage);
+                }
+                Element::Watermark(watermark) => {
+                    self.valve.watermark(input, watermark);
+                    self.advance(stage);
+                }
+                Element::Idle(idle) => {
+                    self.valve.idle(input, idle);
+                    self.advance(stage);
+                }
+                Element::End => {
+                    self.valve.end(input);
+                    self.advance(stage);
+                }
+            },
+        }
+    }
+}

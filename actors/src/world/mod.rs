@@ -1,0 +1,1058 @@
+//! The world: one run on virtual time.
+//!
+//! The law, on one page. Virtual time is a whole number of microseconds. Everything that takes time is an entry in the
+//! fabric, and so is a message without delay; entries are taken in the order of (time, class, sequence). Each round takes
+//! the entries of the next instant and class, delivers them through actix, waits until no message is in flight, and
+//! commits what the handlers did in the order of (the cause's sequence, output index). Nothing here reads the machine's
+//! clock, random source, environment or hash order; every random decision is a keyed draw. One world lives on one thread.
+//!
+//! The same actors run on the real clock when the run is paced by it ([`Pace`]): then an entry is delivered when its
+//! instant has come by that clock. Results in event time are the same; the trace is not promised to be.
+
+mod clock;
+mod fabric;
+mod link;
+mod quiescence;
+mod stage;
+mod station;
+mod trace;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::Recipient;
+use wavetank_scenarios::draw::{DrawKey, name_key};
+use wavetank_scenarios::script::{LinkKind, OnCrash, Overflow};
+use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Port, Topology};
+use wavetank_scenarios::{Event, EventId, Span, Time};
+
+pub use clock::{NodeClock, Segment};
+pub use fabric::Class;
+pub use link::{CalmNetwork, LinkCounts, Network, Packet, Transit};
+pub use quiescence::{Guard, InFlight};
+pub use stage::{Account, Deliver, Effect, Input, Stage};
+pub use trace::{Happening, LossReason, TraceHash};
+
+use crate::element::Element;
+use fabric::Fabric;
+use link::{Arriving, Link, Shipped};
+use station::{Station, Waiting};
+
+/// Who plays: makes the actor of an id, at the start and again after each crash.
+pub trait Cast {
+    /// Starts a new incarnation of an actor on the current thread.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    fn enter(&mut self, actor: ActorId, stage: Stage) -> Result<Recipient<Deliver>, String>;
+}
+
+/// Something the world does to a node at an instant.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum NodeFault {
+    /// It stops; state and mailbox are lost.
+    Crash,
+    /// It comes back, with new actors.
+    Restart,
+    /// It stands still; what reaches it waits.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// Its services take this many times as long from now on (1 ends it).
+    Slow(f64),
+    /// Its clock changes here; the change itself is in the node's [`NodeClock`].
+    Clock,
+}
+
+/// Declared happenings on nodes: when, where, what, and by which fault (index in the scenario).
+pub type NodePlan = Vec<(Time, NodeId, NodeFault, usize)>;
+
+/// Sees everything that happens, in the one stated order. It cannot change anything.
+pub trait Observer {
+    /// Something happened at `at`.
+    fn see(&mut self, at: Time, happening: &Happening<'_>);
+    /// Nothing more happens at `at`. `false` ends the run.
+    fn instant_over(&mut self, at: Time) -> bool;
+}
+
+/// What the run follows: virtual time, which jumps, or a real clock, which is waited for.
+#[allow(async_fn_in_trait, reason = "one world lives on one thread; no Send is needed")]
+pub trait Pace {
+    /// Waits until `until` has come and says what time it then is: never before `until`.
+    async fn wait(&mut self, until: Time) -> Time;
+}
+
+/// Virtual time: whatever comes next is now.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Virtual;
+
+impl Pace for Virtual {
+    async fn wait(&mut self, until: Time) -> Time {
+        until
+    }
+}
+
+/// What a world is made of.
+pub struct Setup {
+    /// Actors, nodes, links.
+    pub topology: Arc<Topology>,
+    /// The seed of all draws.
+    pub seed: u64,
+    /// Where virtual time starts.
+    pub start: Time,
+    /// Which comes first at one instant.
+    pub tie: wavetank_scenarios::script::Tie,
+    /// The most entries at one instant.
+    pub step_budget: u64,
+    /// The clocks of the nodes, in their order.
+    pub clocks: Vec<NodeClock>,
+    /// What befalls nodes.
+    pub node_plan: NodePlan,
+    /// What befalls links.
+    pub network: Box<dyn Network>,
+    /// Who plays.
+    pub cast: Box<dyn Cast>,
+    /// Who watches.
+    pub observer: Option<Box<dyn Observer>>,
+    /// Whether the trace is hashed.
+    pub hash: bool,
+    /// Set from outside to end the run early.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+/// Why a run stopped before its end.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum WorldError {
+    /// Too many entries at one instant: actors answer each other without delay and without end.
+    #[error(
+        "endless exchange without delay: more than {budget} deliveries at {at}, the last of them to {actors}; give one of \
+         the links between them a delay, or raise `time.step_budget`"
+    )]
+    Endless {
+        /// The instant.
+        at: Time,
+        /// The bound.
+        budget: u64,
+        /// Names of the actors that were delivered to last.
+        actors: String,
+    },
+    /// An actor cannot be made.
+    #[error("{actor} cannot start: {why}")]
+    Enter {
+        /// Its name.
+        actor: String,
+        /// Why.
+        why: String,
+    },
+    /// An event could not be worked on, and the operator's `on_error` is `"stop"`.
+    #[error("{actor} stops the run at {at}: {failure}")]
+    Stopped {
+        /// The operator.
+        actor: String,
+        /// When.
+        at: Time,
+        /// What went wrong.
+        failure: String,
+    },
+}
+
+/// How a run went, in numbers that do not depend on the machine.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Outcome {
+    /// When the last thing happened.
+    pub ended: Time,
+    /// Elements that were delivered to actors.
+    pub deliveries: u64,
+    /// Entries that were taken from the fabric.
+    pub steps: u64,
+    /// What each link did.
+    pub links: Vec<LinkCounts>,
+    /// Hash of the trace, when it was asked for.
+    pub trace_hash: Option<u64>,
+    /// True when the run was ended from outside or by its observer.
+    pub interrupted: bool,
+}
+
+enum Entry {
+    Arrive(Arriving),
+    Timer {
+        actor: ActorId,
+        incarnation: u32,
+        token: u64,
+    },
+    Served {
+        actor: ActorId,
+        incarnation: u32,
+        waiting: Waiting,
+    },
+    Flush {
+        link: LinkId,
+        batch: u64,
+    },
+    Node {
+        node: NodeId,
+        fault: NodeFault,
+        by: usize,
+    },
+}
+
+struct Player {
+    node: NodeId,
+    address: Option<Recipient<Deliver>>,
+    station: Option<Station>,
+}
+
+struct Node {
+    up: bool,
+    paused: u32,
+    incarnation: u32,
+    slow: f64,
+    clock: Rc<NodeClock>,
+    /// What reached it while it was paused.
+    stalled: Vec<Entry>,
+    actors: Vec<ActorId>,
+}
+
+/// One run.
+pub struct World {
+    topology: Arc<Topology>,
+    now: Rc<Cell<Time>>,
+    fabric: Fabric<Entry>,
+    players: Vec<Player>,
+    nodes: Vec<Node>,
+    links: Vec<Link>,
+    producers: Vec<u64>,
+    outbox: stage::Outbox,
+    in_flight: InFlight,
+    network: Box<dyn Network>,
+    cast: Box<dyn Cast>,
+    observer: Option<Box<dyn Observer>>,
+    hash: Option<TraceHash>,
+    interrupt: Arc<AtomicBool>,
+    budget: u64,
+    outcome: Outcome,
+    to_start: Vec<ActorId>,
+    transit: Transit,
+}
+
+macro_rules! tell {
+    ($world:expr, $happening:expr) => {
+        if $world.hash.is_some() || $world.observer.is_some() {
+            let at = $world.now.get();
+            let happening = $happening;
+            if let Some(hash) = &mut $world.hash {
+                hash.add(at, &happening);
+            }
+            if let Some(observer) = &mut $world.observer {
+                observer.see(at, &happening);
+            }
+        }
+    };
+}
+
+impl World {
+    /// Builds a world; nothing has happened in it yet.
+    ///
+    /// # Errors
+    /// When a distribution's parameters make no sense.
+    pub fn new(setup: Setup) -> Result<Self, String> {
+        let topology = setup.topology;
+        let mut fabric = Fabric::new(setup.tie);
+        for (at, node, fault, by) in setup.node_plan {
+            fabric.push(at, Class::World, Entry::Node { node, fault, by });
+        }
+        let mut links = Vec::with_capacity(topology.links.len());
+        for (i, link) in topology.links.iter().enumerate() {
+            let id = LinkId(i as u32);
+            links.push(Link::new(id, link, setup.seed, setup.network.disturbs(id))?);
+        }
+        let mut players = Vec::with_capacity(topology.actors.len());
+        for actor in &topology.actors {
+            let node = &topology.nodes[actor.node.0 as usize];
+            let service = match &node.service {
+                Some(delay) => Some((
+                    delay.sampler(),
+                    DrawKey::new(setup.seed, "node", "service", &actor.name),
+                )),
+                None => None,
+            };
+            let stops = actor.outputs.iter().any(|l| links[l.0 as usize].capacity.is_some());
+            let station = (service.is_some() || node.mailbox.is_some() || stops).then(|| Station {
+                service,
+                bound: node.mailbox.map(|bound| bound as usize),
+                overflow: node.overflow,
+                queue: VecDeque::new(),
+                events: 0,
+                busy: false,
+                served: 0,
+            });
+            players.push(Player {
+                node: actor.node,
+                address: None,
+                station,
+            });
+        }
+        let mut nodes: Vec<Node> = setup
+            .clocks
+            .into_iter()
+            .map(|clock| Node {
+                up: true,
+                paused: 0,
+                incarnation: 0,
+                slow: 1.0,
+                clock: Rc::new(clock),
+                stalled: Vec::new(),
+                actors: Vec::new(),
+            })
+            .collect();
+        for (i, actor) in topology.actors.iter().enumerate() {
+            nodes[actor.node.0 as usize].actors.push(ActorId(i as u32));
+        }
+        Ok(Self {
+            producers: topology.actors.iter().map(|actor| name_key(&actor.name)).collect(),
+            topology,
+            now: Rc::new(Cell::new(setup.start)),
+            fabric,
+            players,
+            nodes,
+            links,
+            outbox: Rc::new(RefCell::new(Vec::new())),
+            in_flight: InFlight::default(),
+            network: setup.network,
+            cast: setup.cast,
+            observer: setup.observer,
+            hash: setup.hash.then(TraceHash::default),
+            interrupt: setup.interrupt,
+            budget: setup.step_budget,
+            outcome: Outcome {
+                ended: setup.start,
+                ..Outcome::default()
+            },
+            to_start: Vec::new(),
+            transit: Transit::default(),
+        })
+    }
+
+    /// Plays the run to its end: until nothing is under way. Must be awaited inside an actix system; afterwards the
+    /// world's actors are gone and the system may serve another.
+    ///
+    /// # Errors
+    /// See [`WorldError`]. What the observer saw up to then stays valid.
+    ///
+    /// # Panics
+    /// Passes a panic inside an actor or observer on.
+    pub async fn run(self, pace: impl Pace + 'static) -> Result<Outcome, WorldError> {
+        // As a task among the actors' tasks the world takes turns with them inside the local queue; as the root future it
+        // would send the runtime to its park and back at every instant.
+        match actix_rt::spawn(self.perform(pace)).await {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+
+    async fn perform(mut self, mut pace: impl Pace) -> Result<Outcome, WorldError> {
+        let result = self.play(&mut pace).await;
+        for player in &mut self.players {
+            player.address = None;
+        }
+        self.outcome.links = self.links.iter().map(|link| link.counts).collect();
+        for (counts, link) in self.outcome.links.iter_mut().zip(&self.links) {
+            counts.stuck += (link.parked.len() + link.blocked.len()) as u64;
+        }
+        self.outcome.trace_hash = self.hash.as_ref().map(TraceHash::value);
+        result.map(|()| self.outcome)
+    }
+
+    async fn play(&mut self, pace: &mut impl Pace) -> Result<(), WorldError> {
+        for actor in 0..self.players.len() {
+            self.enter(ActorId(actor as u32), false)?;
+        }
+        self.settle().await?;
+        let mut round = Vec::new();
+        let mut at_instant = 0u64;
+        let mut instants = 0u64;
+        while let Some(next) = self.fabric.next_time() {
+            if next > self.now.get() {
+                if let Some(observer) = &mut self.observer
+                    && !observer.instant_over(self.now.get())
+                {
+                    self.outcome.interrupted = true;
+                    break;
+                }
+                if next == Time::MAX {
+                    break;
+                }
+                instants += 1;
+                if instants.is_multiple_of(1024) && self.interrupt.load(Ordering::Relaxed) {
+                    self.outcome.interrupted = true;
+                    break;
+                }
+                let now = pace.wait(next).await;
+                self.now.set(now);
+                self.outcome.ended = now;
+                at_instant = 0;
+            }
+            self.fabric.take_round(self.now.get(), &mut round);
+            self.outcome.steps += round.len() as u64;
+            at_instant += round.len() as u64;
+            if at_instant > self.budget {
+                return Err(self.endless(&round));
+            }
+            for (sequence, entry) in round.drain(..) {
+                self.take(sequence, entry)?;
+            }
+            self.settle().await?;
+        }
+        if let Some(observer) = &mut self.observer {
+            observer.instant_over(self.now.get());
+        }
+        Ok(())
+    }
+
+    fn endless(&self, round: &[(u64, Entry)]) -> WorldError {
+        let mut names: Vec<&str> = round
+            .iter()
+            .filter_map(|(_, entry)| match entry {
+                Entry::Arrive(arriving) => Some(self.links[arriving.link.0 as usize].to),
+                Entry::Timer { actor, .. } | Entry::Served { actor, .. } => Some(*actor),
+                Entry::Flush { .. } | Entry::Node { .. } => None,
+            })
+            .map(|actor| self.topology.actors[actor.0 as usize].name.as_str())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        WorldError::Endless {
+            at: self.now.get(),
+            budget: self.budget,
+            actors: names.join(", "),
+        }
+    }
+
+    /// Waits for the handlers of a round, commits what they did, and starts what may start because of it, until nothing
+    /// more happens without another entry.
+    async fn settle(&mut self) -> Result<(), WorldError> {
+        loop {
+            self.in_flight.quiescence().await;
+            self.commit()?;
+            if self.to_start.is_empty() {
+                return Ok(());
+            }
+            let mut started = false;
+            for actor in std::mem::take(&mut self.to_start) {
+                started |= self.serve_next(actor);
+            }
+            if !started && self.to_start.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn enter(&mut self, actor: ActorId, again: bool) -> Result<(), WorldError> {
+        let node = &self.nodes[self.players[actor.0 as usize].node.0 as usize];
+        let stage = Stage {
+            actor,
+            cause: 0,
+            now: Rc::clone(&self.now),
+            clock: Rc::clone(&node.clock),
+            outbox: Rc::clone(&self.outbox),
+            watched: self.observer.is_some(),
+        };
+        let address = self.cast.enter(actor, stage).map_err(|why| WorldError::Enter {
+            actor: self.topology.actors[actor.0 as usize].name.to_string(),
+            why,
+        })?;
+        self.players[actor.0 as usize].address = Some(address);
+        self.hand_over(actor, u64::from(actor.0), Input::Enter { again });
+        Ok(())
+    }
+
+    /// Gives an input to an actor, through actix.
+    fn hand_over(&mut self, actor: ActorId, cause: u64, input: Input) {
+        if let Input::Element { input, lane, element } = &input {
+            self.outcome.deliveries += 1;
+            tell!(
+                self,
+                Happening::Delivered {
+                    actor,
+                    input: *input,
+                    lane: *lane,
+                    element
+                }
+            );
+        } else if let Input::Timer(token) = &input {
+            tell!(self, Happening::Timer { actor, token: *token });
+        }
+        if let Some(address) = &self.players[actor.0 as usize].address {
+            address.do_send(Deliver {
+                cause,
+                input,
+                guard: self.in_flight.guard(),
+            });
+        }
+    }
+
+    fn take(&mut self, sequence: u64, entry: Entry) -> Result<(), WorldError> {
+        match entry {
+            Entry::Arrive(arriving) => self.arrive(sequence, arriving),
+            Entry::Timer {
+                actor,
+                incarnation,
+                token,
+            } => {
+                let node = self.node_of(actor);
+                if node.paused > 0 {
+                    node.stalled.push(Entry::Timer {
+                        actor,
+                        incarnation,
+                        token,
+                    });
+                } else if node.up && node.incarnation == incarnation {
+                    self.reach(
+                        actor,
+                        Waiting {
+                            cause: sequence,
+                            input: Input::Timer(token),
+                            link: None,
+                        },
+                    );
+                }
+            }
+            Entry::Served {
+                actor,
+                incarnation,
+                waiting,
+            } => {
+                let node = self.node_of(actor);
+                if node.paused > 0 {
+                    node.stalled.push(Entry::Served {
+                        actor,
+                        incarnation,
+                        waiting,
+                    });
+                } else if node.up && node.incarnation == incarnation {
+                    if let Some(station) = &mut self.players[actor.0 as usize].station {
+                        station.busy = false;
+                    }
+                    self.to_start.push(actor);
+                    self.hand_over(actor, sequence, waiting.input);
+                }
+            }
+            Entry::Flush { link, batch } => {
+                if self.links[link.0 as usize].batches == batch {
+                    self.flush(link);
+                }
+            }
+            Entry::Node { node, fault, by } => self.befall(node, fault, by)?,
+        }
+        Ok(())
+    }
+
+    fn node_of(&mut self, actor: ActorId) -> &mut Node {
+        let node = self.players[actor.0 as usize].node;
+        &mut self.nodes[node.0 as usize]
+    }
+
+    fn arrive(&mut self, sequence: u64, arriving: Arriving) {
+        let link = &mut self.links[arriving.link.0 as usize];
+        let actor = link.to;
+        let node = &mut self.nodes[self.players[actor.0 as usize].node.0 as usize];
+        let redirect = link.on_crash == OnCrash::Redirect;
+        if !node.up {
+            if redirect {
+                link.parked.push_back(arriving);
+            } else {
+                self.lose(arriving);
+            }
+        } else if node.incarnation != arriving.incarnation && !redirect && arriving.element != Element::End {
+            self.lose(arriving);
+        } else if node.paused > 0 {
+            node.stalled.push(Entry::Arrive(arriving));
+        } else {
+            self.admit(sequence, arriving);
+        }
+    }
+
+    /// Brings an arrived element to its actor's mailbox, if there is room.
+    fn admit(&mut self, sequence: u64, arriving: Arriving) {
+        let link = &mut self.links[arriving.link.0 as usize];
+        let actor = link.to;
+        let is_event = arriving.element.event().is_some();
+        let Some(station) = &mut self.players[actor.0 as usize].station else {
+            return self.deliver(sequence, arriving);
+        };
+        if !link.blocked.is_empty() {
+            link.blocked.push_back(arriving);
+        } else if is_event && station.full() {
+            let overflow = if link.kind == LinkKind::Datagram && station.overflow == Overflow::BackPressure {
+                Overflow::Drop // there is nobody to hold a datagram back
+            } else {
+                station.overflow
+            };
+            match overflow {
+                Overflow::BackPressure => link.blocked.push_back(arriving),
+                Overflow::Drop => self.shed(actor, arriving.link, &arriving.element),
+                Overflow::Shed => {
+                    let oldest = station.shed_oldest();
+                    if let Some(Waiting {
+                        input: Input::Element { element, .. },
+                        link: Some(link),
+                        ..
+                    }) = &oldest
+                    {
+                        self.shed(actor, *link, element);
+                    }
+                    self.deliver(sequence, arriving);
+                }
+            }
+        } else {
+            self.deliver(sequence, arriving);
+        }
+    }
+
+    fn deliver(&mut self, sequence: u64, arriving: Arriving) {
+        let link = &mut self.links[arriving.link.0 as usize];
+        link.counts.delivered += 1;
+        let (actor, input) = (link.to, link.input);
+        let id = arriving.link;
+        let Arriving {
+            lane, element, sent, ..
+        } = arriving;
+        tell!(
+            self,
+            Happening::Arrived {
+                link: id,
+                element: &element,
+                sent
+            }
+        );
+        let input = Input::Element { input, lane, element };
+        self.reach(
+            actor,
+            Waiting {
+                cause: sequence,
+                input,
+                link: Some(id),
+            },
+        );
+    }
+
+    /// Something stands in front of an actor: it is taken at once, or waits for its turn.
+    fn reach(&mut self, actor: ActorId, waiting: Waiting) {
+        match &mut self.players[actor.0 as usize].station {
+            None => {
+                self.acknowledge(waiting.link);
+                self.hand_over(actor, waiting.cause, waiting.input);
+            }
+            Some(station) => {
+                station.push(waiting);
+                let depth = station.queue.len();
+                tell!(self, Happening::Queue { actor, depth });
+                self.to_start.push(actor);
+            }
+        }
+    }
+
+    /// Takes the next thing from an actor's mailbox, if the actor is free. True when something was taken.
+    fn serve_next(&mut self, actor: ActorId) -> bool {
+        let player = &mut self.players[actor.0 as usize];
+        let node = &self.nodes[player.node.0 as usize];
+        let Some(station) = &mut player.station else {
+            return false;
+        };
+        if station.busy || !node.up || node.paused > 0 {
+            return false;
+        }
+        let outputs = &self.topology.actors[actor.0 as usize].outputs;
+        if outputs.iter().any(|link| self.links[link.0 as usize].saturated()) {
+            return false;
+        }
+        let Some(waiting) = station.pop() else { return false };
+        let depth = station.queue.len();
+        let service = match &station.service {
+            Some((sampler, key)) if station::is_event(&waiting.input) => {
+                station.served += 1;
+                let drawn = sampler.sample(&mut key.rng(u64::from(node.incarnation), station.served, 0));
+                drawn.max(Span::ZERO).scale(node.slow)
+            }
+            _ => Span::ZERO,
+        };
+        let incarnation = node.incarnation;
+        station.busy = service > Span::ZERO;
+        tell!(self, Happening::Queue { actor, depth });
+        self.acknowledge(waiting.link);
+        self.unblock(actor);
+        if service > Span::ZERO {
+            let entry = Entry::Served {
+                actor,
+                incarnation,
+                waiting,
+            };
+            self.fabric.push(self.now.get() + service, Class::Event, entry);
+        } else {
+            self.to_start.push(actor);
+            self.hand_over(actor, waiting.cause, waiting.input);
+        }
+        true
+    }
+
+    /// Tells the sender that an element has been taken.
+    fn acknowledge(&mut self, link: Option<LinkId>) {
+        if let Some(link) = link {
+            let link = &mut self.links[link.0 as usize];
+            if link.capacity.is_some() {
+                let was = link.saturated();
+                link.unacknowledged = link.unacknowledged.saturating_sub(1);
+                if was && !link.saturated() {
+                    self.to_start.push(link.from);
+                }
+            }
+        }
+    }
+
+    /// Lets elements into a mailbox that has room again, oldest first.
+    fn unblock(&mut self, actor: ActorId) {
+        let topology = Arc::clone(&self.topology);
+        let inputs = &topology.actors[actor.0 as usize].inputs;
+        loop {
+            if self.players[actor.0 as usize]
+                .station
+                .as_ref()
+                .is_none_or(Station::full)
+            {
+                return;
+            }
+            let oldest = inputs
+                .iter()
+                .filter_map(|link| self.links[link.0 as usize].blocked.front().map(|a| (a.sent, *link)))
+                .min();
+            let Some((_, link)) = oldest else { return };
+            let Some(arriving) = self.links[link.0 as usize].blocked.pop_front() else {
+                return;
+            };
+            let sequence = self.outcome.steps;
+            self.deliver(sequence, arriving);
+        }
+    }
+
+    fn shed(&mut self, actor: ActorId, link: LinkId, element: &Element) {
+        self.acknowledge(Some(link));
+        if let Some(event) = element.event() {
+            tell!(self, Happening::Shed { actor, event });
+        }
+    }
+
+    fn lose(&mut self, arriving: Arriving) {
+        self.links[arriving.link.0 as usize].counts.lost_in_crash += 1;
+        self.acknowledge(Some(arriving.link));
+        let (link, element) = (arriving.link, arriving.element);
+        tell!(
+            self,
+            Happening::Lost {
+                link,
+                element: &element,
+                why: LossReason::Crash
+            }
+        );
+    }
+
+    fn befall(&mut self, id: NodeId, fault: NodeFault, by: usize) -> Result<(), WorldError> {
+        let node = &mut self.nodes[id.0 as usize];
+        let effective = match fault {
+            NodeFault::Crash | NodeFault::Pause | NodeFault::Slow(_) => node.up,
+            NodeFault::Restart => !node.up,
+            NodeFault::Resume => node.paused > 0,
+            NodeFault::Clock => true,
+        };
+        if !effective {
+            return Ok(());
+        }
+        match fault {
+            NodeFault::Crash => {
+                node.up = false;
+                node.incarnation += 1;
+                node.slow = 1.0;
+                let actors = node.actors.clone();
+                let stalled = std::mem::take(&mut node.stalled);
+                tell!(self, Happening::Node { node: id, fault, by });
+                for entry in stalled {
+                    if let Entry::Arrive(arriving) = entry {
+                        self.arrive(0, arriving);
+                    }
+                }
+                for actor in actors {
+                    self.players[actor.0 as usize].address = None;
+                    let queue = match &mut self.players[actor.0 as usize].station {
+                        Some(station) => {
+                            station.busy = false;
+                            station.events = 0;
+                            std::mem::take(&mut station.queue)
+                        }
+                        None => VecDeque::new(),
+                    };
+                    for waiting in queue {
+                        self.acknowledge(waiting.link);
+                        if let Input::Element { element, .. } = &waiting.input
+                            && let Some(event) = element.event()
+                        {
+                            tell!(self, Happening::LostInMailbox { actor, event });
+                        }
+                    }
+                    // What waited for room has not been acknowledged: it waits for the next incarnation like all else.
+                    for link in self.topology.actors[actor.0 as usize].inputs.clone() {
+                        let link = &mut self.links[link.0 as usize];
+                        let mut blocked = std::mem::take(&mut link.blocked);
+                        link.parked.append(&mut blocked);
+                    }
+                    for link in self.topology.actors[actor.0 as usize].outputs.clone() {
+                        let link = &mut self.links[link.0 as usize];
+                        link.waiting.clear();
+                        link.batches += 1;
+                    }
+                }
+            }
+            NodeFault::Restart => {
+                node.up = true;
+                let actors = node.actors.clone();
+                tell!(self, Happening::Node { node: id, fault, by });
+                for actor in actors {
+                    self.enter(actor, true)?;
+                    for link in self.topology.actors[actor.0 as usize].inputs.clone() {
+                        let parked = std::mem::take(&mut self.links[link.0 as usize].parked);
+                        for arriving in parked {
+                            self.fabric.push(self.now.get(), Class::Event, Entry::Arrive(arriving));
+                        }
+                    }
+                }
+            }
+            NodeFault::Pause => {
+                node.paused += 1;
+                tell!(self, Happening::Node { node: id, fault, by });
+            }
+            NodeFault::Resume => {
+                node.paused -= 1;
+                if node.paused == 0 {
+                    let stalled = std::mem::take(&mut node.stalled);
+                    self.to_start.extend(node.actors.iter().copied());
+                    tell!(self, Happening::Node { node: id, fault, by });
+                    for entry in stalled {
+                        let class = if matches!(entry, Entry::Timer { .. }) {
+                            Class::Timer
+                        } else {
+                            Class::Event
+                        };
+                        self.fabric.push(self.now.get(), class, entry);
+                    }
+                }
+            }
+            NodeFault::Slow(factor) => {
+                node.slow = factor;
+                tell!(self, Happening::Node { node: id, fault, by });
+            }
+            NodeFault::Clock => tell!(self, Happening::Node { node: id, fault, by }),
+        }
+        Ok(())
+    }
+
+    /// Makes what the handlers of a round did take effect.
+    fn commit(&mut self) -> Result<(), WorldError> {
+        let mut effects = std::mem::take(&mut *self.outbox.borrow_mut());
+        if !effects.is_sorted_by_key(|(cause, ..)| *cause) {
+            effects.sort_by_key(|(cause, ..)| *cause);
+        }
+        for (_, actor, effect) in effects.drain(..) {
+            self.effect(actor, effect)?;
+        }
+        *self.outbox.borrow_mut() = effects;
+        Ok(())
+    }
+
+    fn effect(&mut self, actor: ActorId, effect: Effect) -> Result<(), WorldError> {
+        match effect {
+            Effect::Send { port, lane, element } => {
+                tell!(
+                    self,
+                    Happening::Emitted {
+                        actor,
+                        port,
+                        element: &element
+                    }
+                );
+                self.send(actor, port, lane, element);
+            }
+            Effect::Timer { due, token, class } => {
+                let incarnation = self.node_of(actor).incarnation;
+                self.fabric.push(
+                    due,
+                    class,
+                    Entry::Timer {
+                        actor,
+                        incarnation,
+                        token,
+                    },
+                );
+            }
+            Effect::Account(account) => tell!(
+                self,
+                Happening::Account {
+                    actor,
+                    account: *account
+                }
+            ),
+            Effect::Dropped(id, why) => tell!(self, Happening::Dropped { actor, id, why }),
+            Effect::Failed(failure) => tell!(
+                self,
+                Happening::Failed {
+                    actor,
+                    failure: &failure
+                }
+            ),
+            Effect::Took(event) => tell!(self, Happening::Took { actor, event: &event }),
+            Effect::Done => tell!(self, Happening::Done { actor }),
+            Effect::Missed(id) => tell!(self, Happening::Missed { actor, id }),
+            Effect::Fault(fault, id) => tell!(self, Happening::Fault { fault, id: Some(id) }),
+            Effect::Stop(failure) => {
+                tell!(
+                    self,
+                    Happening::Failed {
+                        actor,
+                        failure: &failure
+                    }
+                );
+                return Err(WorldError::Stopped {
+                    actor: self.topology.actors[actor.0 as usize].name.to_string(),
+                    at: self.now.get(),
+                    failure: failure.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, actor: ActorId, port: Port, lane: Option<usize>, element: Element) {
+        let topology = Arc::clone(&self.topology);
+        let outputs = &topology.actors[actor.0 as usize].outputs;
+        // Watermarks and the end go everywhere; what was put aside goes to its own output alone.
+        let is_event = element.event().is_some();
+        let mut targets = outputs
+            .iter()
+            .copied()
+            .filter(|link| !is_event || topology.links[link.0 as usize].port == port)
+            .peekable();
+        let mut element = Some(element);
+        while let Some(link) = targets.next() {
+            let copy = if targets.peek().is_some() {
+                element.clone()
+            } else {
+                element.take()
+            };
+            if let Some(copy) = copy {
+                let lane = lane.unwrap_or(self.links[link.0 as usize].lane);
+                self.put_on(link, lane, copy);
+            }
+        }
+    }
+
+    /// Puts an element on a link: into its batch, or on its way.
+    fn put_on(&mut self, id: LinkId, lane: usize, element: Element) {
+        let link = &mut self.links[id.0 as usize];
+        if link.batch.is_none() && link.linger.is_none() {
+            return self.ship(id, lane, element);
+        }
+        let end = element == Element::End;
+        link.waiting.push((lane, element));
+        let full = link.batch.is_some_and(|batch| link.waiting.len() >= batch as usize);
+        if full || end {
+            self.flush(id);
+        } else if let (1, Some(linger)) = (link.waiting.len(), link.linger) {
+            let batch = link.batches;
+            self.fabric
+                .push(self.now.get() + linger, Class::Timer, Entry::Flush { link: id, batch });
+        }
+    }
+
+    fn flush(&mut self, id: LinkId) {
+        let link = &mut self.links[id.0 as usize];
+        link.batches += 1;
+        for (lane, element) in std::mem::take(&mut link.waiting) {
+            self.ship(id, lane, element);
+        }
+    }
+
+    fn ship(&mut self, id: LinkId, lane: usize, element: Element) {
+        let now = self.now.get();
+        let link = &mut self.links[id.0 as usize];
+        let incarnation = self.nodes[self.players[link.to.0 as usize].node.0 as usize].incarnation;
+        if link.capacity.is_some() {
+            link.unacknowledged += 1;
+        }
+        let (fabric, hash, observer) = (&mut self.fabric, &mut self.hash, &mut self.observer);
+        let lost_before = link.counts.lost + link.counts.stuck;
+        let watched = observer.is_some().then(|| element.clone());
+        link.ship(
+            element,
+            now,
+            &self.producers,
+            &mut *self.network,
+            &mut self.transit,
+            |shipped| match shipped {
+                Shipped::Arrives(at, element) => {
+                    let arriving = Arriving {
+                        link: id,
+                        lane,
+                        element,
+                        incarnation,
+                        sent: now,
+                    };
+                    fabric.push(at, Class::Event, Entry::Arrive(arriving));
+                }
+                Shipped::Fault(fault, event) => {
+                    let happening = Happening::Fault { fault, id: event };
+                    if let Some(hash) = hash {
+                        hash.add(now, &happening);
+                    }
+                    if let Some(observer) = observer {
+                        observer.see(now, &happening);
+                    }
+                }
+            },
+        );
+        if link.counts.lost + link.counts.stuck > lost_before
+            && let Some(element) = &watched
+        {
+            tell!(
+                self,
+                Happening::Lost {
+                    link: id,
+                    element,
+                    why: LossReason::Network
+                }
+            );
+        }
+    }
+}
+
+/// An event's identity and origins, for those who follow it.
+impl Happening<'_> {
+    /// The event that this is about, if any.
+    pub const fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Delivered { element, .. } | Self::Emitted { element, .. } | Self::Lost { element, .. } => {
+                element.event()
+            }
+            Self::Took { event, .. } | Self::Shed { event, .. } | Self::LostInMailbox { event, .. } => Some(event),
+            _ => None,
+        }
+    }
+    /// The identity of the event that this is about, if any.
+    pub fn id(&self) -> Option<EventId> {
+        match self {
+            Self::Dropped { id, .. } | Self::Missed { id, .. } => Some(*id),
+            Self::Fault { id, .. } => *id,
+            Self::Failed { failure, .. } => Some(failure.event.id),
+            _ => self.event().map(|event| event.id),
+        }
+    }
+}

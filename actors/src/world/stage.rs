@@ -1,0 +1,196 @@
+//! What an actor sees of its world: its own clocks, and a place to put what it does.
+//!
+//! Nothing that a handler does takes effect while it runs. Effects are gathered and committed when the system is
+//! quiescent, in the order of (the cause's sequence, output index), so that the order in which actix polls its actors
+//! cannot show.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use wavetank_scenarios::topology::{ActorId, Port};
+use wavetank_scenarios::{Event, EventId, Span, Time};
+
+use super::clock::NodeClock;
+use super::fabric::Class;
+use super::quiescence::Guard;
+use crate::element::Element;
+use crate::operator::{Dropped, Failure};
+
+/// What reaches an actor.
+#[derive(Debug)]
+pub enum Input {
+    /// The actor has entered the stage: at the start of the run, or as a new incarnation after a crash (`true`).
+    Enter {
+        /// True after a crash.
+        again: bool,
+    },
+    /// An element.
+    Element {
+        /// Which of the actor's links brought it, from 0.
+        input: usize,
+        /// Which entry of the operator's `input` list it belongs to, from 0.
+        lane: usize,
+        /// What it is.
+        element: Element,
+    },
+    /// A timer is due.
+    Timer(u64),
+}
+
+/// The message that carries an input to its actor.
+#[derive(Debug)]
+pub struct Deliver {
+    /// The sequence of the entry in the fabric: what the actor does now is caused by it.
+    pub cause: u64,
+    /// What is delivered.
+    pub input: Input,
+    /// Keeps the world waiting until the handler has returned.
+    pub guard: Guard,
+}
+
+impl actix::Message for Deliver {
+    type Result = ();
+}
+
+/// What an actor did with an input.
+#[derive(Debug)]
+pub enum Effect {
+    /// An element for every link of that output.
+    Send {
+        /// Which output.
+        port: Port,
+        /// Which entry of the receiver's `input` list it belongs to, where that is not the link's own (a generator passes
+        /// on what it was given).
+        lane: Option<usize>,
+        /// What is sent.
+        element: Element,
+    },
+    /// A timer.
+    Timer {
+        /// When, in virtual time.
+        due: Time,
+        /// What comes back.
+        token: u64,
+        /// [`Class::Event`] for the departures of a source, else [`Class::Timer`].
+        class: Class,
+    },
+    /// What the input came to, told once for each element or timer that an operator took.
+    Account(Box<Account>),
+    /// An event ended without a result.
+    Dropped(EventId, Dropped),
+    /// An event could not be worked on.
+    Failed(Box<Failure>),
+    /// A sink took an event.
+    Took(Box<Event>),
+    /// An event of the plan did not leave its source.
+    Missed(EventId),
+    /// A declared fault fired, by its index in the scenario, on this event.
+    Fault(usize, EventId),
+    /// The handler has returned: all that this input caused has been put.
+    Done,
+    /// The run must stop: an operator's settings say so.
+    Stop(Box<Failure>),
+}
+
+/// An operator's books after an input.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Account {
+    /// Events taken in since it entered.
+    pub taken: u64,
+    /// Of them: caused a result.
+    pub caused: u64,
+    /// Of them: filtered.
+    pub filtered: u64,
+    /// Of them: late.
+    pub late: u64,
+    /// Of them: failed.
+    pub failed: u64,
+    /// Of them: still in the state, with no fate yet.
+    pub held: u64,
+    /// Size of the state in bytes.
+    pub state_bytes: u64,
+}
+
+impl Account {
+    /// True when every event that was taken in is accounted for, once.
+    pub const fn balances(&self) -> bool {
+        self.taken == self.caused + self.filtered + self.late + self.failed + self.held
+    }
+}
+
+pub(crate) type Outbox = Rc<RefCell<Vec<(u64, ActorId, Effect)>>>;
+
+/// What an actor sees of its world.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    pub(crate) actor: ActorId,
+    pub(crate) cause: u64,
+    pub(crate) now: Rc<Cell<Time>>,
+    pub(crate) clock: Rc<NodeClock>,
+    pub(crate) outbox: Outbox,
+    pub(crate) watched: bool,
+}
+
+impl Stage {
+    /// True when somebody watches: what only watchers want to know need not be put otherwise.
+    pub const fn watched(&self) -> bool {
+        self.watched
+    }
+    /// Who this is.
+    pub const fn actor(&self) -> ActorId {
+        self.actor
+    }
+    /// What the node's wall clock shows.
+    pub fn wall(&self) -> Time {
+        self.clock.wall(self.now.get())
+    }
+    /// What the node's monotonic clock shows.
+    pub fn monotonic(&self) -> Time {
+        self.clock.monotonic(self.now.get())
+    }
+    /// What the node's wall clock showed, or will show, at a true time: the stamp of what happens then.
+    pub fn stamp(&self, happened: Time) -> Time {
+        self.clock.wall(happened)
+    }
+    /// Puts an element on every link of an output.
+    pub fn send(&self, port: Port, element: Element) {
+        self.put(Effect::Send {
+            port,
+            lane: None,
+            element,
+        });
+    }
+    /// Passes an element on to the main output, for the entry of the receiver's `input` list that it came for.
+    pub fn pass_on(&self, lane: usize, element: Element) {
+        self.put(Effect::Send {
+            port: Port::Main,
+            lane: Some(lane),
+            element,
+        });
+    }
+    /// Comes back when the node's monotonic clock has advanced by `after`.
+    pub fn timer(&self, after: Span, token: u64) {
+        let due = self.clock.due(self.now.get(), after);
+        self.put(Effect::Timer {
+            due,
+            token,
+            class: Class::Timer,
+        });
+    }
+    /// Comes back at an instant of the plan: for sources, whose departures the world decides and no clock of a node.
+    pub fn depart(&self, at: Time, token: u64) {
+        self.put(Effect::Timer {
+            due: at.max(self.now.get()),
+            token,
+            class: Class::Event,
+        });
+    }
+    /// The instant of the plan: for sources alone.
+    pub(crate) fn plan_time(&self) -> Time {
+        self.now.get()
+    }
+    /// Puts any effect.
+    pub fn put(&self, effect: Effect) {
+        self.outbox.borrow_mut().push((self.cause, self.actor, effect));
+    }
+}

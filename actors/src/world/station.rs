@@ -1,0 +1,62 @@
+//! The place in front of an actor where events wait, when its node takes time for them: a mailbox that may be bounded,
+//! one event at a time in service, and a stop while a link that leads away is full.
+
+use std::collections::VecDeque;
+
+use wavetank_scenarios::distribution::Sampler;
+use wavetank_scenarios::draw::DrawKey;
+use wavetank_scenarios::script::Overflow;
+use wavetank_scenarios::topology::LinkId;
+
+use super::stage::Input;
+
+/// Something in front of an actor.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    /// The sequence of the entry that brought it.
+    pub cause: u64,
+    pub input: Input,
+    /// The link it came by, whose sender is told when it is taken.
+    pub link: Option<LinkId>,
+}
+
+/// The mailbox and the service of one actor.
+#[derive(Debug)]
+pub(crate) struct Station {
+    pub service: Option<(Sampler, DrawKey)>,
+    pub bound: Option<usize>,
+    pub overflow: Overflow,
+    pub queue: VecDeque<Waiting>,
+    /// Events among what waits.
+    pub events: usize,
+    pub busy: bool,
+    /// Times the service takes, while the node is slow.
+    pub served: u64,
+}
+
+impl Station {
+    /// True when an event that comes now finds no room.
+    pub fn full(&self) -> bool {
+        self.bound.is_some_and(|bound| self.events >= bound)
+    }
+    pub fn push(&mut self, waiting: Waiting) {
+        self.events += usize::from(is_event(&waiting.input));
+        self.queue.push_back(waiting);
+    }
+    pub fn pop(&mut self) -> Option<Waiting> {
+        let waiting = self.queue.pop_front()?;
+        self.events -= usize::from(is_event(&waiting.input));
+        Some(waiting)
+    }
+    /// Takes the oldest waiting event out, for a newer one.
+    pub fn shed_oldest(&mut self) -> Option<Waiting> {
+        let oldest = self.queue.iter().position(|waiting| is_event(&waiting.input))?;
+        self.events -= 1;
+        self.queue.remove(oldest)
+    }
+}
+
+/// True for an element that carries an event: watermarks and timers take no room and no time.
+pub(crate) fn is_event(input: &Input) -> bool {
+    matches!(input, Input::Element { element, .. } if element.event().is_some())
+}

@@ -1,0 +1,196 @@
+//! What happened in a run, in order; its hash names the run.
+
+use std::hash::{Hash, Hasher};
+
+use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Port};
+use wavetank_scenarios::{Event, EventId, Time};
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::{Account, NodeFault};
+use crate::element::Element;
+use crate::operator::{Dropped, Failure};
+
+/// One thing that happened.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the fields are named for what they are")]
+pub enum Happening<'a> {
+    /// An element arrived at the far end of its link, and stands in front of its actor.
+    Arrived {
+        link: LinkId,
+        element: &'a Element,
+        sent: Time,
+    },
+    /// An actor takes an element.
+    Delivered {
+        actor: ActorId,
+        input: usize,
+        lane: usize,
+        element: &'a Element,
+    },
+    /// A timer of an actor is due.
+    Timer { actor: ActorId, token: u64 },
+    /// An actor puts out an element.
+    Emitted {
+        actor: ActorId,
+        port: Port,
+        element: &'a Element,
+    },
+    /// An actor is done with the oldest input that it was given and had not finished.
+    Done { actor: ActorId },
+    /// The books of an operator after an input.
+    Account { actor: ActorId, account: Account },
+    /// An operator is done with an event, without a result.
+    Dropped { actor: ActorId, id: EventId, why: Dropped },
+    /// An operator could not work on an event.
+    Failed { actor: ActorId, failure: &'a Failure },
+    /// A sink takes an event.
+    Took { actor: ActorId, event: &'a Event },
+    /// An event of the plan does not leave its source.
+    Missed { actor: ActorId, id: EventId },
+    /// An element is lost on a link.
+    Lost {
+        link: LinkId,
+        element: &'a Element,
+        why: LossReason,
+    },
+    /// A full mailbox turns an event away.
+    Shed { actor: ActorId, event: &'a Event },
+    /// An event was in the mailbox of an actor whose node crashed.
+    LostInMailbox { actor: ActorId, event: &'a Event },
+    /// So many things wait in front of an actor.
+    Queue { actor: ActorId, depth: usize },
+    /// Something befalls a node; `by` is the fault's index in the scenario.
+    Node { node: NodeId, fault: NodeFault, by: usize },
+    /// A declared fault fires, on this event if it is about one.
+    Fault { fault: usize, id: Option<EventId> },
+}
+
+/// Why an element was lost on a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LossReason {
+    /// By the network.
+    Network,
+    /// Its receiver had crashed.
+    Crash,
+}
+
+/// The hash of a trace: equal for equal runs.
+#[derive(Clone, Default)]
+pub struct TraceHash(Xxh3Default, u64);
+
+impl TraceHash {
+    /// Adds the next thing that happened. Payloads count where they are new: as results and at sinks.
+    pub fn add(&mut self, at: Time, happening: &Happening<'_>) {
+        let mut words = [0u64; 8];
+        words[0] = at.micros() as u64;
+        let element = |words: &mut [u64; 8], element: &Element| match element {
+            Element::Event(event) => id(words, event.id, event.stamp),
+            Element::Watermark(w) => words[5..8].copy_from_slice(&[1, w.micros() as u64, 0]),
+            Element::Idle(idle) => words[5..8].copy_from_slice(&[2, u64::from(*idle), 0]),
+            Element::End => words[5] = 3,
+        };
+        let mut content = None;
+        match happening {
+            Happening::Arrived { link, element: e, sent } => {
+                words[1..4].copy_from_slice(&[1, u64::from(link.0), sent.micros() as u64]);
+                element(&mut words, e);
+            }
+            Happening::Delivered {
+                actor,
+                input,
+                lane,
+                element: e,
+            } => {
+                words[1..5].copy_from_slice(&[2, u64::from(actor.0), *input as u64, *lane as u64]);
+                element(&mut words, e);
+            }
+            Happening::Timer { actor, token } => words[1..4].copy_from_slice(&[3, u64::from(actor.0), *token]),
+            Happening::Emitted {
+                actor,
+                port,
+                element: e,
+            } => {
+                words[1..4].copy_from_slice(&[4, u64::from(actor.0), *port as u64]);
+                element(&mut words, e);
+                content = e.event().filter(|event| event.correlation != event.id);
+            }
+            // The books follow from everything else, and the depth of a queue from arrivals and services.
+            Happening::Done { .. } | Happening::Account { .. } | Happening::Queue { .. } => return,
+            Happening::Dropped {
+                actor,
+                id: dropped,
+                why,
+            } => {
+                words[1..4].copy_from_slice(&[5, u64::from(actor.0), *why as u64]);
+                id(&mut words, *dropped, Time::ZERO);
+            }
+            Happening::Failed { actor, failure } => {
+                words[1..3].copy_from_slice(&[6, u64::from(actor.0)]);
+                id(&mut words, failure.event.id, failure.event.stamp);
+            }
+            Happening::Took { actor, event } => {
+                words[1..3].copy_from_slice(&[7, u64::from(actor.0)]);
+                id(&mut words, event.id, event.stamp);
+                content = Some(event);
+            }
+            Happening::Missed { actor, id: missed } => {
+                words[1..3].copy_from_slice(&[13, u64::from(actor.0)]);
+                id(&mut words, *missed, Time::ZERO);
+            }
+            Happening::Lost { link, element: e, why } => {
+                words[1..4].copy_from_slice(&[8, u64::from(link.0), *why as u64]);
+                element(&mut words, e);
+            }
+            Happening::Shed { actor, event } => {
+                words[1..3].copy_from_slice(&[9, u64::from(actor.0)]);
+                id(&mut words, event.id, event.stamp);
+            }
+            Happening::LostInMailbox { actor, event } => {
+                words[1..3].copy_from_slice(&[10, u64::from(actor.0)]);
+                id(&mut words, event.id, event.stamp);
+            }
+            Happening::Node { node, fault, by } => {
+                let what = match fault {
+                    NodeFault::Crash => 0,
+                    NodeFault::Restart => 1,
+                    NodeFault::Pause => 2,
+                    NodeFault::Resume => 3,
+                    NodeFault::Slow(factor) => factor.to_bits(),
+                    NodeFault::Clock => 4,
+                };
+                words[1..5].copy_from_slice(&[11, u64::from(node.0), what, *by as u64]);
+            }
+            Happening::Fault { fault, id: touched } => {
+                words[1..3].copy_from_slice(&[12, *fault as u64]);
+                if let Some(touched) = touched {
+                    id(&mut words, *touched, Time::ZERO);
+                }
+            }
+        }
+        let mut bytes = [0u8; 64];
+        for (slot, word) in bytes.chunks_exact_mut(8).zip(words) {
+            slot.copy_from_slice(&word.to_le_bytes());
+        }
+        self.0.update(&bytes);
+        self.1 += 1;
+        if let Some(event) = content {
+            event.row.hash(&mut self.0);
+        }
+    }
+    /// The hash so far.
+    pub fn value(&self) -> u64 {
+        let mut all = self.0.clone();
+        all.write_u64(self.1);
+        all.digest()
+    }
+}
+
+impl std::fmt::Debug for TraceHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TraceHash({:016x})", self.value())
+    }
+}
+
+fn id(words: &mut [u64; 8], id: EventId, stamp: Time) {
+    words[5..8].copy_from_slice(&[u64::from(id.producer.0) << 8, id.number, stamp.micros() as u64]);
+}

@@ -1,0 +1,280 @@
+//! One operator and its naive model, step by step: after each input the operator must have done exactly what the model
+//! says, no more and no less.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use wavetank_actors::Element;
+use wavetank_actors::world::NodeClock;
+use wavetank_oracle::watermark::{Generator, Minimum, Signal};
+use wavetank_oracle::{Arrival, Due, DueResult, Reference, Why};
+use wavetank_scenarios::{Event, EventId, Time};
+
+/// What was given to an actor and is not finished.
+#[derive(Clone, Debug)]
+pub enum Given {
+    /// An element, on a link and for an entry of the `input` list.
+    Element { input: usize, lane: usize, element: Element },
+    /// A timer.
+    Timer(u64),
+}
+
+/// Something that an actor did.
+#[derive(Clone, Debug)]
+pub enum Did {
+    /// It put out a result.
+    Result(Event),
+    /// It passed on a watermark, an idle marker or the end.
+    Control(Element),
+    /// It was done with an event, without a result.
+    Ended(EventId, Why),
+}
+
+/// How an actor departed from its model.
+#[derive(Clone, Debug)]
+pub struct Deviation {
+    /// When.
+    pub at: Time,
+    /// What it was given.
+    pub given: String,
+    /// The event that it was given, if it was one.
+    pub event: Option<Event>,
+    /// What it should have done.
+    pub expected: String,
+    /// What it did.
+    pub came: String,
+}
+
+/// The model that an actor is held to.
+pub enum Model {
+    /// An operator.
+    Operator { reference: Box<dyn Reference>, minimum: Minimum },
+    /// A watermark generator.
+    Generator(Generator),
+}
+
+/// An actor in lockstep with its model.
+pub struct Lockstep {
+    model: Model,
+    clock: Rc<NodeClock>,
+    lineage: bool,
+    given: VecDeque<Given>,
+    did: Vec<Did>,
+    /// Held events by the operator's own books after the last input.
+    pub held: u64,
+    /// Input events that the model has seen.
+    pub steps: u64,
+    /// The first departure from the model.
+    pub deviation: Option<Deviation>,
+}
+
+impl Lockstep {
+    /// An actor and its model, on a node with that clock.
+    pub fn new(model: Model, clock: Rc<NodeClock>, lineage: bool) -> Self {
+        let given = VecDeque::new();
+        Self { model, clock, lineage, given, did: Vec::new(), held: 0, steps: 0, deviation: None }
+    }
+    /// The actor is given something.
+    pub fn give(&mut self, given: Given) {
+        self.given.push_back(given);
+    }
+    /// The actor does something.
+    pub fn act(&mut self, did: Did) {
+        self.did.push(did);
+    }
+    /// The node crashed: everything held is lost. Says how many events were.
+    pub fn crash(&mut self, at: Time) {
+        self.given.clear();
+        self.did.clear();
+        match &mut self.model {
+            Model::Operator { reference, minimum } => {
+                reference.arrive(&Arrival::Crash);
+                minimum.crash();
+            }
+            Model::Generator(generator) => generator.crash(self.clock.monotonic(at)),
+        }
+        self.held = 0;
+    }
+
+    /// The actor is done with the oldest thing that it was given. Hands every result that is due to `due`.
+    pub fn done(&mut self, at: Time, mut due: impl FnMut(&DueResult)) {
+        let Some(given) = self.given.pop_front() else {
+            if let Model::Generator(generator) = &mut self.model {
+                generator.enter(self.clock.monotonic(at));
+            }
+            self.did.clear();
+            return;
+        };
+        self.steps += 1;
+        let (expected, controls) = self.expect(at, &given);
+        for result in &expected.results {
+            due(result);
+        }
+        if self.deviation.is_none()
+            && let Err((should, came)) = self.compare(&given, &expected, &controls)
+        {
+            let event = match &given {
+                Given::Element { element, .. } => element.event().cloned(),
+                Given::Timer(_) => None,
+            };
+            self.deviation = Some(Deviation { at, given: describe(&given), event, expected: should, came });
+        }
+        self.did.clear();
+    }
+
+    /// What the model does with an input: results and ends, then the watermarks, idle markers and ends that it passes on.
+    fn expect(&mut self, at: Time, given: &Given) -> (Due, Vec<Signal>) {
+        match &mut self.model {
+            Model::Operator { reference, minimum } => match given {
+                Given::Timer(_) => (Due { held: self.held, ..Due::default() }, vec![]),
+                Given::Element { lane, element: Element::Event(event), .. } => {
+                    let now = self.clock.wall(at);
+                    (reference.arrive(&Arrival::Event { input: *lane, event: (**event).clone(), now }), vec![])
+                }
+                Given::Element { input, element, .. } => {
+                    let Some(signal) = signal(element) else { return (Due::default(), vec![]) };
+                    let controls = minimum.arrive(*input, signal);
+                    let mut due = Due { held: self.held, ..Due::default() };
+                    for control in &controls {
+                        if let Signal::Watermark(watermark) = control {
+                            due = reference.arrive(&Arrival::Watermark(*watermark));
+                        }
+                    }
+                    (due, controls)
+                }
+            },
+            Model::Generator(generator) => {
+                let now = self.clock.monotonic(at);
+                let controls = match given {
+                    Given::Timer(token) => generator.timer(now, *token),
+                    Given::Element { input, element: Element::Event(event), .. } => {
+                        generator.event(now, *input, event.stamp)
+                    }
+                    Given::Element { input, element: Element::End, .. } => generator.end(now, *input),
+                    Given::Element { .. } => vec![],
+                };
+                (Due::default(), controls)
+            }
+        }
+    }
+
+    fn compare(&self, given: &Given, due: &Due, controls: &[Signal]) -> Result<(), (String, String)> {
+        let mut results = Vec::new();
+        let mut came_controls = Vec::new();
+        let mut ended = Vec::new();
+        for did in &self.did {
+            match did {
+                Did::Result(event) => results.push(event),
+                Did::Control(element) => came_controls.extend(signal(element)),
+                Did::Ended(id, why) => ended.push((*id, *why)),
+            }
+        }
+        if let Model::Generator(_) = &self.model {
+            // A generator passes every event on, unchanged and first.
+            let passed: Vec<&Event> = match given {
+                Given::Element { element: Element::Event(event), .. } => vec![&**event],
+                _ => vec![],
+            };
+            if passed != results {
+                return Err((format!("{} passed on", count(passed.len(), "event")), format!("{} came", results.len())));
+            }
+        } else {
+            if due.results.len() != results.len() {
+                return Err((list(due.results.iter().map(show_due)), list(results.iter().map(|event| show(event)))));
+            }
+            for (should, came) in due.results.iter().zip(&results) {
+                let alike = should.stamp == came.stamp
+                    && should.admits(&came.row)
+                    && should.pane.as_ref() == came.pane.as_deref()
+                    && should.correlation == came.correlation
+                    && (!self.lineage || should.origins == came.origins());
+                if !alike {
+                    return Err((show_due(should), show(came)));
+                }
+            }
+            ended.sort_unstable();
+            let mut dropped = due.dropped.clone();
+            dropped.sort_unstable();
+            if dropped != ended {
+                return Err((list(dropped.iter().map(show_end)), list(ended.iter().map(show_end))));
+            }
+            if due.held != self.held {
+                return Err((count(due.held as usize, "event") + " held", format!("{} held", self.held)));
+            }
+        }
+        if controls != came_controls {
+            return Err((list(controls.iter().map(show_signal)), list(came_controls.iter().map(show_signal))));
+        }
+        Ok(())
+    }
+}
+
+fn signal(element: &Element) -> Option<Signal> {
+    match element {
+        Element::Event(_) => None,
+        Element::Watermark(watermark) => Some(Signal::Watermark(*watermark)),
+        Element::Idle(idle) => Some(Signal::Idle(*idle)),
+        Element::End => Some(Signal::End),
+    }
+}
+
+fn describe(given: &Given) -> String {
+    match given {
+        Given::Timer(_) => "a timer".into(),
+        Given::Element { element: Element::Event(event), .. } => format!("event {} {}", event.id, row(&event.row)),
+        Given::Element { element, .. } => signal(element).as_ref().map_or_else(String::new, show_signal),
+    }
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    const MOST: usize = 4;
+    let items: Vec<String> = items.collect();
+    match items.len() {
+        0 => "nothing".into(),
+        n if n > MOST => format!("{} and {} more", items[..MOST].join(", "), n - MOST),
+        _ => items.join(", "),
+    }
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+/// A row as a person reads it in a line.
+pub fn row(row: &[wavetank_scenarios::Value]) -> String {
+    let cells: Vec<String> = row.iter().map(ToString::to_string).collect();
+    format!("({})", cells.join(", "))
+}
+
+fn show(event: &Event) -> String {
+    window(event.pane.as_deref()) + &row(&event.row)
+}
+
+fn show_due(due: &DueResult) -> String {
+    window(due.pane.as_ref()) + &row(&due.row)
+}
+
+fn window(pane: Option<&wavetank_scenarios::Pane>) -> String {
+    pane.map_or_else(String::new, |pane| {
+        let at = |t: Time| wavetank_reports::time::Time(t.micros());
+        format!("[{}, {}) r{} ", at(pane.start), at(pane.end), pane.revision)
+    })
+}
+
+fn show_end((id, why): &(EventId, Why)) -> String {
+    let why = match why {
+        Why::Filtered => "filtered",
+        Why::Late => "late",
+        Why::Failed => "failed",
+    };
+    format!("{id} {why}")
+}
+
+fn show_signal(signal: &Signal) -> String {
+    match signal {
+        Signal::Watermark(w) => format!("watermark {}", wavetank_reports::time::Time(w.micros())),
+        Signal::Idle(true) => "idle".into(),
+        Signal::Idle(false) => "active".into(),
+        Signal::End => "the end".into(),
+    }
+}

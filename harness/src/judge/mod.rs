@@ -1,0 +1,510 @@
+//! The judge: watches a run, holds every actor to its naive model and every link to its law, measures, and says in the
+//! end whether what was expected holds.
+
+pub mod claims;
+mod explain;
+mod lockstep;
+mod meters;
+mod verdict;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use wavetank_actors::Element;
+use wavetank_actors::operator::Dropped;
+use wavetank_actors::world::{Account, Happening, LossReason, NodeClock, NodeFault};
+use wavetank_oracle::table::Table;
+use wavetank_oracle::watermark::{Generator, Minimum};
+use wavetank_oracle::{Tables, Why};
+use wavetank_scenarios::script::{LinkKind, OnCrash};
+use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
+use wavetank_scenarios::{Event, EventId, Script, Time};
+
+use claims::Watch;
+use lockstep::{Did, Given, Lockstep, Model};
+pub use meters::{ActorMeter, FaultMeter, LinkMeter, Reading};
+
+/// Why an event of the input is missing from the results.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Loss {
+    /// It never left its source.
+    Missed(ActorId),
+    /// It was lost on a link.
+    Link(LinkId),
+    /// It was on the way to a node that crashed.
+    Crash(LinkId),
+    /// It stood in the mailbox of an actor whose node crashed.
+    Mailbox(ActorId),
+    /// It was in the state of an operator whose node crashed.
+    State(ActorId),
+    /// It found a full mailbox.
+    Shed(ActorId),
+    /// It came too late.
+    Late(ActorId),
+    /// The operator could not work on it.
+    Failed(ActorId),
+}
+
+/// A rule of the world that was broken, for the first time.
+#[derive(Clone, Debug)]
+pub struct Breach {
+    /// When.
+    pub at: Time,
+    /// By which event.
+    pub event: Option<EventId>,
+    /// What should have been.
+    pub expected: String,
+    /// What was.
+    pub came: String,
+}
+
+/// A stream's law: everything that is put on comes out, once, in order.
+#[derive(Default)]
+struct StreamLaw {
+    under_way: VecDeque<Option<EventId>>,
+    breach: Option<Breach>,
+}
+
+/// What a sink has taken.
+#[derive(Default)]
+pub(crate) struct SinkWatch {
+    /// Its answers folded.
+    pub came: Table,
+    /// What was due to it, folded.
+    pub admitted: Table,
+    seen: FxHashSet<EventId>,
+    /// Events that came twice.
+    twice: Option<Breach>,
+    /// Answers that do not follow from those before them.
+    changes: wavetank_oracle::table::Changes,
+    inconsistent: Option<Breach>,
+}
+
+/// How much the judge does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scope {
+    /// Hold operators to their models, and fold results into tables.
+    pub oracle: bool,
+}
+
+/// The judge of one run.
+pub struct Judge {
+    pub(crate) script: Arc<Script>,
+    pub(crate) topology: Arc<Topology>,
+    pub(crate) actors: Vec<ActorMeter>,
+    pub(crate) links: Vec<LinkMeter>,
+    pub(crate) faults: Vec<FaultMeter>,
+    lockstep: Vec<Option<Lockstep>>,
+    laws: Vec<Option<StreamLaw>>,
+    pub(crate) sinks: FxHashMap<ActorId, SinkWatch>,
+    /// For each operator: the sinks that read its main output.
+    readers: Vec<Vec<ActorId>>,
+    books: Option<(ActorId, Breach)>,
+    stepped_back: Option<(ActorId, Breach)>,
+    pub(crate) losses: FxHashMap<Loss, (u64, Time, EventId)>,
+    /// What was lost, with when and how: for explanations.
+    pub(crate) lost: FxHashMap<EventId, (Time, Loss)>,
+    /// Which faults touched an event, and when.
+    pub(crate) touches: FxHashMap<EventId, Vec<(usize, Time)>>,
+    /// When an event was first taken by an operator or sink.
+    pub(crate) seen: FxHashMap<EventId, (Time, ActorId, Time)>,
+    pub(crate) watches: Vec<Watch>,
+    scope: Scope,
+    start: Time,
+    pub(crate) run: crate::faults::Run,
+    pub(crate) events: u64,
+    tick: u64,
+}
+
+impl Judge {
+    /// A judge for a run of a script. `clocks` are those of the nodes; `twin` says that there will be a twin to compare
+    /// with.
+    ///
+    /// # Errors
+    /// When an operator has no model, or an expectation names what is not there.
+    pub fn new(script: &Arc<Script>, clocks: &[NodeClock], scope: Scope, run: crate::faults::Run) -> Result<Self, String> {
+        let topology = Arc::clone(&script.topology);
+        let clocks: Vec<Rc<NodeClock>> = clocks.iter().cloned().map(Rc::new).collect();
+        let tables: Tables = script.tables();
+        let mut lockstep = Vec::new();
+        let mut readers = vec![Vec::new(); topology.actors.len()];
+        let mut sinks = FxHashMap::default();
+        for (i, actor) in topology.actors.iter().enumerate() {
+            let id = ActorId(i as u32);
+            let model = match actor.role {
+                _ if !scope.oracle => None,
+                Role::Operator { operator } => {
+                    let settings = &script.scenario.operators[operator];
+                    let inputs = wavetank_actors::input_schemas(&topology, id);
+                    let reference = wavetank_oracle::reference(settings, &inputs, &tables, script.scenario.time.tick)?;
+                    Some(Model::Operator { reference, minimum: Minimum::new(actor.inputs.len()) })
+                }
+                Role::Watermark { operator } => script.scenario.operators[operator].watermark.as_ref().map(|settings| {
+                    Model::Generator(Generator::new(settings.clone(), script.scenario.time.tick, actor.inputs.len()))
+                }),
+                Role::Sink { .. } => {
+                    sinks.insert(id, SinkWatch::default());
+                    for link in &actor.inputs {
+                        let link = &topology.links[link.0 as usize];
+                        if link.port == Port::Main {
+                            readers[link.from.0 as usize].push(id);
+                        }
+                    }
+                    None
+                }
+                Role::Source { .. } => None,
+            };
+            lockstep.push(model.map(|model| Lockstep::new(model, Rc::clone(&clocks[actor.node.0 as usize]), true)));
+        }
+        let laws = topology.links.iter().map(|link| {
+            (scope.oracle && link.settings.kind == LinkKind::Stream && link.settings.on_crash != Some(OnCrash::Lost))
+                .then(StreamLaw::default)
+        });
+        let mut judge = Self {
+            actors: vec![ActorMeter::default(); topology.actors.len()],
+            links: vec![LinkMeter::default(); topology.links.len()],
+            faults: vec![FaultMeter::default(); script.scenario.faults.len()],
+            lockstep,
+            laws: laws.collect(),
+            sinks,
+            readers,
+            books: None,
+            stepped_back: None,
+            losses: FxHashMap::default(),
+            lost: FxHashMap::default(),
+            touches: FxHashMap::default(),
+            seen: FxHashMap::default(),
+            watches: Vec::new(),
+            scope,
+            start: run.start,
+            run,
+            events: 0,
+            tick: 0,
+            script: Arc::clone(script),
+            topology,
+        };
+        judge.watches = claims::watches(&judge)?;
+        Ok(judge)
+    }
+
+    /// Something happened.
+    pub fn see(&mut self, at: Time, happening: &Happening<'_>) {
+        match happening {
+            Happening::Emitted { actor, port, element } => self.emitted(at, *actor, *port, element),
+            Happening::Arrived { link, element, sent } => {
+                let meter = &mut self.links[link.0 as usize];
+                meter.arrived += 1;
+                meter.in_flight = meter.in_flight.saturating_sub(1);
+                if element.event().is_some() {
+                    meters::record(&mut meter.transit, at.since(*sent));
+                }
+                if let Some(law) = &mut self.laws[link.0 as usize] {
+                    let came = element.event().map(|event| event.id);
+                    let due = law.under_way.pop_front();
+                    if due != Some(came) && law.breach.is_none() {
+                        let show = |id: Option<EventId>| id.map_or_else(|| "a control element".into(), |id| format!("event {id}"));
+                        let expected = due.map_or_else(|| "nothing".into(), show);
+                        law.breach = Some(Breach { at, event: came, expected, came: show(came) });
+                    }
+                }
+            }
+            Happening::Delivered { actor, input, lane, element } => self.delivered(at, *actor, *input, *lane, element),
+            Happening::Timer { actor, token } => {
+                if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
+                    lockstep.give(Given::Timer(*token));
+                }
+            }
+            Happening::Done { actor } => self.done(at, *actor),
+            Happening::Account { actor, account } => self.account(at, *actor, account),
+            Happening::Dropped { actor, id, why } => {
+                let why = match why {
+                    Dropped::Filtered => Why::Filtered,
+                    Dropped::Late => Why::Late,
+                };
+                if why == Why::Late {
+                    self.lose(at, *id, Loss::Late(*actor));
+                }
+                if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
+                    lockstep.act(Did::Ended(*id, why));
+                }
+            }
+            Happening::Failed { actor, failure } => {
+                self.lose(at, failure.event.id, Loss::Failed(*actor));
+                if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
+                    lockstep.act(Did::Ended(failure.event.id, Why::Failed));
+                }
+            }
+            Happening::Took { actor, event } => self.took(at, *actor, event),
+            Happening::Lost { link, element, why } => {
+                let meter = &mut self.links[link.0 as usize];
+                meter.lost += 1;
+                meter.in_flight = meter.in_flight.saturating_sub(1);
+                let id = element.event().map(|event| event.id);
+                if let Some(law) = &mut self.laws[link.0 as usize]
+                    && let Some(place) = law.under_way.iter().position(|waiting| *waiting == id)
+                {
+                    law.under_way.remove(place);
+                }
+                if let Some(id) = id {
+                    let loss = match why {
+                        LossReason::Network => Loss::Link(*link),
+                        LossReason::Crash => Loss::Crash(*link),
+                    };
+                    self.lose(at, id, loss);
+                }
+            }
+            Happening::Shed { actor, event } => {
+                self.actors[actor.0 as usize].shed += 1;
+                self.lose(at, event.id, Loss::Shed(*actor));
+                // On a stream it was still under way, unless it had already stood in the mailbox.
+                for link in &self.topology.actors[actor.0 as usize].inputs {
+                    if let Some(law) = &mut self.laws[link.0 as usize]
+                        && let Some(place) = law.under_way.iter().position(|waiting| *waiting == Some(event.id))
+                    {
+                        law.under_way.remove(place);
+                        let meter = &mut self.links[link.0 as usize];
+                        meter.in_flight = meter.in_flight.saturating_sub(1);
+                        break;
+                    }
+                }
+            }
+            Happening::Missed { actor, id } => {
+                self.actors[actor.0 as usize].missed += 1;
+                self.lose(at, *id, Loss::Missed(*actor));
+            }
+            Happening::LostInMailbox { actor, event } => {
+                self.actors[actor.0 as usize].lost_in_crash += 1;
+                self.lose(at, event.id, Loss::Mailbox(*actor));
+            }
+            Happening::Queue { actor, depth } => {
+                let meter = &mut self.actors[actor.0 as usize];
+                meter.queue = *depth as u64;
+                meter.queue_max = meter.queue_max.max(meter.queue);
+            }
+            Happening::Node { node, fault, by } => {
+                if !matches!(fault, NodeFault::Restart | NodeFault::Resume | NodeFault::Slow(1.0)) {
+                    self.faults[*by].fire(at, None);
+                }
+                if *fault == NodeFault::Crash {
+                    self.crashed(at, *node, *by);
+                }
+            }
+            Happening::Fault { fault, id } => {
+                self.faults[*fault].fire(at, *id);
+                if let Some(id) = id
+                    && self.scope.oracle
+                {
+                    self.touches.entry(*id).or_default().push((*fault, at));
+                }
+            }
+        }
+    }
+
+    /// Nothing more happens at `at`: statements about single instants are judged now.
+    pub fn instant_over(&mut self, at: Time) {
+        self.tick += 1;
+        if self.watches.is_empty() {
+            return;
+        }
+        let mut watches = std::mem::take(&mut self.watches);
+        for watch in &mut watches {
+            watch.look(at, self);
+        }
+        self.watches = watches;
+    }
+
+    fn lose(&mut self, at: Time, id: EventId, loss: Loss) {
+        self.losses.entry(loss).or_insert((0, at, id)).0 += 1;
+        if self.scope.oracle {
+            self.lost.entry(id).or_insert((at, loss));
+        }
+    }
+
+    fn emitted(&mut self, at: Time, actor: ActorId, port: Port, element: &Element) {
+        let index = actor.0 as usize;
+        let topology = Arc::clone(&self.topology);
+        let spec = &topology.actors[index];
+        let event = element.event();
+        for link in &spec.outputs {
+            if event.is_some() && topology.links[link.0 as usize].port != port {
+                continue;
+            }
+            let meter = &mut self.links[link.0 as usize];
+            meter.sent += 1;
+            meter.in_flight += 1;
+            meter.in_flight_max = meter.in_flight_max.max(meter.in_flight);
+            if let Some(law) = &mut self.laws[link.0 as usize] {
+                law.under_way.push_back(event.map(|event| event.id));
+            }
+        }
+        let meter = &mut self.actors[index];
+        match element {
+            Element::Event(event) if port == Port::Main => {
+                meter.emitted += 1;
+                match spec.role {
+                    Role::Source { .. } => self.events += 1,
+                    Role::Operator { .. } => {
+                        let due = match event.pane.as_deref() {
+                            Some(pane) if pane.end < Time::MAX => pane.end,
+                            Some(_) => event.planned,
+                            None => event.stamp,
+                        };
+                        meters::record(&mut meter.emit_delay, at.since(due));
+                        meter.corrections += u64::from(event.pane.as_ref().is_some_and(|pane| pane.revision > 0));
+                    }
+                    _ => {}
+                }
+                if let Some(lockstep) = &mut self.lockstep[index] {
+                    lockstep.act(Did::Result((**event).clone()));
+                }
+            }
+            Element::Event(_) => {}
+            control => {
+                if let Element::Watermark(watermark) = control {
+                    if *watermark < meter.watermark && self.stepped_back.is_none() {
+                        let show = |t: Time| format!("watermark {}", wavetank_reports::time::Time(t.micros()));
+                        let expected = format!("at least {}", show(meter.watermark));
+                        self.stepped_back = Some((actor, Breach { at, event: None, expected, came: show(*watermark) }));
+                    }
+                    meter.watermark = *watermark;
+                    if self.scope.oracle && matches!(spec.role, Role::Operator { .. }) {
+                        meter.watermarks.push((at, *watermark));
+                    }
+                    if *watermark < Time::MAX {
+                        meters::record(&mut meter.lag, at.since(*watermark));
+                    }
+                }
+                if let Some(lockstep) = &mut self.lockstep[index] {
+                    lockstep.act(Did::Control(control.clone()));
+                }
+            }
+        }
+    }
+
+    fn delivered(&mut self, at: Time, actor: ActorId, input: usize, lane: usize, element: &Element) {
+        let index = actor.0 as usize;
+        let role = self.topology.actors[index].role;
+        let meter = &mut self.actors[index];
+        if let Element::Event(event) = element {
+            meter.taken += 1;
+            if let Role::Operator { .. } = role {
+                if meter.largest > Time::MIN {
+                    meters::record(&mut meter.lateness, meter.largest.since(event.stamp).max_zero());
+                }
+                meter.largest = meter.largest.max(event.stamp);
+            }
+            if self.scope.oracle && !matches!(role, Role::Watermark { .. }) {
+                self.seen.entry(event.id).or_insert((at, actor, event.stamp));
+            }
+        }
+        if let Some(lockstep) = &mut self.lockstep[index] {
+            lockstep.give(Given::Element { input, lane, element: element.clone() });
+        }
+    }
+
+    fn done(&mut self, at: Time, actor: ActorId) {
+        let index = actor.0 as usize;
+        if let Some(lockstep) = &mut self.lockstep[index] {
+            let (sinks, readers) = (&mut self.sinks, &self.readers[index]);
+            lockstep.done(at, |due| {
+                for sink in readers {
+                    if let Some(watch) = sinks.get_mut(sink) {
+                        watch.admitted.fold_due(due);
+                    }
+                }
+            });
+        }
+    }
+
+    fn account(&mut self, at: Time, actor: ActorId, account: &Account) {
+        let meter = &mut self.actors[actor.0 as usize];
+        meter.account = *account;
+        meter.held_max = meter.held_max.max(account.held);
+        meter.state_max = meter.state_max.max(account.state_bytes);
+        if !account.balances() && self.books.is_none() {
+            let came = format!(
+                "{} caused + {} filtered + {} late + {} failed + {} held",
+                account.caused, account.filtered, account.late, account.failed, account.held
+            );
+            self.books = Some((actor, Breach { at, event: None, expected: format!("{} taken in", account.taken), came }));
+        }
+        if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
+            lockstep.held = account.held;
+        }
+    }
+
+    fn took(&mut self, at: Time, actor: ActorId, event: &Event) {
+        let meter = &mut self.actors[actor.0 as usize];
+        meters::record(&mut meter.latency, at.since(event.planned));
+        meter.corrections += u64::from(event.pane.as_ref().is_some_and(|pane| pane.revision > 0));
+        if !self.scope.oracle {
+            return;
+        }
+        let Some(watch) = self.sinks.get_mut(&actor) else { return };
+        if !watch.seen.insert(event.id) && watch.twice.is_none() {
+            let came = format!("event {} again", event.id);
+            watch.twice = Some(Breach { at, event: Some(event.id), expected: "each event once".into(), came });
+        }
+        watch.came.fold_event(event);
+        if let Some(pane) = &event.pane
+            && let Err(why) = watch.changes.next(pane, &event.row)
+            && watch.inconsistent.is_none()
+        {
+            let expected = "an answer that follows from those before it".into();
+            watch.inconsistent = Some(Breach { at, event: Some(event.id), expected, came: why.to_string() });
+        }
+        meter.results = watch.came.len() as u64;
+        // What comes straight from a source, or was put aside, is due as it comes.
+        if !self.made_by_reader(actor, event.id)
+            && let Some(watch) = self.sinks.get_mut(&actor)
+        {
+            watch.admitted.fold_event(event);
+        }
+    }
+
+    /// True when an event at a sink is a result of an operator that the sink reads: then its model says what is due.
+    fn made_by_reader(&self, sink: ActorId, id: EventId) -> bool {
+        self.readers.get(id.producer.0 as usize).is_some_and(|readers| readers.contains(&sink))
+            && matches!(self.topology.actors[id.producer.0 as usize].role, Role::Operator { .. })
+    }
+
+    fn crashed(&mut self, at: Time, node: wavetank_scenarios::topology::NodeId, by: usize) {
+        for (index, actor) in self.topology.actors.iter().enumerate().filter(|(_, actor)| actor.node == node) {
+            let id = ActorId(index as u32);
+            let meter = &mut self.actors[index];
+            let held = meter.account.held;
+            if held > 0 {
+                meter.lost_in_crash += held;
+                let entry = self.losses.entry(Loss::State(id)).or_insert((0, at, EventId::default()));
+                entry.0 += held;
+            }
+            let account = std::mem::take(&mut meter.account);
+            for (before, now) in [
+                (&mut meter.before.taken, account.taken),
+                (&mut meter.before.caused, account.caused),
+                (&mut meter.before.filtered, account.filtered),
+                (&mut meter.before.late, account.late),
+                (&mut meter.before.failed, account.failed),
+            ] {
+                *before += now;
+            }
+            meter.watermark = Time::MIN;
+            if let Some(lockstep) = &mut self.lockstep[index] {
+                lockstep.crash(at);
+            }
+            for link in &actor.outputs {
+                // What stood in a batch went down with its sender.
+                let batches = self.topology.links[link.0 as usize].settings.batch.is_some()
+                    || self.topology.links[link.0 as usize].settings.linger.is_some();
+                if batches && let Some(law) = &mut self.laws[link.0 as usize] {
+                    law.under_way.clear();
+                    law.breach = None;
+                    self.laws[link.0 as usize] = None;
+                }
+            }
+        }
+        self.faults[by].last = Some(at);
+    }
+}

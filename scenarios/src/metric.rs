@@ -1,0 +1,168 @@
+//! The metrics of a run: one descriptor each, which expectations, reports, help and documentation all read.
+
+use serde::Serialize;
+
+/// What a metric is measured on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Measured {
+    /// A source (each part): `orders-0.sent`.
+    Source,
+    /// An operator: `per-minute.late`.
+    Operator,
+    /// A watermark generator: `per-minute.watermark.lag`.
+    Generator,
+    /// A sink: `dashboard.results`.
+    Sink,
+    /// A link: `"orders -> per-minute".delivered`.
+    Link,
+    /// A fault: `fault.slow-link.fired`.
+    Fault,
+}
+
+impl Measured {
+    /// In a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Operator => "operator",
+            Self::Generator => "watermark generator",
+            Self::Sink => "sink",
+            Self::Link => "link",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+/// The unit of a metric.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// How many.
+    Count,
+    /// Microseconds of virtual time.
+    Micros,
+    /// Bytes.
+    Bytes,
+}
+
+/// Whether a metric is one number or a distribution.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// Only grows.
+    Counter,
+    /// Goes up and down; its largest value is `name.max`.
+    Gauge,
+    /// A distribution: asked for by `p50`, `p90`, `p99`, `p999`, `min`, `max`, `mean` or `count`.
+    Histogram,
+}
+
+/// What may stand behind a histogram's name.
+pub const STATISTICS: &[&str] = &["p50", "p90", "p95", "p99", "p999", "min", "max", "mean", "count"];
+
+/// Everything there is to know about a metric.
+#[derive(Clone, Debug, Serialize)]
+pub struct MetricDescriptor {
+    /// Which.
+    pub metric: Metric,
+    /// As an expectation names it.
+    pub name: &'static str,
+    /// What it is measured on.
+    pub of: &'static [Measured],
+    /// Its unit.
+    pub unit: Unit,
+    /// One number or a distribution.
+    pub form: Form,
+    /// What it means, in a line.
+    pub meaning: &'static str,
+}
+
+macro_rules! metrics {
+    ($($metric:ident $name:literal [$($of:ident),+] $unit:ident $form:ident $meaning:literal;)*) => {
+        /// A metric.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Metric {
+            $(#[doc = $meaning] $metric),*
+        }
+        /// Every metric.
+        pub static METRICS: &[MetricDescriptor] = &[$(MetricDescriptor {
+            metric: Metric::$metric,
+            name: $name,
+            of: &[$(Measured::$of),+],
+            unit: Unit::$unit,
+            form: Form::$form,
+            meaning: $meaning,
+        }),*];
+        impl Metric {
+            /// As an expectation names it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$metric => $name),*
+                }
+            }
+        }
+    };
+}
+
+metrics! {
+    Sent "sent" [Source, Link] Count Counter "elements sent, copies and repetitions included";
+    Bad "bad" [Source] Count Counter "rows of the source's file that could not be read and were skipped";
+    Arrived "arrived" [Operator, Generator, Sink] Count Counter "events that were taken in";
+    Emitted "emitted" [Operator, Generator] Count Counter "events that were put out";
+    Caused "caused" [Operator] Count Counter "input events that are done and caused a result";
+    Filtered "filtered" [Operator] Count Counter "input events that are done without a result, because a predicate was not true";
+    Late "late" [Operator] Count Counter "input events that came too late";
+    Failed "failed" [Operator] Count Counter "input events that could not be worked on";
+    Shed "shed" [Operator, Generator, Sink] Count Counter "events dropped at a full mailbox";
+    LostInCrash "lost_in_crash" [Operator, Generator, Sink] Count Counter "events that were held or waiting when the node crashed";
+    Held "held" [Operator] Count Gauge "input events in the state that have no fate yet";
+    Corrections "corrections" [Operator, Sink] Count Counter "answers after the first for the same window and group";
+    StateBytes "state_bytes" [Operator] Bytes Gauge "the memory that the state takes, roughly";
+    Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
+    Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
+    Lag "lag" [Operator, Generator] Micros Histogram "how far the watermark is behind true time, whenever it grows";
+    EmitDelay "emit_delay" [Operator] Micros Histogram "from the end of a window (or an event's stamp) to the answer";
+    Latency "latency" [Sink] Micros Histogram "from the moment the latest event behind a result was planned to its arrival";
+    Lateness "lateness" [Operator] Micros Histogram "how far an event's stamp is behind the largest one seen, when it arrives";
+    Results "results" [Sink] Count Gauge "rows in the sink's table, its answers folded";
+    Differs "differs" [Sink] Count Gauge "rows that differ between the sink's table and truth, at the end";
+    Delivered "delivered" [Link] Count Counter "elements handed to the receiver";
+    Lost "lost" [Link] Count Counter "packets that never arrived";
+    Resent "resent" [Link] Count Counter "packets that were sent again";
+    Copies "copies" [Link] Count Counter "packets that arrived once more";
+    InFlight "in_flight" [Link] Count Gauge "elements sent and not yet delivered";
+    Transit "transit" [Link] Micros Histogram "from sending to delivery";
+    Fired "fired" [Fault] Count Counter "how often the fault fired";
+    Touched "touched" [Fault] Count Counter "how many elements the fault touched";
+}
+
+impl Metric {
+    /// What there is to know about it.
+    pub fn descriptor(self) -> &'static MetricDescriptor {
+        METRICS.iter().find(|d| d.metric == self).unwrap_or(&METRICS[0])
+    }
+    /// The metric of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        METRICS.iter().find(|d| d.name == name).map(|d| d.metric)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_is_found_by_the_name_that_its_descriptor_and_its_record_use() {
+        for descriptor in METRICS {
+            assert_eq!(Metric::named(descriptor.name), Some(descriptor.metric));
+            assert_eq!(descriptor.metric.name(), descriptor.name);
+            assert_eq!(
+                serde_json::to_value(descriptor.metric).expect("a name"),
+                descriptor.name
+            );
+            assert_eq!(descriptor.metric.descriptor().name, descriptor.name);
+        }
+    }
+}
