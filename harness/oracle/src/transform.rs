@@ -1,8 +1,10 @@
 //! Transformation: one event in, none, one or several out.
 //!
 //! The model in words: an event is a list of names and values. Each step in turn makes of every such list none, one or
-//! several others. When any of them cannot be worked on, the event has failed and nothing comes of it; when none is left
-//! it was filtered. A step that names a field which is not there fails.
+//! several others; new fields stand behind the others, also those that come in place of a record, list or message. When
+//! any of the lists cannot be worked on, the event has failed and nothing comes of it; when none is left it was filtered. A
+//! step that names a field which is not there fails. In the end the values are put in the order of the output's schema,
+//! with null for what a record did not have.
 
 use arcstr::ArcStr;
 use wavetank_scenarios::script::{Missing, TransformStep};
@@ -36,12 +38,14 @@ impl From<String> for Stop {
 struct Steps {
     steps: Vec<TransformStep>,
     schema: Schema,
+    output: Option<Schema>,
     tables: Tables,
 }
 
 pub(crate) fn transform(
     steps: &[TransformStep],
     schema: &Schema,
+    output: Option<&Schema>,
     tables: &Tables,
 ) -> Result<Box<dyn Reference>, String> {
     for step in steps {
@@ -59,6 +63,7 @@ pub(crate) fn transform(
     let state = Steps {
         steps: steps.to_vec(),
         schema: schema.clone(),
+        output: output.cloned(),
         tables: tables.clone(),
     };
     Ok(Box::new(Single::new(state, |steps, event| steps.fate(event), |_| {})))
@@ -82,7 +87,12 @@ impl Steps {
             }
             drafts = next;
         }
-        let row = |d: Draft| -> Row { d.fields.into_iter().map(|(_, value)| value).collect() };
+        let row = |d: Draft| -> Row {
+            match &self.output {
+                None => d.fields.into_iter().map(|(_, value)| value).collect(),
+                Some(output) => output.names().map(|name| d.value(name)).collect(),
+            }
+        };
         Ok(drafts.into_iter().map(|d| (d.stamp, row(d))).collect())
     }
 
@@ -117,7 +127,7 @@ impl Steps {
             TransformStep::Unnest(field) => {
                 let place = draft.place(field)?;
                 match draft.fields.remove(place).1 {
-                    Value::Record(fields) => draft.spread(place, fields.to_vec()),
+                    Value::Record(fields) => draft.spread(fields.to_vec()),
                     Value::Null => {}
                     _ => return Err(Stop::Fail),
                 }
@@ -148,7 +158,7 @@ impl Steps {
                 let place = draft.place(&codec.field)?;
                 let (_, message) = draft.fields.remove(place);
                 let fields = codec::decode(codec.format, &message, &codec.fields)?;
-                draft.spread(place, fields);
+                draft.spread(fields);
             }
             TransformStep::Encode(codec) => {
                 let mut fields = draft.fields.clone();
@@ -163,15 +173,13 @@ impl Steps {
                 draft.fields = vec![(codec.field.as_str().into(), message)];
             }
             TransformStep::Upgrade(upgrade) => {
+                draft.rename(&upgrade.rename)?;
                 for name in &upgrade.remove {
                     let place = draft.place(name)?;
                     draft.fields.remove(place);
                 }
-                draft.rename(&upgrade.rename)?;
                 for (name, value) in &upgrade.default {
-                    if draft.place(name).is_err() {
-                        draft.put(name, value.into());
-                    }
+                    draft.put(name, value.into());
                 }
             }
             TransformStep::SetStamp(field) => {
@@ -208,6 +216,12 @@ impl Draft {
         Ok(eval(expr, &scope)?)
     }
 
+    /// The value of that field, null where there is none.
+    fn value(&self, name: &str) -> Value {
+        let found = self.fields.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
     /// Sets a field: in its place where it is there, else behind all others.
     fn put(&mut self, name: &str, value: Value) {
         match self.fields.iter_mut().find(|(n, _)| n == name) {
@@ -216,15 +230,10 @@ impl Draft {
         }
     }
 
-    /// Puts fields where one was taken out; those whose names are there already go to their own places.
-    fn spread(&mut self, mut place: usize, fields: Vec<(ArcStr, Value)>) {
+    /// Puts fields behind the others.
+    fn spread(&mut self, fields: Vec<(ArcStr, Value)>) {
         for (name, value) in fields {
-            if self.fields.iter().any(|(n, _)| *n == name) {
-                self.put(&name, value);
-            } else {
-                self.fields.insert(place, (name, value));
-                place += 1;
-            }
+            self.put(&name, value);
         }
     }
 
@@ -250,7 +259,7 @@ impl Draft {
             match item {
                 Value::Record(fields) => {
                     draft.fields.remove(place);
-                    draft.spread(place, fields.to_vec());
+                    draft.spread(fields.to_vec());
                 }
                 other => draft.fields[place].1 = other,
             }

@@ -26,7 +26,14 @@ fn arrival(number: usize, (stamp, key, value): Given) -> Arrival {
 }
 
 fn run(settings: &Json, arrivals: &[Arrival]) -> Vec<Due> {
-    let mut model = reference(&operator(settings.clone()), &[&schema()], &BTreeMap::new(), Span::UNIT).unwrap();
+    let mut model = reference(
+        &operator(settings.clone()),
+        &[&schema()],
+        None,
+        &BTreeMap::new(),
+        Span::UNIT,
+    )
+    .unwrap();
     arrivals.iter().map(|a| model.arrive(a)).collect()
 }
 

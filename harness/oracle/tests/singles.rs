@@ -133,7 +133,7 @@ fn an_event_is_enriched_from_the_row_that_fits() {
     let shown = |missing: &str, key: &str| {
         let enrich = json!({"table": "people", "on": {"k": "code"}, "fields": ["name"], "missing": missing});
         let operator = common::operator(json!({"transform": [{"enrich": enrich}]}));
-        let mut model = reference(&operator, &[&schema()], &tables, Span::UNIT).unwrap();
+        let mut model = reference(&operator, &[&schema()], None, &tables, Span::UNIT).unwrap();
         let event = common::event(0, 1, vec![key.into(), 1.into()]);
         let now = event.stamp;
         common::shown(&model.arrive(&wavetank_oracle::Arrival::Event { input: 0, event, now }))
@@ -183,7 +183,13 @@ fn settings_that_do_not_fit_the_input_are_refused_by_name() {
         json!({"transform": [{"enrich": {"table": "t", "on": {"k": "c"}, "fields": ["n"]}}]}),
         json!({}),
     ] {
-        let refused = reference(&common::operator(settings), &[&schema()], &BTreeMap::new(), Span::UNIT);
+        let refused = reference(
+            &common::operator(settings),
+            &[&schema()],
+            None,
+            &BTreeMap::new(),
+            Span::UNIT,
+        );
         assert!(refused.err().unwrap().starts_with("operator `op`: "));
     }
 }
