@@ -367,9 +367,9 @@ pub struct Operator {
     /// Windows: whether open windows fire when the input ends.
     #[serde(default = "yes")]
     pub flush_at_end: bool,
-    /// Windows without a group: whether a window without events gives a result. Of windows on a grid those that complete
-    /// from the first one with an event on, at the end of input up to the last one with an event; of sliding windows with
-    /// `on = "change"` the instant at which the last event leaves.
+    /// Windows without a group: whether a window without events gives a result. Of windows on a grid those that
+    /// complete from the first one with an event on, at the end of input up to the last one with an event; of sliding
+    /// windows with `on = "change"` the instant at which the last event leaves.
     #[serde(default)]
     pub emit_empty: bool,
     /// Sessions that just touch merge.
@@ -403,8 +403,8 @@ pub enum TransformStep {
     /// Name to SQL expression over the fields so far; an existing name is replaced.
     #[schemars(with = "BTreeMap<String, String>")]
     Derive(IndexMap<String, crate::query::Predicate>),
-    /// One event for each item of this list field, in order; no item, no event (filtered). Other items than records replace
-    /// the list; of records see [`TransformStep::Unnest`].
+    /// One event for each item of this list field, in order; no item, no event (filtered). Other items than records
+    /// replace the list; of records see [`TransformStep::Unnest`].
     Flatten(String),
     /// Put fields into one record.
     Nest {
@@ -513,8 +513,8 @@ pub struct Threshold {
     /// Turns off when the value is below this. Default: `high`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low: Option<f64>,
-    /// The value must have been above `high` (never at or below it) for this long, by event time, to turn on: counted from
-    /// the stamp of the first event above, to that of the event that turns it on.
+    /// The value must have been above `high` (never at or below it) for this long, by event time, to turn on: counted
+    /// from the stamp of the first event above, to that of the event that turns it on.
     #[serde(default)]
     pub hold: Span,
     /// One state for each value of these fields.
@@ -536,9 +536,9 @@ pub enum ThresholdEmit {
     Crossings,
 }
 
-/// How fast a value changes between an event and the one before it with the same key, in order of arrival:
-/// `(value − value before) · per / (stamp − stamp before)`. Events without a value are filtered and forgotten; so there is
-/// no rate, and nothing passes, for the first of a key and where the stamp did not grow.
+/// How fast a value changes between an event and the one before it with the same key, in order of arrival: `(value −
+/// value before) · per / (stamp − stamp before)`. Events without a value are filtered and forgotten; so there is no
+/// rate, and nothing passes, for the first of a key and where the stamp did not grow.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateOfChange {
@@ -619,8 +619,9 @@ pub enum Late {
     Drop,
     /// Counted and sent to the operator's side output, which a sink reads as `name.late`.
     Side,
-    /// Taken in for up to `horizon` after completeness: the window answers again with the next revision. What comes later
-    /// still is dropped. (`horizon` does the same beside `drop` and `side`, which say what happens to what comes later.)
+    /// Taken in for up to `horizon` after completeness: the window answers again with the next revision. What comes
+    /// later still is dropped. (`horizon` does the same beside `drop` and `side`, which say what happens to what comes
+    /// later.)
     Correct,
 }
 
