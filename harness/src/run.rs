@@ -9,8 +9,10 @@ use std::sync::atomic::AtomicBool;
 use wavetank_actors::world::{Happening, Observer, Outcome, Setup, Virtual, World};
 use wavetank_actors::{Players, input_schemas, processing};
 use wavetank_oracle::table::Table;
+use wavetank_oracle::truth::Truth;
 use wavetank_reports::record::Record;
 use wavetank_reports::trace::TraceLine;
+use wavetank_scenarios::input::Planned;
 use wavetank_scenarios::topology::{ActorId, Role, Topology};
 use wavetank_scenarios::{Row, Schema, Script, Span, Time};
 
@@ -117,7 +119,7 @@ impl Tank {
         let mut judge = judge;
         let wants_twin = judge.wants_twin();
         let truth = if options.oracle {
-            Some(wavetank_oracle::truth(script, run.seed).map_err(build)?)
+            Some(truth(script, run.seed).map_err(build)?)
         } else {
             None
         };
@@ -218,13 +220,28 @@ pub fn players(
     lineage: bool,
 ) -> Players {
     let made = Arc::clone(script);
-    let tables = tables(script);
+    let tables: Vec<processing::Table> = script
+        .scenario
+        .tables
+        .iter()
+        .zip(script.tables.iter())
+        .map(|(named, read)| processing::Table {
+            name: named.name.clone(),
+            schema: read.schema.clone(),
+            rows: read.rows.clone(),
+        })
+        .collect();
     let make = move |operator: usize| {
         let topology = &made.topology;
         let at = topology.actors.iter().position(|a| a.role == Role::Operator { operator }).ok_or("nobody plays it")?;
-        let inputs = input_schemas(topology, ActorId(at as u32));
-        let settings = &made.scenario.operators[operator];
-        processing::build(settings, &inputs, &tables, made.scenario.time.tick, lineage)
+        let around = processing::Surroundings {
+            inputs: &input_schemas(topology, ActorId(at as u32)),
+            output: &topology.actors[at].schema,
+            tables: &tables,
+            tick: made.scenario.time.tick,
+            lineage,
+        };
+        processing::build(&made.scenario.operators[operator], around)
     };
     let scenario = Arc::new(script.scenario.clone());
     Players::new(scenario, Arc::clone(&script.topology), departures, Box::new(make))
@@ -234,6 +251,16 @@ pub fn players(
 pub fn tables(script: &Script) -> BTreeMap<String, (Schema, Vec<Row>)> {
     let names = script.scenario.tables.iter().map(|table| table.name.clone());
     names.zip(script.tables.iter().map(|table| (table.schema.clone(), table.rows.clone()))).collect()
+}
+
+/// What each sink should have over the fault-free input.
+fn truth(script: &Script, seed: u64) -> Result<BTreeMap<ActorId, Table>, String> {
+    let tables = tables(script);
+    let plans = |actor: ActorId| -> Box<dyn Iterator<Item = Planned>> { Box::new(script.input(actor, seed)) };
+    let truth = Truth::new(&script.scenario, &script.topology, &tables, &plans);
+    let sinks = script.topology.actors.iter().enumerate();
+    let sinks = sinks.filter(|(_, actor)| matches!(actor.role, Role::Sink { .. })).map(|(i, _)| ActorId(i as u32));
+    sinks.map(|sink| Ok((sink, truth.table(sink)?))).collect()
 }
 
 /// Everyone who watches a run.

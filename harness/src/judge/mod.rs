@@ -224,9 +224,12 @@ impl Judge {
                 let why = match why {
                     Dropped::Filtered => Why::Filtered,
                     Dropped::Late => Why::Late,
+                    Dropped::Failed => Why::Failed,
                 };
-                if why == Why::Late {
-                    self.lose(at, *id, Loss::Late(*actor));
+                match why {
+                    Why::Late => self.lose(at, *id, Loss::Late(*actor)),
+                    Why::Failed => self.lose(at, *id, Loss::Failed(*actor)),
+                    Why::Filtered => {}
                 }
                 if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
                     lockstep.act(Did::Ended(*id, why));
