@@ -33,6 +33,8 @@ pub struct Script {
     pub text: Arc<str>,
     /// Where it came from, for a person: a path, or a name in the library.
     pub origin: Arc<str>,
+    /// The settings that win over the file's, as they were given.
+    pub overrides: Vec<(String, String)>,
     /// The statements of the scenario's expectations, in their order.
     pub claims: Vec<Claim>,
     /// The tables to enrich from, in the scenario's order, read.
@@ -159,6 +161,7 @@ impl Script {
             topology: Arc::new(topology),
             text: text.into(),
             origin: origin.into(),
+            overrides: overrides.to_vec(),
             claims,
             tables: tables.into(),
             skipped,

@@ -139,7 +139,7 @@ impl Judge {
                 Role::Operator { operator } => {
                     let settings = &script.scenario.operators[operator];
                     let inputs = wavetank_actors::input_schemas(&topology, id);
-                    let reference = wavetank_oracle::reference(settings, &inputs, &tables, script.scenario.time.tick)?;
+                    let reference = wavetank_oracle::reference(settings, &inputs, Some(&actor.schema), &tables, script.scenario.time.tick)?;
                     Some(Model::operator(reference, actor.inputs.len()))
                 }
                 Role::Watermark { operator } => script.scenario.operators[operator].watermark.as_ref().map(|settings| {
