@@ -72,24 +72,6 @@ impl Players {
             incarnations: BTreeMap::new(),
         }
     }
-    /// The schemas of an operator's inputs, in the order of its `input` list.
-    pub fn input_schemas<'a>(topology: &'a Topology, actor: ActorId) -> Vec<&'a Schema> {
-        let mut schemas: Vec<(usize, &'a Schema)> = Vec::new();
-        let mut visit = vec![actor];
-        while let Some(actor) = visit.pop() {
-            for link in &topology.actors[actor.0 as usize].inputs {
-                let link = &topology.links[link.0 as usize];
-                let from = &topology.actors[link.from.0 as usize];
-                if matches!(from.role, Role::Watermark { .. }) {
-                    visit.push(link.from);
-                } else if schemas.iter().all(|(listed, _)| *listed != link.listed) {
-                    schemas.push((link.listed, &from.schema));
-                }
-            }
-        }
-        schemas.sort_by_key(|(listed, _)| *listed);
-        schemas.into_iter().map(|(_, schema)| schema).collect()
-    }
 }
 
 impl Cast for Players {
@@ -125,4 +107,23 @@ impl Cast for Players {
             Role::Sink { .. } => enter(Sink::default(), stage),
         })
     }
+}
+
+/// The schemas of an operator's inputs, in the order of its `input` list.
+pub fn input_schemas(topology: &Topology, actor: ActorId) -> Vec<&Schema> {
+    let mut schemas: Vec<(usize, &Schema)> = Vec::new();
+    let mut visit = vec![actor];
+    while let Some(actor) = visit.pop() {
+        for link in &topology.actors[actor.0 as usize].inputs {
+            let link = &topology.links[link.0 as usize];
+            let from = &topology.actors[link.from.0 as usize];
+            if matches!(from.role, Role::Watermark { .. }) {
+                visit.push(link.from);
+            } else if schemas.iter().all(|(listed, _)| *listed != link.listed) {
+                schemas.push((link.listed, &from.schema));
+            }
+        }
+    }
+    schemas.sort_by_key(|(listed, _)| *listed);
+    schemas.into_iter().map(|(_, schema)| schema).collect()
 }

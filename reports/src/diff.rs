@@ -243,7 +243,7 @@ fn table(first: &SinkTable, second: &SinkTable) -> Option<TableDifference> {
         second_rows: second.rows,
         rows: rows
             .into_iter()
-            .filter(|(_, a, b, _)| !(*a && !second.is_whole() || *b && !first.is_whole()))
+            .filter(|(_, a, b, _)| (!a || second.is_whole()) && (!b || first.is_whole()))
             .map(|((row, copy), only_first, only_second, columns)| RowDifference {
                 row: if *copy > 0 {
                     format!("{row} (again)")

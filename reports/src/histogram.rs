@@ -2,13 +2,13 @@
 //!
 //! A thin shell around an HDR histogram (Gil Tene's high dynamic range histogram) of three significant digits: a
 //! percentile is at most 0.1 % above the recorded value. Least, greatest and sum are kept beside it and are exact. In
-//! JSON it is its summary and the histogram itself, in the V2 format with deflate as base64, which other HDR tools read.
+//! JSON it is its summary and the histogram itself, in the V2 format as base64, which other HDR tools read.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ pub const PERCENTILES: [(&str, f64); 6] = [
     ("p999", 99.9),
     ("p9999", 99.99),
 ];
+
+/// Significant digits of every histogram: percentiles are at most 0.1 % too high.
+const DIGITS: u8 = 3;
 
 /// A histogram of spans.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,7 +63,7 @@ struct Written {
     /// Percentiles by name (`p50` … `p9999`), at most 0.1 % too high.
     #[serde(default)]
     percentiles: BTreeMap<String, Span>,
-    /// The HDR histogram: V2 with deflate, as base64.
+    /// The HDR histogram: the V2 format, without deflate, as base64.
     v2: String,
 }
 
@@ -73,7 +76,7 @@ enum Unit {
 impl Default for Histogram {
     fn default() -> Self {
         // Bounds (1, 2) and three digits are always valid; resizing makes room for what comes.
-        let mut counts = hdrhistogram::Histogram::new_with_bounds(1, 2, 3)
+        let mut counts = hdrhistogram::Histogram::new_with_bounds(1, 2, DIGITS)
             .unwrap_or_else(|_| unreachable!("bounds 1 and 2 with three digits are valid"));
         counts.auto(true);
         Self {
@@ -163,10 +166,10 @@ impl Histogram {
         })
     }
 
-    /// The histogram in the V2 format with deflate, as base64.
+    /// The histogram in the V2 format (without deflate, so that its bytes depend on no compressor), as base64.
     pub fn to_base64(&self) -> String {
         let mut bytes = Vec::new();
-        let written = V2DeflateSerializer::new().serialize(&self.counts, &mut bytes);
+        let written = V2Serializer::new().serialize(&self.counts, &mut bytes);
         debug_assert!(written.is_ok(), "writing to memory does not fail");
         STANDARD.encode(bytes)
     }
@@ -221,16 +224,47 @@ impl From<Histogram> for Written {
     }
 }
 
+/// Refuses data whose header promises more or less than there is, before anything is made of that promise: a reader
+/// would set gigabytes aside. Only the plain format is taken, whose length says everything.
+fn check_length(bytes: &[u8]) -> Result<(), HistogramError> {
+    /// The first four bytes of the V2 format.
+    const COOKIE: [u8; 4] = [0x1c, 0x84, 0x93, 0x13];
+    /// Bytes of the header, which the length in it does not count.
+    const HEADER: usize = 40;
+    match bytes {
+        [c0, c1, c2, c3, l0, l1, l2, l3, ..] if [*c0, *c1, *c2, *c3] == COOKIE => {
+            let promised = u32::from_be_bytes([*l0, *l1, *l2, *l3]);
+            match bytes.len().checked_sub(HEADER) {
+                Some(length) if u32::try_from(length) == Ok(promised) => Ok(()),
+                _ => Err(HistogramError(format!(
+                    "its V2 data should be {HEADER} + {promised} bytes long and is {}",
+                    bytes.len()
+                ))),
+            }
+        }
+        _ => Err(HistogramError(
+            "its data is not in the V2 format (plain, without deflate)".to_owned(),
+        )),
+    }
+}
+
 impl TryFrom<Written> for Histogram {
     type Error = HistogramError;
     fn try_from(written: Written) -> Result<Self, HistogramError> {
         let bytes = STANDARD
             .decode(&written.v2)
             .map_err(|e| HistogramError(format!("its base64 is broken: {e}")))?;
+        check_length(&bytes)?;
         let mut counts: hdrhistogram::Histogram<u64> = Deserializer::new()
             .deserialize(&mut bytes.as_slice())
             .map_err(|e| HistogramError(format!("its V2 data is broken: {e}")))?;
         counts.auto(true);
+        if counts.sigfig() != DIGITS {
+            return Err(HistogramError(format!(
+                "it has {} significant digits instead of {DIGITS}",
+                counts.sigfig()
+            )));
+        }
         if counts.len() != written.count {
             return Err(HistogramError(format!(
                 "it says count {}, but its data holds {} values",
@@ -359,6 +393,30 @@ mod tests {
             let histogram = of(&values);
             let text = serde_json::to_string(&histogram).unwrap_or_default();
             prop_assert_eq!(serde_json::from_str::<Histogram>(&text).ok(), Some(histogram));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_data_whatever_panics_the_reader(
+            values in prop::collection::vec(any::<i64>(), 0..20),
+            at in any::<prop::sample::Index>(),
+            byte in any::<u8>(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let histogram = of(&values);
+            let mut plain = Vec::new();
+            let written = V2Serializer::new().serialize(&histogram.counts, &mut plain);
+            prop_assert!(written.is_ok());
+            let index = at.index(plain.len());
+            plain[index] = byte;
+            for bytes in [&plain[..], &plain[..cut.index(plain.len())]] {
+                let mut written = Written::from(histogram.clone());
+                written.v2 = STANDARD.encode(bytes);
+                if let Ok(read) = Histogram::try_from(written) {
+                    let _ = (read.to_hgrm(), read.percentile(99.0), read.bars().count());
+                }
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn list(header: &[&str], rows: &[Vec<String>], width: usize) -> String {
 /// there are.
 pub fn result_table(sink: &SinkTable, most: usize, width: usize) -> String {
     let shown = sink.first.len().min(most);
-    let title = format!("{} ({})", sink.sink, plural(sink.rows, "row"));
+    let title = format!("{} ({})", printable(&sink.sink), plural(sink.rows, "row"));
     let mut text = styled(STRONG, &title) + "\n";
     if shown == 0 {
         return text;
@@ -32,7 +32,7 @@ pub fn result_table(sink: &SinkTable, most: usize, width: usize) -> String {
     let mut table = plain(width.saturating_sub(2));
     let most_columns = (width / 6).max(1);
     let columns = sink.columns.len().min(most_columns);
-    table.set_header(&sink.columns[..columns]);
+    table.set_header(sink.columns[..columns].iter().map(|name| printable(name)));
     // Cells share the width fairly: what is longer than a fair share and a half is cut.
     let room = (width / columns.max(1)).max(12) * 3 / 2;
     for row in sink.first.iter().take(shown) {

@@ -72,6 +72,10 @@ pub fn elide(text: &str, width: usize) -> String {
         }
         cut.push(c);
     }
+    // Sequences may be wider than their characters are by themselves.
+    while !cut.is_empty() && cut.width() + 1 > width {
+        cut.pop();
+    }
     if width > 0 {
         cut.push('…');
     }
@@ -114,14 +118,19 @@ pub fn without_styles(text: &str) -> String {
     plain
 }
 
-/// `text` wrapped to `width` columns, the first line behind `head`, the others below its text.
+/// `text` in one line: every run of blanks and line ends as one blank.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `text`, [`printable`], wrapped to `width` columns, the first line behind `head`, the others below its text.
 pub(crate) fn hang(head: &str, text: &str, width: usize) -> String {
     let blanks = " ".repeat(head.width());
     let options = textwrap::Options::new(width.max(head.width() + 20))
         .initial_indent(head)
         .subsequent_indent(&blanks)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
-    textwrap::fill(text, options)
+    textwrap::fill(&printable(text), options)
 }
 
 #[cfg(test)]

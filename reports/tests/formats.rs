@@ -154,8 +154,23 @@ fn verdicts_follow_from_expectations_faults_and_interruption() {
     assert_eq!(must(&[0], &[0]), Outcome::FailedAsItMust);
     assert_eq!(must(&[0], &[]), Outcome::FailedAsItMust);
     assert_eq!(must(&[1], &[0]), Outcome::FailedForAnotherReason);
-    assert_eq!(must(&[0, 1], &[0]), Outcome::FailedForAnotherReason);
+    // The second is derived: it may break along with the reason that is named, but is no reason unless it is named.
+    assert_eq!(must(&[0, 1], &[0]), Outcome::FailedAsItMust);
+    assert_eq!(must(&[0, 1], &[1]), Outcome::FailedForAnotherReason);
     assert_eq!(must(&[0], &[0, 1]), Outcome::FailedForAnotherReason);
+}
+
+#[test]
+fn over_a_range_of_seeds_a_fault_must_fire_once() {
+    let mut runs = [passing(), inconclusive()];
+    conclude_range(&mut runs);
+    assert_eq!(runs.each_ref().map(|r| r.outcome), [Outcome::Passed, Outcome::Passed]);
+    let mut silent = [inconclusive(), inconclusive()];
+    conclude_range(&mut silent);
+    assert_eq!(
+        silent.each_ref().map(|r| r.outcome),
+        [Outcome::Inconclusive, Outcome::Inconclusive]
+    );
 }
 
 fn metric() -> impl Strategy<Value = Metric> {

@@ -2,11 +2,12 @@
 
 mod sample;
 
+use proptest::prelude::*;
 use sample::{failing, inconclusive, passing};
 use unicode_width::UnicodeWidthStr;
-use wavetank_reports::record::{Must, Outcome};
+use wavetank_reports::record::{Must, Outcome, ScriptLine};
 use wavetank_reports::terminal::{Detail, StatusLines, Summary, details, failure};
-use wavetank_reports::{Record, Span, table};
+use wavetank_reports::{Record, Span, Time, table};
 
 fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
@@ -173,4 +174,46 @@ fn a_table_of_results_cuts_what_is_too_wide_and_says_how_much_is_left_out() {
     let mut sink = passing().sinks.remove(0);
     sink.first[0][1] = serde_json::json!("a name that goes on and on and on and on, as names in data files do");
     insta::assert_snapshot!(plain(&table::result_table(&sink, 10, 80)));
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_record_says_its_rendering_fits_and_obeys_no_one(
+        // Terminals do not agree on how wide exotic sequences are; what is wide or obeyed by all of them is in here.
+        words in prop::collection::vec("[\\x00-\\x9fäß日本🌊]{0,60}", 12),
+        numbers in prop::collection::vec(any::<i64>(), 4),
+        (line, column, length) in (any::<usize>(), 0usize..200, 0usize..200),
+        width in 0usize..200,
+    ) {
+        let mut record = failing();
+        record.scenario.clone_from(&words[0]);
+        record.pattern.clone_from(&words[1]);
+        record.about.clone_from(&words[2]);
+        record.reproduce.clone_from(&words[3]);
+        record.notes = vec![words[4].clone()];
+        record.faults[0].id.clone_from(&words[5]);
+        record.simulated = Span(numbers[0]);
+        record.wall = Span(numbers[1]);
+        record.sinks[0].first[0][1] = words[6].clone().into();
+        record.sinks[0].columns[1].clone_from(&words[7]);
+        if let Some(failure) = &mut record.expectations[0].failure {
+            failure.expected.clone_from(&words[8]);
+            failure.came.clone_from(&words[9]);
+            failure.first_broken = Some(Time(numbers[2]));
+            if let Some(event) = &mut failure.event {
+                event.row.clone_from(&words[10]);
+                event.happened = Time(numbers[3]);
+            }
+            failure.decided_by = Some(ScriptLine { line, column, length, text: words[11].clone(), ..ScriptLine::default() });
+            failure.picture.clear();
+            failure.commands.clear();
+        }
+        let text = plain(&details(&record, Detail::All, width));
+        prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+        let widest = width.max(60);
+        let wide: Vec<_> = text.lines().filter(|l| l.width() > widest && !l.starts_with("kept in")).collect();
+        prop_assert!(wide.is_empty(), "{wide:?}");
+        let status = plain(&screen(std::slice::from_ref(&record), true, width));
+        prop_assert!(!status.chars().any(|c| c.is_control() && c != '\n'), "{status:?}");
+    }
 }

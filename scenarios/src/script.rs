@@ -149,6 +149,20 @@ pub struct Node {
     pub drift_ppm: f64,
 }
 
+impl Node {
+    /// A node without settings of its own: no service time, no bound, a true clock.
+    pub fn plain(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            service: None,
+            mailbox: None,
+            overflow: Overflow::default(),
+            offset: Span::ZERO,
+            drift_ppm: 0.0,
+        }
+    }
+}
+
 /// What happens to an event that finds a full mailbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -400,28 +414,30 @@ pub enum TransformStep {
     /// Old name to new name.
     #[schemars(with = "BTreeMap<String, String>")]
     Rename(IndexMap<String, String>),
-    /// Name to SQL expression over the fields so far; an existing name is replaced.
+    /// Name to SQL expression over the fields so far, one after another; an existing field is replaced at its place, a new
+    /// one stands behind the others.
     #[schemars(with = "BTreeMap<String, String>")]
     Derive(IndexMap<String, crate::query::Predicate>),
-    /// One event for each item of this list field, in order; no item, no event (filtered). Other items than records
-    /// replace the list; of records see [`TransformStep::Unnest`].
+    /// One event for each item of this list field, in order; no item, no event (filtered). Records become fields, behind
+    /// the others in place of the list; other items take the list's place.
     Flatten(String),
-    /// Put fields into one record.
+    /// Put fields into one record, which stands behind the other fields.
     Nest {
         /// The record's name.
         into: String,
         /// The fields that go in.
         fields: Vec<String>,
     },
-    /// Put a record's fields beside the others.
+    /// Put a record's fields behind the others, in place of the record.
     Unnest(String),
-    /// Look fields up in a table.
+    /// Look fields up in a table; they stand behind the others.
     Enrich(Enrich),
-    /// Read a text or bytes field as a message: the message's fields take its place.
+    /// Read a text or bytes field as a message: its fields stand behind the others, in place of the message.
     Decode(Codec),
     /// Write the whole row as a message into a single field.
     Encode(Codec),
-    /// Upgrade events of one version of the stream to another by declared renames, defaults and removals.
+    /// Upgrade events of one version of the stream to another by declared renames, defaults (new fields behind the others)
+    /// and removals.
     Upgrade(Upgrade),
     /// Take the event time from this field (a time, or microseconds since the epoch).
     SetStamp(String),

@@ -43,6 +43,9 @@ impl Operating {
     }
 
     fn advance(&mut self, stage: &Stage) {
+        if let Some(idle) = self.valve.turned() {
+            stage.send(Port::Main, Element::Idle(idle));
+        }
         if let Some(watermark) = self.valve.grown() {
             if watermark < Time::MAX || self.flush_at_end {
                 self.operator.on_watermark(watermark, &mut self.output);
@@ -50,9 +53,6 @@ impl Operating {
                 self.finish(stage);
             }
             stage.send(Port::Main, Element::Watermark(watermark));
-        }
-        if let Some(idle) = self.valve.turned() {
-            stage.send(Port::Main, Element::Idle(idle));
         }
         if self.valve.ended() {
             stage.send(Port::Main, Element::End);
@@ -99,6 +99,7 @@ impl Operating {
             match why {
                 Dropped::Filtered => account.filtered += 1,
                 Dropped::Late => account.late += 1,
+                Dropped::Failed => account.failed += 1,
             }
             stage.put(Effect::Dropped(id, why));
         }

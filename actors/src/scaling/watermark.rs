@@ -33,10 +33,12 @@ struct Heard {
     last: Time,
     idle: bool,
     ended: bool,
+    /// A timer that looks for silence is under way.
+    armed: bool,
 }
 
-/// The token of the timer of `every`; idle timers carry the number of their input.
-const EVERY: u64 = u64::MAX;
+/// The token of a generator's timer of `every`; its timers that look for silence carry the number of an input.
+pub const EVERY: u64 = u64::MAX;
 
 impl Generator {
     pub fn new(settings: Watermark, tick: Span, inputs: usize) -> Self {
@@ -106,6 +108,7 @@ impl Part for Generator {
                 let now = stage.monotonic();
                 for (number, heard) in self.inputs.iter_mut().enumerate() {
                     heard.last = now;
+                    heard.armed = self.settings.idle.is_some();
                     if let Some(idle) = self.settings.idle {
                         stage.timer(idle, number as u64);
                     }
@@ -121,19 +124,19 @@ impl Part for Generator {
                 }
             }
             Input::Timer(number) => {
-                let (Some(idle), Some(heard)) = (self.settings.idle, self.inputs.get_mut(number as usize)) else {
-                    return;
-                };
-                if heard.ended {
-                    return;
+                let Some(idle) = self.settings.idle else { return };
+                let now = stage.monotonic();
+                // All that are silent by now are found silent together, whichever timer looks first.
+                for heard in &mut self.inputs {
+                    heard.idle |= now.since(heard.last) >= idle;
                 }
-                let silent = stage.monotonic().since(heard.last);
-                if silent >= idle {
-                    heard.idle = true;
-                    self.fewer(stage);
-                } else {
-                    stage.timer(idle - silent, number);
+                if let Some(heard) = self.inputs.get_mut(number as usize) {
+                    heard.armed = !heard.idle && !heard.ended;
+                    if heard.armed {
+                        stage.timer(idle - now.since(heard.last), number);
+                    }
                 }
+                self.fewer(stage);
             }
             Input::Element { input, lane, element } => match element {
                 Element::Event(event) => {
@@ -143,7 +146,8 @@ impl Part for Generator {
                     self.largest = self.largest.max(Some(stamp));
                     if let Some(idle) = self.settings.idle {
                         heard.last = stage.monotonic();
-                        if std::mem::take(&mut heard.idle) {
+                        heard.idle = false;
+                        if !std::mem::replace(&mut heard.armed, true) {
                             stage.timer(idle, input as u64);
                         }
                     }
@@ -233,7 +237,7 @@ impl Valve {
     pub fn turned(&mut self) -> Option<bool> {
         let ended = self.inputs.iter().all(|gauge| gauge.ended);
         let idle = !ended && self.inputs.iter().all(|gauge| gauge.ended || gauge.idle);
-        (idle != self.idle && !ended).then(|| {
+        (idle != self.idle).then(|| {
             self.idle = idle;
             idle
         })

@@ -6,9 +6,11 @@ use std::rc::Rc;
 
 use wavetank_actors::Element;
 use wavetank_actors::world::NodeClock;
-use wavetank_oracle::watermark::{Generator, Minimum, Signal};
+use wavetank_oracle::conservation::{self, Step};
+use wavetank_oracle::watermark::{Generator, Heard, Minimum, Signal};
 use wavetank_oracle::{Arrival, Due, DueResult, Reference, Why};
-use wavetank_scenarios::{Event, EventId, Time};
+use wavetank_scenarios::script::Watermark;
+use wavetank_scenarios::{Event, EventId, Span, Time};
 
 /// What was given to an actor and is not finished.
 #[derive(Clone, Debug)]
@@ -48,9 +50,39 @@ pub struct Deviation {
 /// The model that an actor is held to.
 pub enum Model {
     /// An operator.
-    Operator { reference: Box<dyn Reference>, minimum: Minimum },
+    Operator {
+        /// Its naive model.
+        reference: Box<dyn Reference>,
+        /// The watermarks of its inputs.
+        minimum: Minimum,
+        /// Its account of events.
+        account: Box<conservation::Account>,
+    },
     /// A watermark generator.
-    Generator(Generator),
+    Generator {
+        /// Its naive model.
+        model: Generator,
+        /// What it is made of, for the next incarnation.
+        settings: Watermark,
+        /// The unit of event time.
+        tick: Span,
+        /// How many inputs it has.
+        inputs: usize,
+        /// When it entered, by its node's monotonic clock.
+        entered: Time,
+    },
+}
+
+impl Model {
+    /// The model of an operator with that many links leading to it.
+    pub fn operator(reference: Box<dyn Reference>, inputs: usize) -> Self {
+        Self::Operator { reference, minimum: Minimum::new(inputs), account: Box::default() }
+    }
+    /// The model of a generator with that many links leading to it.
+    pub fn generator(settings: &Watermark, tick: Span, inputs: usize, entered: Time) -> Self {
+        let model = Generator::new(settings, inputs, tick);
+        Self::Generator { model, settings: settings.clone(), tick, inputs, entered }
+    }
 }
 
 /// An actor in lockstep with its model.
@@ -62,17 +94,22 @@ pub struct Lockstep {
     did: Vec<Did>,
     /// Held events by the operator's own books after the last input.
     pub held: u64,
+    /// Events that caused a result, by the operator's own books: now, and before the last input.
+    pub caused: u64,
+    caused_before: u64,
     /// Input events that the model has seen.
     pub steps: u64,
     /// The first departure from the model.
     pub deviation: Option<Deviation>,
+    /// The first moment at which its events did not add up by id.
+    pub imbalance: Option<(Time, String)>,
 }
 
 impl Lockstep {
     /// An actor and its model, on a node with that clock.
     pub fn new(model: Model, clock: Rc<NodeClock>, lineage: bool) -> Self {
         let given = VecDeque::new();
-        Self { model, clock, lineage, given, did: Vec::new(), held: 0, steps: 0, deviation: None }
+        Self { model, clock, lineage, given, did: Vec::new(), held: 0, caused: 0, caused_before: 0, steps: 0, deviation: None, imbalance: None }
     }
     /// The actor is given something.
     pub fn give(&mut self, given: Given) {
@@ -82,25 +119,27 @@ impl Lockstep {
     pub fn act(&mut self, did: Did) {
         self.did.push(did);
     }
-    /// The node crashed: everything held is lost. Says how many events were.
-    pub fn crash(&mut self, at: Time) {
+    /// The node crashed: everything held is lost.
+    pub fn crash(&mut self) {
         self.given.clear();
         self.did.clear();
         match &mut self.model {
-            Model::Operator { reference, minimum } => {
+            Model::Operator { reference, minimum, account } => {
                 reference.arrive(&Arrival::Crash);
-                minimum.crash();
+                account.crash();
+                *minimum = Minimum::new(minimum.inputs());
             }
-            Model::Generator(generator) => generator.crash(self.clock.monotonic(at)),
+            Model::Generator { model, settings, tick, inputs, .. } => *model = Generator::new(settings, *inputs, *tick),
         }
-        self.held = 0;
+        (self.held, self.caused, self.caused_before) = (0, 0, 0);
     }
 
     /// The actor is done with the oldest thing that it was given. Hands every result that is due to `due`.
     pub fn done(&mut self, at: Time, mut due: impl FnMut(&DueResult)) {
         let Some(given) = self.given.pop_front() else {
-            if let Model::Generator(generator) = &mut self.model {
-                generator.enter(self.clock.monotonic(at));
+            // A new incarnation has entered.
+            if let Model::Generator { entered, .. } = &mut self.model {
+                *entered = self.clock.monotonic(at);
             }
             self.did.clear();
             return;
@@ -119,13 +158,41 @@ impl Lockstep {
             };
             self.deviation = Some(Deviation { at, given: describe(&given), event, expected: should, came });
         }
+        if self.imbalance.is_none() {
+            self.balance(at, &given);
+        }
+        self.caused_before = self.caused;
         self.did.clear();
+    }
+
+    /// Enters the input into the account of events.
+    fn balance(&mut self, at: Time, given: &Given) {
+        let Model::Operator { account, .. } = &mut self.model else { return };
+        let arrived = match given {
+            Given::Element { element: Element::Event(event), .. } => Some((event.id, event.origins())),
+            _ => None,
+        };
+        let mut results: Vec<&[EventId]> = Vec::new();
+        let mut dropped = Vec::new();
+        for did in &self.did {
+            match did {
+                Did::Result(event) => results.push(event.origins()),
+                Did::Ended(id, why) => dropped.push((*id, *why)),
+                Did::Control(_) => {}
+            }
+        }
+        let caused = self.caused - self.caused_before;
+        let (results, dropped) = (results.as_slice(), dropped.as_slice());
+        let step = Step { at, arrived, shed: &[], results, dropped, caused, held: self.held };
+        if let Some(broken) = account.step(&step) {
+            self.imbalance = Some((broken.at, format!("{:?}", broken.what)));
+        }
     }
 
     /// What the model does with an input: results and ends, then the watermarks, idle markers and ends that it passes on.
     fn expect(&mut self, at: Time, given: &Given) -> (Due, Vec<Signal>) {
         match &mut self.model {
-            Model::Operator { reference, minimum } => match given {
+            Model::Operator { reference, minimum, .. } => match given {
                 Given::Timer(_) => (Due { held: self.held, ..Due::default() }, vec![]),
                 Given::Element { lane, element: Element::Event(event), .. } => {
                     let now = self.clock.wall(at);
@@ -143,16 +210,18 @@ impl Lockstep {
                     (due, controls)
                 }
             },
-            Model::Generator(generator) => {
-                let now = self.clock.monotonic(at);
-                let controls = match given {
-                    Given::Timer(token) => generator.timer(now, *token),
+            Model::Generator { model, entered, .. } => {
+                let at = self.clock.monotonic(at).since(*entered);
+                let heard = match given {
+                    Given::Timer(wavetank_actors::EVERY) => Some(Heard::Tick),
+                    Given::Timer(_) => Some(Heard::Look { at }),
                     Given::Element { input, element: Element::Event(event), .. } => {
-                        generator.event(now, *input, event.stamp)
+                        Some(Heard::Event { input: *input, stamp: event.stamp, at })
                     }
-                    Given::Element { input, element: Element::End, .. } => generator.end(now, *input),
-                    Given::Element { .. } => vec![],
+                    Given::Element { input, element: Element::End, .. } => Some(Heard::End { input: *input }),
+                    Given::Element { .. } => None,
                 };
+                let controls = heard.map_or_else(Vec::new, |heard| model.arrive(heard));
                 (Due::default(), controls)
             }
         }
@@ -169,7 +238,7 @@ impl Lockstep {
                 Did::Ended(id, why) => ended.push((*id, *why)),
             }
         }
-        if let Model::Generator(_) = &self.model {
+        if let Model::Generator { .. } = &self.model {
             // A generator passes every event on, unchanged and first.
             let passed: Vec<&Event> = match given {
                 Given::Element { element: Element::Event(event), .. } => vec![&**event],

@@ -15,16 +15,17 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use wavetank_actors::Element;
 use wavetank_actors::operator::Dropped;
 use wavetank_actors::world::{Account, Happening, LossReason, NodeClock, NodeFault};
-use wavetank_oracle::table::Table;
-use wavetank_oracle::watermark::{Generator, Minimum};
+use wavetank_oracle::table::{Inconsistent, Table};
 use wavetank_oracle::{Tables, Why};
 use wavetank_scenarios::script::{LinkKind, OnCrash};
 use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
-use wavetank_scenarios::{Event, EventId, Script, Time};
+use wavetank_scenarios::{Event, EventId, Script, Span, Time};
 
 use claims::Watch;
 use lockstep::{Did, Given, Lockstep, Model};
 pub use meters::{ActorMeter, FaultMeter, LinkMeter, Reading};
+pub use explain::time as explain_time;
+pub use verdict::Ending;
 
 /// Why an event of the input is missing from the results.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -127,7 +128,7 @@ impl Judge {
     pub fn new(script: &Arc<Script>, clocks: &[NodeClock], scope: Scope, run: crate::faults::Run) -> Result<Self, String> {
         let topology = Arc::clone(&script.topology);
         let clocks: Vec<Rc<NodeClock>> = clocks.iter().cloned().map(Rc::new).collect();
-        let tables: Tables = script.tables();
+        let tables: Tables = crate::run::tables(script);
         let mut lockstep = Vec::new();
         let mut readers = vec![Vec::new(); topology.actors.len()];
         let mut sinks = FxHashMap::default();
@@ -138,11 +139,12 @@ impl Judge {
                 Role::Operator { operator } => {
                     let settings = &script.scenario.operators[operator];
                     let inputs = wavetank_actors::input_schemas(&topology, id);
-                    let reference = wavetank_oracle::reference(settings, &inputs, &tables, script.scenario.time.tick)?;
-                    Some(Model::Operator { reference, minimum: Minimum::new(actor.inputs.len()) })
+                    let reference = wavetank_oracle::reference(settings, &inputs, Some(&actor.schema), &tables, script.scenario.time.tick)?;
+                    Some(Model::operator(reference, actor.inputs.len()))
                 }
                 Role::Watermark { operator } => script.scenario.operators[operator].watermark.as_ref().map(|settings| {
-                    Model::Generator(Generator::new(settings.clone(), script.scenario.time.tick, actor.inputs.len()))
+                    let entered = clocks[actor.node.0 as usize].monotonic(run.start);
+                    Model::generator(settings, script.scenario.time.tick, actor.inputs.len(), entered)
                 }),
                 Role::Sink { .. } => {
                     sinks.insert(id, SinkWatch::default());
@@ -222,9 +224,12 @@ impl Judge {
                 let why = match why {
                     Dropped::Filtered => Why::Filtered,
                     Dropped::Late => Why::Late,
+                    Dropped::Failed => Why::Failed,
                 };
-                if why == Why::Late {
-                    self.lose(at, *id, Loss::Late(*actor));
+                match why {
+                    Why::Late => self.lose(at, *id, Loss::Late(*actor)),
+                    Why::Failed => self.lose(at, *id, Loss::Failed(*actor)),
+                    Why::Filtered => {}
                 }
                 if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
                     lockstep.act(Did::Ended(*id, why));
@@ -391,7 +396,7 @@ impl Judge {
             meter.taken += 1;
             if let Role::Operator { .. } = role {
                 if meter.largest > Time::MIN {
-                    meters::record(&mut meter.lateness, meter.largest.since(event.stamp).max_zero());
+                    meters::record(&mut meter.lateness, meter.largest.since(event.stamp).max(Span::ZERO));
                 }
                 meter.largest = meter.largest.max(event.stamp);
             }
@@ -432,6 +437,7 @@ impl Judge {
         }
         if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
             lockstep.held = account.held;
+            lockstep.caused = account.caused;
         }
     }
 
@@ -453,7 +459,7 @@ impl Judge {
             && watch.inconsistent.is_none()
         {
             let expected = "an answer that follows from those before it".into();
-            watch.inconsistent = Some(Breach { at, event: Some(event.id), expected, came: why.to_string() });
+            watch.inconsistent = Some(Breach { at, event: Some(event.id), expected, came: inconsistency(&why) });
         }
         meter.results = watch.came.len() as u64;
         // What comes straight from a source, or was put aside, is due as it comes.
@@ -492,7 +498,7 @@ impl Judge {
             }
             meter.watermark = Time::MIN;
             if let Some(lockstep) = &mut self.lockstep[index] {
-                lockstep.crash(at);
+                lockstep.crash();
             }
             for link in &actor.outputs {
                 // What stood in a batch went down with its sender.
@@ -506,5 +512,15 @@ impl Judge {
             }
         }
         self.faults[by].last = Some(at);
+    }
+}
+
+/// What does not follow, in words.
+fn inconsistency(why: &Inconsistent) -> String {
+    match why {
+        Inconsistent::Revision { due, came } => format!("revision {came} where {due} was due"),
+        Inconsistent::AlreadyThere => "an insertion of what is there".into(),
+        Inconsistent::NotThere => "a change of what is not there".into(),
+        Inconsistent::ChangesNothing => "a correction that changes nothing".into(),
     }
 }

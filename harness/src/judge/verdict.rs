@@ -24,22 +24,19 @@ pub struct Ending {
     pub twin: Option<BTreeMap<ActorId, Results>>,
 }
 
-/// Which references a scenario's expectations speak of: truth, twin.
-pub fn wanted(judge: &Judge) -> (bool, bool) {
-    let mut wanted = (false, false);
-    for watch in &judge.watches {
-        for (left, right) in watch.claim.tables() {
-            for table in [left, right] {
-                wanted.0 |= *table == Table::Truth;
-                wanted.1 |= *table == Table::Twin;
-            }
-        }
-        wanted.0 |= watch.claim.probes().iter().any(|p| p.metric() == wavetank_scenarios::metric::Metric::Differs);
-    }
-    wanted
-}
-
 impl Judge {
+    /// Whether an expectation speaks of the twin.
+    pub fn wants_twin(&self) -> bool {
+        self.watches.iter().flat_map(|watch| watch.claim.tables()).any(|(left, right)| {
+            *left == Table::Twin || *right == Table::Twin
+        })
+    }
+
+    /// What each sink has.
+    pub fn sink_tables(self) -> BTreeMap<ActorId, Results> {
+        self.sinks.into_iter().map(|(sink, watch)| (sink, watch.came)).collect()
+    }
+
     /// Takes the end of the run into account: what the links counted, and how far each sink is from truth.
     pub fn close(&mut self, ending: &Ending) {
         if let Ok(outcome) = &ending.outcome {
@@ -93,7 +90,7 @@ impl Judge {
             }
         };
         let failure = match (holds, broken) {
-            (Some(false), Some((at, numbers))) => Some((at, self.reason(watch, at, numbers, ending))),
+            (Some(false), Some((at, numbers))) => Some((at, self.reason(watch, numbers, ending))),
             _ => None,
         };
         Expectation {
@@ -147,7 +144,7 @@ impl Judge {
         named.map(|i| ActorId(i as u32)).filter(|id| self.sinks.contains_key(id))
     }
 
-    fn reason(&self, watch: &Watch, at: Time, numbers: String, ending: &Ending) -> Reason {
+    fn reason(&self, watch: &Watch, numbers: String, ending: &Ending) -> Reason {
         for (left, right) in watch.claim.tables() {
             let Some((came, reference)) = self.tables(left, right, ending) else { continue };
             let name = match (left, right) {
@@ -161,7 +158,7 @@ impl Judge {
             }
         }
         let loss = watch.claim.probes().iter().find_map(|probe| self.first_loss(probe));
-        Reason::Numbers { numbers, event: loss.map(|(_, id)| id), at }
+        Reason::Numbers { numbers, event: loss.map(|(_, id)| id) }
     }
 
     /// The first event that a counting metric counted.

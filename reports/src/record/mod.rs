@@ -9,7 +9,7 @@ mod outcome;
 mod read;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -441,5 +441,21 @@ impl Record {
             ..record.clone()
         };
         plain(self) == plain(other)
+    }
+}
+
+/// Concludes the runs of one scenario over a range of seeds: a declared fault counts as fired when it fired in any of
+/// them, so that a rare one does not make the runs that it spared inconclusive.
+pub fn conclude_range(runs: &mut [Record]) {
+    let fired: BTreeSet<String> = runs
+        .iter()
+        .flat_map(|run| &run.faults)
+        .filter(|f| f.fired > 0)
+        .map(|f| f.id.clone())
+        .collect();
+    for run in runs {
+        let silent: Vec<Fault> = run.faults.iter().filter(|f| !fired.contains(&f.id)).cloned().collect();
+        run.verdict = Verdict::of(&run.expectations, &silent, run.interrupted);
+        run.outcome = Outcome::of(run.must, &run.because, run.verdict, &run.expectations);
     }
 }

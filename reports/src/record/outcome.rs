@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Expectation, Fault};
+use super::{Expectation, Fault, Kind};
 
 /// What the judge says about a run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
@@ -77,8 +77,9 @@ impl Verdict {
 }
 
 impl Outcome {
-    /// A scenario that must fail does so for the reason it names when the expectations named in `because` are exactly
-    /// those that are broken; any reason will do where none is named.
+    /// A scenario that must fail does so for the reason it names when the expectations named in `because` are broken, and
+    /// no other that the scenario writes (what follows from its promises may break along with them); any reason will do
+    /// where none is named.
     pub fn of(must: Must, because: &[String], verdict: Verdict, expectations: &[Expectation]) -> Self {
         match (must, verdict) {
             (_, Verdict::Inconclusive) => Self::Inconclusive,
@@ -86,13 +87,9 @@ impl Outcome {
             (Must::Pass, Verdict::Fail) => Self::Failed,
             (Must::Fail, Verdict::Pass) => Self::DidNotFail,
             (Must::Fail, Verdict::Fail) => {
-                let broken: Vec<_> = expectations
-                    .iter()
-                    .filter(|e| e.holds == Holds::No)
-                    .map(|e| &e.name)
-                    .collect();
-                let named = because.iter().all(|name| broken.contains(&name))
-                    && broken.iter().all(|name| because.contains(name));
+                let broken: Vec<_> = expectations.iter().filter(|e| e.holds == Holds::No).collect();
+                let named = because.iter().all(|name| broken.iter().any(|e| e.name == *name))
+                    && broken.iter().all(|e| e.kind == Kind::Derived || because.contains(&e.name));
                 if because.is_empty() || named {
                     Self::FailedAsItMust
                 } else {

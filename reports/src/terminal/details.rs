@@ -3,7 +3,7 @@
 use crate::record::{ActorCounts, Distance, Holds, Kind, LinkCounts, Outcome, Record, Reference};
 use crate::table::result_table;
 use crate::terminal::failure;
-use crate::text::{BAD, DIM, GOOD, STRONG, UNSURE, fit, hang, plural, printable, styled};
+use crate::text::{BAD, DIM, GOOD, STRONG, UNSURE, fit, hang, one_line, plural, printable, short_count, styled};
 use crate::time::Span;
 
 /// How much is said.
@@ -27,7 +27,7 @@ pub fn details(record: &Record, detail: Detail, width: usize) -> String {
     let all = detail == Detail::All;
     let mut parts: Vec<String> = Vec::new();
     if all && !record.about.is_empty() {
-        parts.push(format!("{}\n", textwrap::fill(&record.about, width)));
+        parts.push(hang("", &one_line(&record.about), width) + "\n");
     }
     if !record.outcome.is_ok() || all {
         parts.extend(failures(record, width));
@@ -43,12 +43,12 @@ pub fn details(record: &Record, detail: Detail, width: usize) -> String {
     }
     if all {
         parts.extend(record.sinks.iter().map(|sink| result_table(sink, ROWS, width)));
-        parts.push(latencies(record));
+        parts.push(latencies(record, width));
     }
     parts.push(data(record, width));
     parts.push(list("note", &record.notes, width));
     if let Some(place) = record.outputs.as_ref().filter(|_| all) {
-        parts.push(format!("{} {place}\n", styled(DIM, "kept in")));
+        parts.push(format!("{} {}\n", styled(DIM, "kept in"), printable(place)));
     }
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
@@ -67,7 +67,7 @@ fn failures(record: &Record, width: usize) -> Vec<String> {
             plural(others.len() as u64, "expectation"),
             others.join("; ")
         );
-        parts.push(textwrap::fill(&text, width) + "\n");
+        parts.push(hang("", &text, width) + "\n");
     }
     parts
 }
@@ -173,7 +173,7 @@ fn faults(record: &Record, width: usize) -> String {
         if let Some(after) = fault.recovered_after {
             line += &format!(", recovered after {}", after.short());
         }
-        text += &styled_head(&format!("{} ", fit(&fault.id, 12)), STRONG, &line, width);
+        text += &styled_head(&format!("{} ", fit(&printable(&fault.id), 12)), STRONG, &line, width);
     }
     section("faults", &text)
 }
@@ -290,22 +290,33 @@ pub(crate) fn distance_in_words(distance: &Distance) -> String {
     text
 }
 
-fn latencies(record: &Record) -> String {
+fn latencies(record: &Record, width: usize) -> String {
+    // Five columns of eight stand behind the name.
+    let name_width = (width - 42).min(28);
     let mut text = String::new();
     for (of, histograms) in &record.histograms {
         for (name, histogram) in histograms.iter().filter(|(_, h)| h.count() > 0) {
-            let value = |statistic| histogram.statistic(statistic).map_or_else(String::new, Span::short);
-            text += &format!(
-                "  {} p50 {:>7}  p99 {:>7}  p99.9 {:>7}  max {:>7}\n",
-                fit(&format!("{of}.{name}"), 24),
-                value("p50"),
-                value("p99"),
-                value("p999"),
-                value("max"),
-            );
+            text += &format!("  {}", fit(&printable(&format!("{of}.{name}")), name_width));
+            text += &format!("{:>8}", short_count(histogram.count()));
+            for statistic in ["p50", "p99", "p999", "max"] {
+                text += &format!(
+                    "{:>8}",
+                    histogram.statistic(statistic).map_or_else(String::new, Span::short)
+                );
+            }
+            text.push('\n');
         }
     }
-    section("simulated time", &text)
+    let title = format!(
+        "{}{:>8}{:>8}{:>8}{:>8}{:>8}",
+        fit("simulated time", name_width + 2),
+        "count",
+        "p50",
+        "p99",
+        "p99.9",
+        "max"
+    );
+    section(&title, &text)
 }
 
 fn data(record: &Record, width: usize) -> String {
@@ -322,12 +333,7 @@ fn data(record: &Record, width: usize) -> String {
         };
         text += &hang(
             "  ",
-            &format!(
-                "{}:{}{column}: {}",
-                problem.file,
-                problem.line,
-                printable(&problem.message)
-            ),
+            &format!("{}:{}{column}: {}", problem.file, problem.line, problem.message),
             width,
         );
         text.push('\n');
@@ -342,7 +348,7 @@ fn data(record: &Record, width: usize) -> String {
 fn list(word: &str, lines: &[String], width: usize) -> String {
     lines
         .iter()
-        .map(|line| hang(&format!("{word}: "), &printable(line), width) + "\n")
+        .map(|line| hang(&format!("{word}: "), &one_line(line), width) + "\n")
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! A broken expectation, explained in the order in which a person asks: what, when, which event, what instead, because of
 //! which fault, decided by which line, how it looks, what to type, what could be changed.
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::record::{Culprit, Expectation, Failure, Kind, Purpose, Record, ScriptLine};
 use crate::text::{BAD, DIM, STRONG, TYPED, elide, hang, printable, styled};
@@ -13,11 +13,11 @@ const HEAD: usize = 15;
 pub fn failure(record: &Record, expectation: &Expectation, width: usize) -> String {
     let width = width.max(60);
     let title = format!("{}: {}", record.scenario, expectation.name);
-    let mut text = format!("{}\n", styled(BAD, textwrap::fill(&title, width)));
+    let mut text = format!("{}\n", styled(BAD, hang("", &title, width)));
     if !expectation.text.is_empty() {
         let statement = match expectation.kind {
-            Kind::Derived => format!("derived: {}", printable(&expectation.text)),
-            kind => format!("{} = \"{}\"", written(kind), printable(&expectation.text)),
+            Kind::Derived => format!("derived: {}", expectation.text),
+            kind => format!("{} = \"{}\"", written(kind), expectation.text),
         };
         push(&mut text, &styled(DIM, hang("  ", &statement, width)));
     }
@@ -37,12 +37,7 @@ fn explain(text: &mut String, failure: &Failure, expectation: &Expectation, widt
     }
     push(text, &difference(&failure.expected, &failure.came, width));
     for fault in &failure.faults {
-        entry(
-            text,
-            "fault",
-            &format!("{}: {}", fault.id, printable(&fault.how)),
-            width,
-        );
+        entry(text, "fault", &format!("{}: {}", fault.id, fault.how), width);
     }
     if let Some(line) = &failure.decided_by {
         decided(text, line, width);
@@ -50,7 +45,7 @@ fn explain(text: &mut String, failure: &Failure, expectation: &Expectation, widt
     if !failure.picture.is_empty() {
         text.push('\n');
         for line in &failure.picture {
-            push(text, &format!("  {line}"));
+            push(text, &format!("  {}", printable(line)));
         }
         text.push('\n');
     }
@@ -63,7 +58,11 @@ fn explain(text: &mut String, failure: &Failure, expectation: &Expectation, widt
         // A command is one line whatever its length: it is there to be copied.
         push(
             text,
-            &format!("{}{}", styled(STRONG, head_of(head)), styled(TYPED, &command.line)),
+            &format!(
+                "{}{}",
+                styled(STRONG, head_of(head)),
+                styled(TYPED, printable(&command.line))
+            ),
         );
     }
     for (i, idea) in failure.ideas.iter().enumerate() {
@@ -108,7 +107,7 @@ fn broken_at(expectation: &Expectation, failure: Option<&Failure>) -> String {
 fn identity(culprit: &Culprit) -> String {
     let mut text = culprit.id.clone();
     if !culprit.row.is_empty() {
-        text += &format!(" {}", printable(&culprit.row));
+        text += &format!(" {}", culprit.row);
     }
     if let Some(origin) = culprit.correlation.as_ref().filter(|c| **c != culprit.id) {
         text += &format!(", which goes back to {origin}");
@@ -136,23 +135,19 @@ fn journey(culprit: &Culprit) -> String {
     text
 }
 
-/// What was expected and what came, in one line: both are cut evenly where they do not fit.
+/// What was expected and what came, in one line: the longer is cut first where both do not fit.
 fn difference(expected: &str, came: &str, width: usize) -> String {
     let (expected, came) = (printable(expected), printable(came));
     let sign = " ≠ came ";
     let room = width - HEAD - sign.width();
-    let (wide, narrow) = (expected.width().max(came.width()), expected.width().min(came.width()));
-    let cut = if wide + narrow <= room {
-        wide
-    } else {
-        (room - narrow.min(room / 2)).max(room / 2)
-    };
+    // Each has half of the room, and what the other leaves.
+    let share = |other: &str| room - other.width().min(room - room / 2);
     format!(
         "{}{}{}{}",
         styled(STRONG, head_of("expected")),
-        elide(&expected, cut),
+        elide(&expected, share(&came)),
         styled(BAD, sign),
-        elide(&came, cut),
+        elide(&came, share(&expected)),
     )
 }
 
@@ -163,7 +158,7 @@ fn decided(text: &mut String, line: &ScriptLine, width: usize) {
         &format!("{}:{}:{}", line.file, line.line, line.column),
         width,
     );
-    // The part that counts stays in sight however long the line is. Tabs would push the mark away from it.
+    // Tabs and their like would push the mark away from what it marks.
     let source: Vec<char> = line
         .text
         .trim_end()
@@ -171,22 +166,23 @@ fn decided(text: &mut String, line: &ScriptLine, width: usize) {
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     let from = line.column.saturating_sub(1).min(source.len());
-    let to = from.saturating_add(line.length.max(1)).min(source.len().max(from + 1));
-    let indent = source.iter().take_while(|c| c.is_whitespace()).count().min(from);
+    let to = from.saturating_add(line.length.max(1)).min(source.len());
+    let columns = |chars: &[char]| chars.iter().map(|c| c.width().unwrap_or(0)).sum::<usize>();
+    // The part that counts stays in sight however long the line is, with some of what follows it.
     let room = width - 6;
-    let start = match to - indent <= room {
-        true => indent,
-        false => (to + room / 8).min(source.len()).saturating_sub(room).min(from),
-    };
-    let shown: String = source[start.min(source.len())..].iter().take(room).collect();
-    let before: String = source[start.min(from)..from].iter().collect();
-    let marked: String = source[from..to.min(source.len())]
-        .iter()
-        .take(room.saturating_sub(from - start.min(from)))
-        .collect();
-    push(text, &format!("    {}", shown.trim_end()));
-    let marks = "^".repeat(marked.width().max(1));
-    let below = format!("    {}{marks}", " ".repeat(before.width()));
+    let mut start = source.iter().take_while(|c| c.is_whitespace()).count().min(from);
+    let mut before = columns(&source[start..to]);
+    while start < from && before > room - room / 8 {
+        before -= source[start].width().unwrap_or(0);
+        start += 1;
+    }
+    push(
+        text,
+        &format!("    {}", elide(&source[start..].iter().collect::<String>(), room)),
+    );
+    let before = columns(&source[start..from]);
+    let marks = "^".repeat(columns(&source[from..to]).clamp(1, room.saturating_sub(before).max(1)));
+    let below = format!("    {}{marks}", " ".repeat(before));
     if line.note.is_empty() {
         push(text, &styled(BAD, below));
     } else if below.width() + 1 + line.note.width() <= width {

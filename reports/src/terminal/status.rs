@@ -2,7 +2,7 @@
 
 use crate::record::{Outcome, Record};
 use crate::text::{
-    BAD, DIM, GOOD, STRONG, TYPED, UNSURE, count, elide, fit, plural, short_count, styled, without_styles,
+    BAD, DIM, GOOD, STRONG, TYPED, UNSURE, count, elide, fit, plural, printable, short_count, styled, without_styles,
 };
 use crate::time::Span;
 use anstyle::Style;
@@ -60,55 +60,44 @@ impl StatusLines {
 
     /// The names of the columns.
     pub fn header(&self) -> String {
-        let line = self.columns("", "scenario", "pattern", "events", "virtual", "trace", "wall");
-        styled(DIM, line.trim_end())
+        let names = ["", "scenario", "pattern", "events", "virtual", "trace", "wall"];
+        styled(
+            DIM,
+            self.columns(names.map(str::to_owned), Style::new(), Style::new())
+                .trim_end(),
+        )
     }
 
     /// The line of a run.
     pub fn line(&self, record: &Record) -> String {
         let (word, style) = word(record);
-        let name = match self.seeds {
-            true => {
-                let seed = format!("@{}", record.seed);
-                elide(&record.scenario, self.name.saturating_sub(seed.len())) + &seed
-            }
-            false => record.scenario.clone(),
-        };
-        let line = self.columns(
-            word,
-            &name,
-            &record.pattern,
-            &short_count(record.events),
-            &record.simulated.short(),
-            record.trace_hash.short(),
-            &wall(record.wall),
-        );
-        // Styles are put around whole columns afterwards, so that they count for nothing in the widths.
-        let (status, rest) = line.split_at(STATUS);
-        let cut = rest.char_indices().nth(1 + self.name).map_or(rest.len(), |(i, _)| i);
-        let (name, rest) = if rest.is_char_boundary(cut) {
-            rest.split_at(cut)
+        let seed = if self.seeds {
+            format!("@{}", record.seed)
         } else {
-            (rest, "")
+            String::new()
         };
-        format!("{}{}{}", styled(style, status), styled(STRONG, name), rest)
+        let name = printable(&record.scenario);
+        let cells = [
+            word.to_owned(),
+            elide(&name, self.name.saturating_sub(seed.len())) + &seed,
+            printable(&record.pattern),
+            short_count(record.events),
+            record.simulated.short(),
+            record.trace_hash.short().to_owned(),
+            wall(record.wall),
+        ];
+        self.columns(cells, style, STRONG)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one for each column, in their order")]
-    fn columns(
-        &self,
-        status: &str,
-        name: &str,
-        pattern: &str,
-        events: &str,
-        simulated: &str,
-        hash: &str,
-        wall: &str,
-    ) -> String {
+    /// A line with its cells in their columns; styles go around whole cells, so that they count for nothing in the
+    /// widths.
+    fn columns(&self, cells: [String; 7], of_status: Style, of_name: Style) -> String {
+        let [status, name, pattern, events, simulated, hash, wall] = cells;
         format!(
-            "{status:<STATUS$} {} {} {events:>EVENTS$} {simulated:>SIMULATED$} {hash:<HASH$} {wall:>WALL$}",
-            fit(name, self.name),
-            fit(pattern, self.pattern),
+            "{} {} {} {events:>EVENTS$} {simulated:>SIMULATED$} {hash:<HASH$} {wall:>WALL$}",
+            styled(of_status, fit(&status, STATUS)),
+            styled(of_name, fit(&name, self.name)),
+            fit(&pattern, self.pattern),
         )
     }
 }
@@ -202,7 +191,7 @@ impl Summary {
             "{}\n{} {}\n",
             flow(&parts, width),
             styled(DIM, "next:"),
-            styled(TYPED, self.next_command())
+            styled(TYPED, printable(&self.next_command()))
         )
     }
 

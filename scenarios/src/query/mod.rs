@@ -48,6 +48,7 @@ mod print;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use parse::end_of;
 pub use parse::{SyntaxError, parse_expr, parse_query};
 
 use crate::time::Span;

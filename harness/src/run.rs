@@ -1,0 +1,302 @@
+//! One run of a scenario: a world built from its script, its waves made, watched and judged, and the record of it all.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use wavetank_actors::world::{Happening, Observer, Outcome, Setup, Virtual, World};
+use wavetank_actors::{Players, input_schemas, processing};
+use wavetank_oracle::table::Table;
+use wavetank_oracle::truth::Truth;
+use wavetank_reports::record::Record;
+use wavetank_reports::trace::TraceLine;
+use wavetank_scenarios::input::Planned;
+use wavetank_scenarios::topology::{ActorId, Role, Topology};
+use wavetank_scenarios::{Row, Schema, Script, Span, Time};
+
+use crate::faults::{Faults, Run};
+use crate::judge::{Ending, Judge, Scope};
+use crate::tracing::Tracer;
+use crate::recording;
+
+/// How a scenario is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The seed; the scenario's own where there is none.
+    pub seed: Option<u64>,
+    /// Hold operators to their naive models, and compare with truth.
+    pub oracle: bool,
+    /// Keep every line of the trace.
+    pub trace: bool,
+    /// Hash the trace.
+    pub hash: bool,
+    /// Follow the machine's clock instead of virtual time, this many times as fast.
+    pub real_time: Option<f64>,
+    /// Set from outside to end the run early; what was seen up to then is judged.
+    pub interrupt: Arc<AtomicBool>,
+    /// Told how far virtual time has come, now and then.
+    pub progress: Option<Progress>,
+}
+
+/// Told how far a run has come in virtual time, and how long it will be at least.
+#[derive(Clone)]
+pub struct Progress(pub Arc<dyn Fn(Span, Span) + Send + Sync>);
+
+impl std::fmt::Debug for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Progress")
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: None,
+            oracle: true,
+            trace: false,
+            hash: true,
+            real_time: None,
+            interrupt: Arc::default(),
+            progress: None,
+        }
+    }
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// The one record that every rendering reads.
+    pub record: Record,
+    /// The trace, when it was asked for.
+    pub trace: Vec<TraceLine>,
+}
+
+/// Why a run could not begin.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RunError {
+    /// The scenario asks for something that cannot be built.
+    #[error("{scenario}: {why}")]
+    Build {
+        /// Which scenario.
+        scenario: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Runs scenarios one after another on this thread. Making an actix system costs more than a small world, so one of them
+/// serves many.
+pub struct Tank {
+    system: actix_rt::SystemRunner,
+}
+
+impl Default for Tank {
+    fn default() -> Self {
+        // Virtual time needs no driver: without one an idle runtime asks the machine for nothing.
+        let bare = || match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+            Ok(runtime) => runtime,
+            Err(error) => panic!("the machine refuses a runtime: {error}"),
+        };
+        Self { system: actix_rt::System::with_tokio_rt(bare) }
+    }
+}
+
+impl Tank {
+    /// Runs a scenario and judges it.
+    ///
+    /// # Errors
+    /// When the scenario asks for something that cannot be built; everything that happens in the run itself is in the
+    /// record.
+    pub fn run(&self, script: &Arc<Script>, options: &Options) -> Result<Ran, RunError> {
+        let build = |why: String| RunError::Build { scenario: script.scenario.name.clone(), why };
+        let run = conditions(script, options);
+        let scope = Scope { oracle: options.oracle };
+        let faults = Faults::new(&script.scenario, &script.topology, run);
+        let started = crate::clock::Stopwatch::start();
+        let (judge, tracer, outcome) = self.play(script, options, &faults, run, scope).map_err(build)?;
+        let mut judge = judge;
+        let wants_twin = judge.wants_twin();
+        let truth = if options.oracle {
+            Some(truth(script, run.seed).map_err(build)?)
+        } else {
+            None
+        };
+        let twin = if wants_twin {
+            let calm = Options { trace: false, hash: false, progress: None, ..options.clone() };
+            let none = Faults::none(&script.topology, run);
+            let (twin, _, _) = self.play(script, &calm, &none, run, scope).map_err(build)?;
+            Some(twin.sink_tables())
+        } else {
+            None
+        };
+        let ending = Ending { outcome, truth, twin };
+        judge.close(&ending);
+        let wall = started.elapsed();
+        let record = recording::record(&judge, &ending, wall);
+        Ok(Ran { record, trace: tracer.map_or_else(Vec::new, Tracer::into_lines) })
+    }
+
+    /// Plays one world to its end.
+    fn play(
+        &self,
+        script: &Arc<Script>,
+        options: &Options,
+        faults: &Faults,
+        run: Run,
+        scope: Scope,
+    ) -> Result<(Judge, Option<Tracer>, Result<Outcome, wavetank_actors::world::WorldError>), String> {
+        let clocks = faults.clocks()?;
+        let watchers = Rc::new(RefCell::new(Watchers {
+            judge: Judge::new(script, &clocks, scope, run)?,
+            tracer: options.trace.then(|| Tracer::new(script)),
+            progress: options.progress.clone(),
+            run,
+            told: run.start,
+        }));
+        let departures: Vec<(ActorId, _)> = sources(&script.topology)
+            .map(|actor| (actor, faults.departures(actor, script.input(actor, run.seed))))
+            .collect();
+        let setup = Setup {
+            topology: Arc::clone(&script.topology),
+            seed: run.seed,
+            start: run.start,
+            tie: script.scenario.time.tie,
+            step_budget: script.scenario.time.step_budget,
+            clocks,
+            node_plan: faults.node_plan(),
+            network: Box::new(faults.waves()),
+            cast: Box::new(players(script, departures, scope.oracle)),
+            observer: Some(Box::new(Shared(Rc::clone(&watchers)))),
+            hash: options.hash,
+            interrupt: Arc::clone(&options.interrupt),
+        };
+        let world = World::new(setup)?;
+        let outcome = match options.real_time {
+            None => self.system.block_on(world.run(Virtual)),
+            Some(speed) => self.system.block_on(world.run(crate::clock::Real::new(run.start, speed))),
+        };
+        let watchers = Rc::try_unwrap(watchers).map_err(|_| "the world is still watched after its end")?.into_inner();
+        Ok((watchers.judge, watchers.tracer, outcome))
+    }
+}
+
+/// Runs a scenario on a tank of its own.
+///
+/// # Errors
+/// As [`Tank::run`].
+pub fn run(script: &Arc<Script>, options: &Options) -> Result<Ran, RunError> {
+    Tank::default().run(script, options)
+}
+
+/// Seed, start and length of a run.
+pub fn conditions(script: &Script, options: &Options) -> Run {
+    let seed = options.seed.unwrap_or(script.scenario.time.seed);
+    let start = script.start();
+    let end = script.end().or_else(|| {
+        // Only faults need to know the end of a run that its sources alone decide: repeated ones would have none.
+        if script.scenario.faults.is_empty() {
+            return None;
+        }
+        let sources = sources(&script.topology);
+        sources.filter_map(|actor| script.input(actor, seed).filter_map(|planned| planned.leaves).max()).max()
+    });
+    // The last event still belongs to the run.
+    let length = end.map_or(Span::MAX, |end| end.since(start).max(Span::UNIT));
+    Run { seed, start, length }
+}
+
+/// The source actors of a topology.
+fn sources(topology: &Topology) -> impl Iterator<Item = ActorId> + '_ {
+    let actors = topology.actors.iter().enumerate();
+    actors.filter(|(_, actor)| matches!(actor.role, Role::Source { .. })).map(|(i, _)| ActorId(i as u32))
+}
+
+/// Who plays in a script's world.
+pub fn players(
+    script: &Arc<Script>,
+    departures: Vec<(ActorId, wavetank_actors::Departures)>,
+    lineage: bool,
+) -> Players {
+    let made = Arc::clone(script);
+    let tables: Vec<processing::Table> = script
+        .scenario
+        .tables
+        .iter()
+        .zip(script.tables.iter())
+        .map(|(named, read)| processing::Table {
+            name: named.name.clone(),
+            schema: read.schema.clone(),
+            rows: read.rows.clone(),
+        })
+        .collect();
+    let make = move |operator: usize| {
+        let topology = &made.topology;
+        let at = topology.actors.iter().position(|a| a.role == Role::Operator { operator }).ok_or("nobody plays it")?;
+        let around = processing::Surroundings {
+            inputs: &input_schemas(topology, ActorId(at as u32)),
+            output: &topology.actors[at].schema,
+            tables: &tables,
+            tick: made.scenario.time.tick,
+            lineage,
+        };
+        processing::build(&made.scenario.operators[operator], around)
+    };
+    let scenario = Arc::new(script.scenario.clone());
+    Players::new(scenario, Arc::clone(&script.topology), departures, Box::new(make))
+}
+
+/// The tables to enrich from, by name.
+pub fn tables(script: &Script) -> BTreeMap<String, (Schema, Vec<Row>)> {
+    let names = script.scenario.tables.iter().map(|table| table.name.clone());
+    names.zip(script.tables.iter().map(|table| (table.schema.clone(), table.rows.clone()))).collect()
+}
+
+/// What each sink should have over the fault-free input.
+fn truth(script: &Script, seed: u64) -> Result<BTreeMap<ActorId, Table>, String> {
+    let tables = tables(script);
+    let plans = |actor: ActorId| -> Box<dyn Iterator<Item = Planned>> { Box::new(script.input(actor, seed)) };
+    let truth = Truth::new(&script.scenario, &script.topology, &tables, &plans);
+    let sinks = script.topology.actors.iter().enumerate();
+    let sinks = sinks.filter(|(_, actor)| matches!(actor.role, Role::Sink { .. })).map(|(i, _)| ActorId(i as u32));
+    sinks.map(|sink| Ok((sink, truth.table(sink)?))).collect()
+}
+
+/// Everyone who watches a run.
+struct Watchers {
+    judge: Judge,
+    tracer: Option<Tracer>,
+    progress: Option<Progress>,
+    run: Run,
+    told: Time,
+}
+
+/// The watchers, shared between the world, which owns an observer, and the run, which wants them back.
+struct Shared(Rc<RefCell<Watchers>>);
+
+impl Observer for Shared {
+    fn see(&mut self, at: Time, happening: &Happening<'_>) {
+        let mut watchers = self.0.borrow_mut();
+        watchers.judge.see(at, happening);
+        if let Some(tracer) = &mut watchers.tracer {
+            tracer.see(at, happening);
+        }
+    }
+    fn instant_over(&mut self, at: Time) -> bool {
+        let mut watchers = self.0.borrow_mut();
+        watchers.judge.instant_over(at);
+        // Twenty times a run is often enough for a person.
+        let step = Span::from_micros((watchers.run.length.micros() / 20).max(1));
+        if let Some(progress) = &watchers.progress
+            && at.since(watchers.told) >= step
+        {
+            (progress.0)(at.since(watchers.run.start), watchers.run.length);
+            watchers.told = at;
+        }
+        true
+    }
+}
+
+/// What each sink holds, by actor.
+pub type SinkTables = BTreeMap<ActorId, Table>;
