@@ -10,6 +10,7 @@
 //! | [`schema`] | names, kinds and checks of the features that go in; what comes out |
 //! | [`learner`] | [`Predictor`] and [`Learner`], the two traits that every model speaks |
 //! | [`drift`] | ADWIN, DDM and Page-Hinkley: has the stream changed? |
+//! | [`online`] | models that learn from one event at a time |
 //!
 //! What was learned is a part of an operator's state. It is saved bit for bit by [`state::save`] and comes back by
 //! [`state::restore`]: the predictions after a restore are those that would have come without it.
@@ -17,6 +18,7 @@
 pub mod drift;
 pub mod error;
 pub mod learner;
+pub mod online;
 pub mod schema;
 pub mod state;
 
