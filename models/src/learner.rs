@@ -74,6 +74,32 @@ pub(crate) fn first_largest(values: &[f64]) -> usize {
     best
 }
 
+/// Probabilities in proportion to the exponentials; equal ones when none is finite.
+pub(crate) fn softmax(logs: &[f64]) -> Vec<f64> {
+    let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if !most.is_finite() {
+        return vec![1.0 / logs.len() as f64; logs.len()];
+    }
+    let raised: Vec<f64> = logs.iter().map(|l| (l - most).exp()).collect();
+    let sum: f64 = raised.iter().sum();
+    raised.into_iter().map(|r| r / sum).collect()
+}
+
+/// The nearest of the centres by Euclidean distance; of equal ones the first.
+pub(crate) fn nearest(centres: &[Vec<f64>], point: &[f64]) -> Prediction {
+    let mut best = (0, f64::INFINITY);
+    for (cluster, centre) in centres.iter().enumerate() {
+        let distance = centre.iter().zip(point).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
+        if distance < best.1 {
+            best = (cluster, distance);
+        }
+    }
+    Prediction::Cluster {
+        cluster: best.0,
+        distance: best.1.sqrt(),
+    }
+}
+
 /// What turned out to be true of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Label {

@@ -4,9 +4,9 @@
 //! fixed share of the way, so that old points fade. This is the assignment of J. MacQueen, "Some methods for
 //! classification and analysis of multivariate observations", 1967, with a constant rate.
 
-use super::inputs::Inputs;
-use super::linfa_adapter::nearest;
 use crate::error::at_least;
+use crate::inputs::Inputs;
+use crate::learner::nearest;
 use crate::{Label, Learner, ModelError, Prediction, Predictor, Schema, Target};
 use serde::{Deserialize, Serialize};
 

@@ -4,9 +4,9 @@
 //! against the gradient of the loss at that example. The arithmetic is river's `LinearRegression` and
 //! `LogisticRegression` with a constant learning rate.
 
-use super::inputs::Inputs;
 use super::two_classes;
 use crate::error::{not_negative, positive};
+use crate::inputs::Inputs;
 use crate::{Label, Learner, ModelError, Prediction, Predictor, Schema, Target};
 use serde::{Deserialize, Serialize};
 

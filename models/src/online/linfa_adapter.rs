@@ -4,10 +4,11 @@
 //! linfa would start from random numbers a stated start is put in, where it would answer in the order of a hash map
 //! the classes are sorted.
 
-use super::inputs::Inputs;
 use super::linear::sigmoid;
 use super::two_classes;
 use crate::error::{at_least, not_negative, positive};
+use crate::inputs::Inputs;
+use crate::learner::{nearest, softmax};
 use crate::{Label, Learner, ModelError, Prediction, Predictor, Schema, Target, state};
 use linfa::DatasetBase;
 use linfa::prelude::ParamGuard;
@@ -25,21 +26,6 @@ fn row(values: &[f64]) -> Array2<f64> {
 
 fn failed(error: impl std::fmt::Display) -> ModelError {
     ModelError::Training(error.to_string())
-}
-
-/// The nearest of the centres by Euclidean distance; of equal ones the first.
-pub(super) fn nearest(centres: &[Vec<f64>], point: &[f64]) -> Prediction {
-    let mut best = (0, f64::INFINITY);
-    for (cluster, centre) in centres.iter().enumerate() {
-        let distance = centre.iter().zip(point).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
-        if distance < best.1 {
-            best = (cluster, distance);
-        }
-    }
-    Prediction::Cluster {
-        cluster: best.0,
-        distance: best.1.sqrt(),
-    }
 }
 
 /// Settings of [`Ftrl`]. The defaults are linfa's.
@@ -315,17 +301,6 @@ impl Predictor for NaiveBayes {
         }
         Ok(Prediction::from_probabilities(softmax(&logs)))
     }
-}
-
-/// Probabilities in proportion to the exponentials; equal ones when none is finite.
-pub(super) fn softmax(logs: &[f64]) -> Vec<f64> {
-    let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if !most.is_finite() {
-        return vec![1.0 / logs.len() as f64; logs.len()];
-    }
-    let raised: Vec<f64> = logs.iter().map(|l| (l - most).exp()).collect();
-    let sum: f64 = raised.iter().sum();
-    raised.into_iter().map(|r| r / sum).collect()
 }
 
 impl Learner for NaiveBayes {

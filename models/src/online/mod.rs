@@ -20,7 +20,6 @@
 mod decaying_kmeans;
 mod half_space_trees;
 mod hoeffding_tree;
-mod inputs;
 mod linear;
 mod linfa_adapter;
 mod passive_aggressive;
@@ -29,7 +28,7 @@ mod perceptron;
 pub use decaying_kmeans::{DecayingKMeans, DecayingKMeansSettings};
 pub use half_space_trees::{Cut, HalfSpaceTrees, HalfSpaceTreesSettings};
 pub use hoeffding_tree::{HoeffdingTree, HoeffdingTreeSettings, LeafPrediction};
-pub use inputs::{Inputs, Scaler};
+pub(crate) use linear::sigmoid;
 pub use linear::{LinearRegression, LinearSettings, LogisticRegression};
 pub use linfa_adapter::{Ftrl, FtrlSettings, KMeans, KMeansSettings, NaiveBayes, NaiveBayesSettings};
 pub use passive_aggressive::{Aggressiveness, PassiveAggressive, PassiveAggressiveSettings};

@@ -1,13 +1,13 @@
 //! Passive-aggressive learners: no step when the loss is 0, else the smallest step that makes it so.
 //!
 //! K. Crammer, O. Dekel, J. Keshet, S. Shalev-Shwartz and Y. Singer, "Online passive-aggressive algorithms", JMLR 7,
-//! 2006. The arithmetic is river's `PAClassifier` and `PARegressor`, except that the loss of a regression is that of the
-//! paper: river 0.26 takes it at 2*y*-1, as if the number were a class.
+//! 2006. The arithmetic is river's `PAClassifier` and `PARegressor`, except that the loss of a regression is that of
+//! the paper: river 0.26 takes it at 2*y*-1, as if the number were a class.
 
-use super::inputs::Inputs;
 use super::linear::{Weights, sigmoid};
 use super::two_classes;
 use crate::error::{not_negative, positive};
+use crate::inputs::Inputs;
 use crate::{Label, Learner, ModelError, Prediction, Predictor, Schema, Target};
 use serde::{Deserialize, Serialize};
 

@@ -5,10 +5,10 @@
 //! is river's, [`PerceptronSettings::siddhi`] is the updating classifier of Siddhi's streaming machine learning
 //! extension.
 
-use super::inputs::Inputs;
 use super::linear::{Weights, sigmoid};
 use super::two_classes;
 use crate::error::positive;
+use crate::inputs::Inputs;
 use crate::{Label, Learner, ModelError, Prediction, Predictor, Schema};
 use serde::{Deserialize, Serialize};
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// variances are divided by the count. A feature that never varied becomes 0. As in river's `StandardScaler`, an
 /// example is first taken into the means and then scaled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Scaler {
+pub(crate) struct Scaler {
     seen: u64,
     means: Vec<f64>,
     variances: Vec<f64>,
@@ -47,7 +47,7 @@ impl Scaler {
 /// What a learner does to the features before it looks at them: numbers are scaled if it was asked for, a category
 /// becomes one number for each of its values, 1 for the one that it has and 0 for the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Inputs {
+pub(crate) struct Inputs {
     schema: Schema,
     scaler: Option<Scaler>,
 }
@@ -59,12 +59,12 @@ impl Inputs {
     }
 
     /// The features before this step.
-    pub fn schema(&self) -> &Schema {
+    pub(crate) fn schema(&self) -> &Schema {
         &self.schema
     }
 
     /// How many numbers come out.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.schema
             .features()
             .iter()
@@ -79,7 +79,7 @@ impl Inputs {
     ///
     /// # Errors
     /// As [`Schema::check`].
-    pub fn of(&self, features: &[f64]) -> Result<Vec<f64>, ModelError> {
+    pub(crate) fn of(&self, features: &[f64]) -> Result<Vec<f64>, ModelError> {
         self.schema.check(features)?;
         Ok(expand(&self.schema, self.scaler.as_ref(), features))
     }
@@ -97,6 +97,13 @@ impl Inputs {
             }
         }
         Ok((expand(&self.schema, scaler.as_ref(), features), scaler))
+    }
+
+    /// Whether the scaler, if there is one, is of the schema's width.
+    pub(crate) fn fits(&self) -> bool {
+        self.scaler
+            .as_ref()
+            .is_none_or(|s| s.means.len() == self.schema.width() && s.variances.len() == self.schema.width())
     }
 
     pub(crate) fn commit(&mut self, scaler: Option<Scaler>) {
