@@ -55,6 +55,17 @@ pub enum ModelError {
         /// The text given.
         value: String,
     },
+    /// A value that a document's field does not allow.
+    #[error("`{value}` is not allowed for the field `{feature}`")]
+    InvalidValue {
+        /// The field.
+        feature: String,
+        /// The value.
+        value: String,
+    },
+    /// The model has no answer for these values.
+    #[error("the model has no answer: {0}")]
+    NoAnswer(String),
     /// The label is of another kind than the model learns.
     #[error("the model learns from {expected}, the label is {got}")]
     LabelKind {

@@ -11,6 +11,7 @@
 //! | [`learner`] | [`Predictor`] and [`Learner`], the two traits that every model speaks |
 //! | [`drift`] | ADWIN, DDM and Page-Hinkley: has the stream changed? |
 //! | [`online`] | models that learn from one event at a time |
+//! | [`pmml`] | models made elsewhere, read from PMML |
 //! | [`pretrained`] | models trained on a table, saved with a version, a schema and a checksum |
 //!
 //! What was learned is a part of an operator's state. It is saved bit for bit by [`state::save`] and comes back by
@@ -21,6 +22,7 @@ pub mod error;
 mod inputs;
 pub mod learner;
 pub mod online;
+pub mod pmml;
 pub mod pretrained;
 pub mod schema;
 pub mod state;
