@@ -10,6 +10,8 @@
 //! | [`schema`] | names, kinds and checks of the features that go in; what comes out |
 //! | [`learner`] | [`Predictor`] and [`Learner`], the two traits that every model speaks |
 //! | [`drift`] | ADWIN, DDM and Page-Hinkley: has the stream changed? |
+//! | [`evaluation`] | prequential metrics, intervals and tests |
+//! | [`gate`] | which of two models is served, and why |
 //! | [`online`] | models that learn from one event at a time |
 //! | [`pmml`] | models made elsewhere, read from PMML |
 //! | [`pretrained`] | models trained on a table, saved with a version, a schema and a checksum |
@@ -19,6 +21,8 @@
 
 pub mod drift;
 pub mod error;
+pub mod evaluation;
+pub mod gate;
 mod inputs;
 pub mod learner;
 pub mod online;
