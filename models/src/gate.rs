@@ -128,8 +128,8 @@ impl fmt::Display for Switch {
                 };
                 write!(
                     f,
-                    "because the online model is {is} by more than {:.4} with confidence {} (mean loss {:.4} against {:.4} \
-                     over {} labels)",
+                    "because the online model is {is} by more than {:.4} with confidence {} \
+                     (mean loss {:.4} against {:.4} over {} labels)",
                     e.at_least, e.confidence, e.online, e.pretrained, e.labels
                 )
             }

@@ -18,6 +18,39 @@
 //!
 //! What was learned is a part of an operator's state. It is saved bit for bit by [`state::save`] and comes back by
 //! [`state::restore`]: the predictions after a restore are those that would have come without it.
+//!
+//! Predict first, learn when the label comes, watch the errors:
+//!
+//! ```
+//! use wavetank_models::drift::{Adwin, AdwinSettings, DriftDetector, Signal};
+//! use wavetank_models::evaluation::{Memory, Prequential, loss};
+//! use wavetank_models::online::{LinearSettings, OnlineModel, OnlineSettings};
+//! use wavetank_models::{Label, Learner, Predictor, Schema, Target, state};
+//!
+//! # fn main() -> Result<(), wavetank_models::ModelError> {
+//! let schema = Schema::numbers(["distance", "hour"], Target::Number { name: "delay".into() })?;
+//! let settings = OnlineSettings::LinearRegression(LinearSettings { scale: true, ..Default::default() });
+//! let mut model = OnlineModel::new(schema.clone(), settings)?;
+//! let mut metrics = Prequential::new(&schema, Memory::Window(200))?;
+//! let mut detector = Adwin::new(AdwinSettings::default())?;
+//! let mut drifts = Vec::new();
+//! for i in 0..2000 {
+//!     let (distance, hour) = (f64::from(i % 37), f64::from(i % 24));
+//!     let delay = if i < 1000 { 3.0 * distance } else { 80.0 - 2.0 * hour };
+//!     let predicted = model.predict(&[distance, hour])?;
+//!     metrics.update(&predicted, Label::Number(delay))?;
+//!     if detector.update(loss(&predicted, Label::Number(delay))?)? == Signal::Drift && i > 500 {
+//!         drifts.push(i);
+//!     }
+//!     model.learn(&[distance, hour], Label::Number(delay))?;
+//! }
+//! assert!(drifts.iter().any(|i| (1000..1100).contains(i)), "{drifts:?}");
+//!
+//! let restored: OnlineModel = state::restore(&state::save(&model)?)?;
+//! assert_eq!(restored.predict(&[10.0, 8.0]), model.predict(&[10.0, 8.0]));
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod drift;
 pub mod error;

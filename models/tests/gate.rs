@@ -173,8 +173,8 @@ fn a_switch_says_why_in_words() {
     assert_eq!(
         said,
         [
-            "label 25: online model served, because the online model is better by more than 1.0000 with confidence 0.95 \
-          (mean loss 0.0000 against 1.0000 over 25 labels)"
+            "label 25: online model served, because the online model is better by more than 1.0000 \
+          with confidence 0.95 (mean loss 0.0000 against 1.0000 over 25 labels)"
         ]
     );
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use wavetank_models::pretrained::{
-    ForestSettings, KMeansSettings, LoadError, LogisticSettings, NeighboursSettings, OnBadRow, Pretrained, Table,
-    TableError, TrainingSettings,
+    ForestSettings, KMeansSettings, LoadError, LogisticSettings, NeighboursSettings, OnBadRow, OneClassSettings,
+    Pretrained, Table, TableError, TrainingSettings,
 };
 use wavetank_models::{Feature, FeatureKind, Label, MISSING, ModelError, Prediction, Predictor, Schema, Target};
 
@@ -70,6 +70,7 @@ fn settings_of_each() -> Vec<(Target, TrainingSettings)> {
                 ..Default::default()
             }),
         ),
+        (Target::Anomaly, TrainingSettings::OneClass(OneClassSettings::default())),
     ]
 }
 
@@ -88,6 +89,11 @@ fn models_trained_on_the_same_table_answer_as_scikit_learns() {
         l2: 0.25,
         scale: false,
         ..exact
+    };
+    let one_class = OneClassSettings {
+        nu: 0.15,
+        gamma: Some(0.4),
+        scale: true,
     };
     let four = NeighboursSettings { k: 4, scale: false };
     for (name, target, settings, tolerance) in [
@@ -108,6 +114,12 @@ fn models_trained_on_the_same_table_answer_as_scikit_learns() {
             1e-9,
         ),
         ("neighbours-number", number(), TrainingSettings::Neighbours(four), 1e-9),
+        (
+            "one-class",
+            Target::Anomaly,
+            TrainingSettings::OneClass(one_class),
+            1e-6,
+        ),
     ] {
         let model = train(&fixture, target, settings);
         for (row, theirs) in rows(&fixture)[240..]
@@ -117,6 +129,7 @@ fn models_trained_on_the_same_table_answer_as_scikit_learns() {
             let (ours, theirs) = match model.predict(row).unwrap() {
                 Prediction::Number(number) => (vec![number], vec![theirs.as_f64().unwrap()]),
                 Prediction::Class { probabilities, .. } => (probabilities, floats(theirs)),
+                Prediction::Anomaly { score } => (vec![score], vec![theirs.as_f64().unwrap()]),
                 other => panic!("{other:?}"),
             };
             assert_eq!(ours.len(), theirs.len());
@@ -166,6 +179,43 @@ fn a_forest_finds_the_classes_and_kmeans_the_clusters_that_are_there() {
     let mut found = [cluster(0.3), cluster(10.3), cluster(20.3)];
     found.sort_unstable();
     assert_eq!(found, [0, 1, 2]);
+}
+
+#[test]
+fn one_class_detection_finds_what_is_like_nothing_it_was_trained_on() {
+    let fixture = fixture();
+    let model = train(&fixture, Target::Anomaly, settings_of_each()[9].1.clone());
+    let score = |row: &[f64]| match model.predict(row).unwrap() {
+        Prediction::Anomaly { score } => score,
+        other => panic!("{other:?}"),
+    };
+    assert!(score(&[60.0, 60.0, 60.0]) > 0.999);
+    let strange = rows(&fixture)[..240].iter().filter(|row| score(row) > 0.5).count();
+    assert!(
+        (10..=34).contains(&strange),
+        "about a tenth of the 240 examples: {strange}"
+    );
+    let mut table = Table::new(Schema::numbers(["x"], Target::Anomaly).unwrap());
+    for i in 0..5001 {
+        table.push(&[f64::from(i)], Label::None).unwrap();
+    }
+    let all = TrainingSettings::OneClass(OneClassSettings::default());
+    let error = Pretrained::train("m", "1", &table, all, 0).unwrap_err();
+    assert!(error.to_string().contains("5001 examples are too many"), "{error}");
+    let mut few = Table::new(Schema::numbers(["x"], Target::Anomaly).unwrap());
+    few.push(&[1.0], Label::None).unwrap();
+    for settings in [
+        OneClassSettings {
+            nu: 1.0,
+            ..Default::default()
+        },
+        OneClassSettings {
+            nu: 0.1,
+            ..Default::default()
+        },
+    ] {
+        assert!(Pretrained::train("m", "1", &few, TrainingSettings::OneClass(settings), 0).is_err());
+    }
 }
 
 #[test]

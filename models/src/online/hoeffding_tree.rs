@@ -169,13 +169,15 @@ impl Normal {
             return None;
         }
         let distance = value - self.mean;
-        Some(distance * distance / (-2.0 * variance) - 0.5 * std::f64::consts::TAU.ln() - 0.5 * variance.ln())
+        let log = distance * distance / (-2.0 * variance) - 0.5 * std::f64::consts::TAU.ln() - 0.5 * variance.ln();
+        // Numbers so large that their squares are infinite say nothing.
+        log.is_finite().then_some(log)
     }
 
     /// How many of the values are at or below a cut, by the distribution.
     fn below(&self, cut: f64) -> f64 {
         let deviation = self.variance().sqrt();
-        if deviation == 0.0 {
+        if deviation == 0.0 || !deviation.is_finite() || !self.mean.is_finite() {
             return 0.0;
         }
         let z = (cut - self.mean) / deviation;

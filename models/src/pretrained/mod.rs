@@ -12,6 +12,7 @@
 //! | [`TrainingSettings::Neighbours`] | a number or a class | nothing is trained: the table is kept |
 //! | [`TrainingSettings::Bayes`] | a class | smartcore, Gaussian naive Bayes |
 //! | [`TrainingSettings::KMeans`] | a cluster | smartcore, Lloyd's algorithm from k-means++ |
+//! | [`TrainingSettings::OneClass`] | an anomaly score | linfa, one-class support vectors |
 
 mod file;
 mod linfa_adapter;
@@ -22,10 +23,10 @@ mod table;
 pub use file::LoadError;
 pub use table::{BadRow, OnBadRow, Table, TableError};
 
-use crate::error::{at_least, not_negative, positive};
+use crate::error::{at_least, not_negative, open_unit, positive};
 use crate::inputs::Inputs;
 use crate::{ModelError, Prediction, Predictor, Schema, Target};
-use plain::{Bayes, Centres, Forest, Linear, Neighbours};
+use plain::{Bayes, Centres, Forest, Linear, Neighbours, Support};
 use serde::{Deserialize, Serialize};
 
 /// Settings of logistic regression.
@@ -119,6 +120,31 @@ impl Default for KMeansSettings {
     }
 }
 
+/// Settings of one-class detection.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OneClassSettings {
+    /// Share of the examples that may count as unusual, above 0 and below 1: 0.1.
+    pub nu: f64,
+    /// How fast likeness falls with the squared distance; one over the number of features when not given.
+    pub gamma: Option<f64>,
+    /// Bring numeric features to mean 0 and standard deviation 1 first: yes.
+    pub scale: bool,
+}
+
+impl Default for OneClassSettings {
+    fn default() -> Self {
+        Self {
+            nu: 0.1,
+            gamma: None,
+            scale: true,
+        }
+    }
+}
+
+/// Examples that one-class detection takes at most: its table of likeness has the square of them.
+const MOST_ONE_CLASS: usize = 5000;
+
 /// Which model is trained, with which settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -135,6 +161,8 @@ pub enum TrainingSettings {
     Bayes,
     /// K-means.
     KMeans(KMeansSettings),
+    /// One-class support vectors.
+    OneClass(OneClassSettings),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,6 +173,7 @@ enum Trained {
     Neighbours(Neighbours),
     Bayes(Bayes),
     KMeans(Centres),
+    OneClass(Support),
 }
 
 /// A model that was trained on a table, with what it must say of itself.
@@ -209,6 +238,7 @@ impl Pretrained {
             }),
             TrainingSettings::Bayes => Trained::Bayes(smartcore_adapter::bayes(&rows, &table.classes()?)?),
             TrainingSettings::KMeans(settings) => Trained::KMeans(smartcore_adapter::kmeans(&rows, settings, seed)?),
+            TrainingSettings::OneClass(settings) => Trained::OneClass(linfa_adapter::one_class(&rows, settings)?),
         };
         let examples = table.len() as u64;
         let model = Self {
@@ -331,6 +361,7 @@ impl Pretrained {
                 Trained::Neighbours(neighbours) => (of_number || classes > 1) && neighbours.fits(width),
                 Trained::Bayes(bayes) => classes > 1 && bayes.fits(width, classes),
                 Trained::KMeans(centres) => *self.schema().target() == Target::Cluster && centres.fits(width),
+                Trained::OneClass(support) => *self.schema().target() == Target::Anomaly && support.fits(width),
             }
     }
 }
@@ -342,6 +373,7 @@ impl TrainingSettings {
             Self::Logistic(settings) => settings.scale,
             Self::Neighbours(settings) => settings.scale,
             Self::KMeans(settings) => settings.scale,
+            Self::OneClass(settings) => settings.scale,
         }
     }
 
@@ -351,9 +383,10 @@ impl TrainingSettings {
             (Self::Linear, Target::Number { .. })
             | (Self::Logistic(_) | Self::Bayes, Target::Class { .. })
             | (Self::Forest(_) | Self::Neighbours(_), Target::Number { .. } | Target::Class { .. })
-            | (Self::KMeans(_), Target::Cluster) => true,
+            | (Self::KMeans(_), Target::Cluster)
+            | (Self::OneClass(_), Target::Anomaly) => true,
             (Self::Linear | Self::Logistic(_) | Self::Bayes, _)
-            | (Self::Forest(_) | Self::Neighbours(_) | Self::KMeans(_), _) => false,
+            | (Self::Forest(_) | Self::Neighbours(_) | Self::KMeans(_) | Self::OneClass(_), _) => false,
         };
         if !fits {
             return Err(ModelError::Schema(
@@ -411,6 +444,20 @@ impl TrainingSettings {
                 }
                 settings.clusters
             }
+            Self::OneClass(settings) => {
+                open_unit("nu", settings.nu)?;
+                if let Some(gamma) = settings.gamma {
+                    positive("gamma", gamma)?;
+                }
+                if table.len() > MOST_ONE_CLASS {
+                    let what = format!(
+                        "{} examples are too many, it takes {MOST_ONE_CLASS} at most",
+                        table.len()
+                    );
+                    return Err(ModelError::Training(what));
+                }
+                (1.0 / settings.nu).ceil().min(1e9) as usize + 1
+            }
         };
         if table.len() < need {
             return Err(ModelError::Training(format!(
@@ -439,6 +486,7 @@ impl Predictor for Pretrained {
             Trained::Neighbours(neighbours) => neighbours.number(&inputs),
             Trained::Bayes(bayes) => Ok(bayes.class(&inputs, classes)),
             Trained::KMeans(centres) => Ok(centres.cluster(&inputs)),
+            Trained::OneClass(support) => Ok(support.anomaly(&inputs)),
         }
     }
 }

@@ -227,3 +227,35 @@ impl Centres {
                 .all(|c| c.len() == width && c.iter().all(|v| v.is_finite()))
     }
 }
+
+/// Examples that stand for all, with their weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Support {
+    pub(super) gamma: f64,
+    /// The weighted likeness at the border between usual and unusual.
+    pub(super) border: f64,
+    pub(super) points: Vec<(f64, Vec<f64>)>,
+}
+
+impl Support {
+    /// The weighted likeness to the examples.
+    pub(super) fn likeness(&self, inputs: &[f64]) -> f64 {
+        let distance = |point: &[f64]| point.iter().zip(inputs).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
+        self.points
+            .iter()
+            .map(|(weight, point)| weight * (-self.gamma * distance(point)).exp())
+            .sum()
+    }
+
+    /// 1 for what is like nothing, one half at the border, 0 for what is twice as usual as that.
+    pub(super) fn anomaly(&self, inputs: &[f64]) -> Prediction {
+        Prediction::Anomaly {
+            score: (1.0 - self.likeness(inputs) / (2.0 * self.border)).clamp(0.0, 1.0),
+        }
+    }
+
+    pub(super) fn fits(&self, width: usize) -> bool {
+        let finite = |p: &(f64, Vec<f64>)| p.0.is_finite() && p.1.len() == width && p.1.iter().all(|x| x.is_finite());
+        self.gamma.is_finite() && self.border.is_finite() && self.border > 0.0 && self.points.iter().all(finite)
+    }
+}
