@@ -38,6 +38,21 @@ impl Prediction {
         }
     }
 
+    /// The prediction, unless its arithmetic has overflowed.
+    pub(crate) fn finite(self) -> Result<Self, ModelError> {
+        let finite = match &self {
+            Self::Number(value) => value.is_finite(),
+            Self::Class { probabilities, .. } => probabilities.iter().all(|p| p.is_finite()),
+            Self::Cluster { distance, .. } => distance.is_finite(),
+            Self::Anomaly { score } => score.is_finite(),
+        };
+        if finite {
+            Ok(self)
+        } else {
+            Err(ModelError::NoAnswer("the result is not a finite number".into()))
+        }
+    }
+
     /// The number predicted, if it is one.
     pub fn number(&self) -> Option<f64> {
         match self {

@@ -7,10 +7,10 @@ use wavetank_models::online::{
     LinearRegression, LinearSettings, LogisticRegression, NaiveBayes, NaiveBayesSettings, OnlineModel, OnlineSettings,
     PassiveAggressive, PassiveAggressiveSettings, Perceptron, PerceptronSettings,
 };
+use wavetank_models::state;
 use wavetank_models::{
     Feature, FeatureKind, Label, Learner, MISSING, ModelError, Prediction, Predictor, Schema, Target,
 };
-use wavetank_models::{is_missing, state};
 
 fn fixture() -> Value {
     serde_json::from_str(include_str!("fixtures/online.json")).unwrap()
@@ -630,7 +630,7 @@ fn an_example_that_would_make_a_weight_infinite_is_refused() {
 }
 
 #[test]
-fn extreme_but_finite_examples_never_make_a_state_that_is_not_finite() {
+fn extreme_but_finite_examples_never_make_an_answer_that_is_not_finite() {
     let fixture = fixture();
     let extremes = [f64::MAX, -f64::MAX, 1e155, f64::MIN_POSITIVE, 0.0];
     for mut model in one_of_each(&fixture) {
@@ -650,7 +650,6 @@ fn extreme_but_finite_examples_never_make_a_state_that_is_not_finite() {
                 );
             }
         }
-        assert!(!is_missing(1.0));
         let restored: OnlineModel = state::restore(&state::save(&model).unwrap()).unwrap();
         assert_eq!(state::save(&restored).unwrap(), state::save(&model).unwrap());
     }

@@ -108,7 +108,7 @@ impl Predictor for DecayingKMeans {
                 self.settings.clusters
             )));
         }
-        Ok(nearest(&self.centres, &point))
+        nearest(&self.centres, &point).finite()
     }
 }
 

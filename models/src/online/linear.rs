@@ -171,7 +171,7 @@ impl Predictor for LinearRegression {
     }
 
     fn predict(&self, features: &[f64]) -> Result<Prediction, ModelError> {
-        Ok(Prediction::Number(self.0.weights.at(&self.0.inputs.of(features)?)))
+        Prediction::Number(self.0.weights.at(&self.0.inputs.of(features)?)).finite()
     }
 }
 
@@ -218,7 +218,7 @@ impl Predictor for LogisticRegression {
 
     fn predict(&self, features: &[f64]) -> Result<Prediction, ModelError> {
         let p = sigmoid(self.0.weights.at(&self.0.inputs.of(features)?));
-        Ok(Prediction::from_probabilities(vec![1.0 - p, p]))
+        Prediction::from_probabilities(vec![1.0 - p, p]).finite()
     }
 }
 

@@ -149,7 +149,7 @@ impl Predictor for Ftrl {
     fn predict(&self, features: &[f64]) -> Result<Prediction, ModelError> {
         let inputs = self.with_intercept(self.inputs.of(features)?);
         let p = sigmoid(self.model.get_weights().iter().zip(&inputs).map(|(w, x)| w * x).sum());
-        Ok(Prediction::from_probabilities(vec![1.0 - p, p]))
+        Prediction::from_probabilities(vec![1.0 - p, p]).finite()
     }
 }
 
@@ -299,7 +299,7 @@ impl Predictor for NaiveBayes {
             }
             logs[*class] = log;
         }
-        Ok(Prediction::from_probabilities(softmax(&logs)))
+        Prediction::from_probabilities(softmax(&logs)).finite()
     }
 }
 
@@ -422,7 +422,7 @@ impl Predictor for KMeans {
         if have < need {
             return Err(ModelError::NotReady(format!("{have} of {need} distinct points")));
         }
-        Ok(nearest(&self.centres, &point))
+        nearest(&self.centres, &point).finite()
     }
 }
 

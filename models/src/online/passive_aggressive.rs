@@ -116,12 +116,11 @@ impl Predictor for PassiveAggressive {
 
     fn predict(&self, features: &[f64]) -> Result<Prediction, ModelError> {
         let at = self.weights.at(&self.inputs.of(features)?);
-        Ok(if self.is_regression() {
-            Prediction::Number(at)
-        } else {
-            let p = sigmoid(at);
-            Prediction::from_probabilities(vec![1.0 - p, p])
-        })
+        if self.is_regression() {
+            return Prediction::Number(at).finite();
+        }
+        let p = sigmoid(at);
+        Prediction::from_probabilities(vec![1.0 - p, p]).finite()
     }
 }
 

@@ -110,7 +110,7 @@ impl Predictor for Perceptron {
     /// which side and how far, but is not calibrated.
     fn predict(&self, features: &[f64]) -> Result<Prediction, ModelError> {
         let p = sigmoid(self.weights.at(&self.inputs.of(features)?) - self.settings.threshold);
-        Ok(Prediction::from_probabilities(vec![1.0 - p, p]))
+        Prediction::from_probabilities(vec![1.0 - p, p]).finite()
     }
 }
 

@@ -477,16 +477,17 @@ impl Predictor for Pretrained {
     fn predict(&self, features: &[f64]) -> Result<Prediction, ModelError> {
         let inputs = self.inputs.of(features)?;
         let classes = self.schema().classes().len();
-        match &self.trained {
-            Trained::Linear(linear) => Ok(linear.number(&inputs)),
-            Trained::Logistic(linear) => Ok(linear.class(&inputs)),
-            Trained::Forest(forest) if classes > 0 => Ok(forest.class(&inputs, classes)),
-            Trained::Forest(forest) => Ok(forest.number(&inputs)),
-            Trained::Neighbours(neighbours) if classes > 0 => neighbours.class(&inputs, classes),
-            Trained::Neighbours(neighbours) => neighbours.number(&inputs),
-            Trained::Bayes(bayes) => Ok(bayes.class(&inputs, classes)),
-            Trained::KMeans(centres) => Ok(centres.cluster(&inputs)),
-            Trained::OneClass(support) => Ok(support.anomaly(&inputs)),
-        }
+        let prediction = match &self.trained {
+            Trained::Linear(linear) => linear.number(&inputs),
+            Trained::Logistic(linear) => linear.class(&inputs),
+            Trained::Forest(forest) if classes > 0 => forest.class(&inputs, classes),
+            Trained::Forest(forest) => forest.number(&inputs),
+            Trained::Neighbours(neighbours) if classes > 0 => neighbours.class(&inputs, classes)?,
+            Trained::Neighbours(neighbours) => neighbours.number(&inputs)?,
+            Trained::Bayes(bayes) => bayes.class(&inputs, classes),
+            Trained::KMeans(centres) => centres.cluster(&inputs),
+            Trained::OneClass(support) => support.anomaly(&inputs),
+        };
+        prediction.finite()
     }
 }
