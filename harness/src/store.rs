@@ -106,7 +106,17 @@ pub fn id(record: &Record) -> String {
     let hash = record.trace_hash.short();
     let hash = if hash.is_empty() { "unhashed" } else { hash };
     // Names are checked when a scenario is read; a record may come from anywhere.
-    let name: String = record.scenario.chars().map(|c| if c.is_alphanumeric() || "-_".contains(c) { c } else { '_' }).collect();
+    let name: String = record
+        .scenario
+        .chars()
+        .map(|c| {
+            if c.is_alphanumeric() || "-_".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
     format!("{name}-{}-{hash}", record.seed)
 }
 
@@ -166,7 +176,9 @@ impl Store {
     pub fn ids(&self) -> Vec<String> {
         let entries = fs::read_dir(self.runs()).into_iter().flatten().flatten();
         let complete = entries.filter(|entry| entry.path().join(RECORD).is_file());
-        let mut ids: Vec<String> = complete.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let mut ids: Vec<String> = complete
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
         ids.sort();
         ids
     }
@@ -191,7 +203,9 @@ impl Store {
         let ids = self.ids();
         let meant = if wanted == LATEST {
             let text = fs::read_to_string(self.root.join(LATEST));
-            text.map_err(|_| no_such(": nothing was run yet; try `wavetank run`".into()))?.trim().to_owned()
+            text.map_err(|_| no_such(": nothing was run yet; try `wavetank run`".into()))?
+                .trim()
+                .to_owned()
         } else {
             wanted.to_owned()
         };
@@ -201,7 +215,10 @@ impl Store {
             (None, [only]) if !meant.is_empty() => *only,
             (None, [_, _, ..]) if !meant.is_empty() => {
                 let names: Vec<&str> = alike.iter().take(5).map(|id| id.as_str()).collect();
-                return Err(no_such(format!(" alone: it may be {}; write more of it", names.join(", "))));
+                return Err(no_such(format!(
+                    " alone: it may be {}; write more of it",
+                    names.join(", ")
+                )));
             }
             _ => {
                 let near = suggest::closest(&meant, ids.iter().map(String::as_str));
@@ -221,7 +238,10 @@ impl Found {
     fn read(folder: &Path, record: &Path) -> Result<Self, StoreError> {
         let text = read(record)?;
         let record = Record::from_json(&text, &record.display().to_string())?;
-        Ok(Self { folder: folder.to_owned(), record })
+        Ok(Self {
+            folder: folder.to_owned(),
+            record,
+        })
     }
 
     /// The path of its scenario.
@@ -253,7 +273,10 @@ impl Found {
     pub fn trace(&self) -> Result<Option<TraceReader<BufReader<fs::File>>>, StoreError> {
         let path = self.folder.join(TRACE);
         match fs::File::open(&path) {
-            Ok(file) => Ok(Some(TraceReader::new(BufReader::new(file), path.display().to_string())?)),
+            Ok(file) => Ok(Some(TraceReader::new(
+                BufReader::new(file),
+                path.display().to_string(),
+            )?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(StoreError::Unreadable { path, source }),
         }
@@ -261,7 +284,10 @@ impl Found {
 }
 
 fn read(path: &Path) -> Result<String, StoreError> {
-    fs::read_to_string(path).map_err(|source| StoreError::Unreadable { path: path.to_owned(), source })
+    fs::read_to_string(path).map_err(|source| StoreError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Writes a file beside its place and renames it, so that whoever reads sees the old one or the new one.
@@ -298,8 +324,19 @@ mod tests {
     }
 
     fn keep(store: &Store, record: &Record, trace: Option<&[TraceLine]>) -> PathBuf {
-        let conditions = Conditions { oracle: true, real_time: None, data: None };
-        store.keep(Kept { record, scenario: "name = \"orders\"\n", conditions: &conditions, trace }).expect("kept")
+        let conditions = Conditions {
+            oracle: true,
+            real_time: None,
+            data: None,
+        };
+        store
+            .keep(Kept {
+                record,
+                scenario: "name = \"orders\"\n",
+                conditions: &conditions,
+                trace,
+            })
+            .expect("kept")
     }
 
     #[test]
@@ -311,7 +348,13 @@ mod tests {
         store.set_latest(&record).expect("kept");
         assert_eq!(store.ids(), ["orders-42-3fa2b1c"]);
         let path = folder.display().to_string();
-        for wanted in ["orders-42-3fa2b1c", "orders-42", "latest", path.as_str(), &format!("{path}/record.json")] {
+        for wanted in [
+            "orders-42-3fa2b1c",
+            "orders-42",
+            "latest",
+            path.as_str(),
+            &format!("{path}/record.json"),
+        ] {
             let found = store.find(wanted).expect(wanted);
             assert_eq!(found.record, record);
             assert_eq!(found.scenario().expect("a scenario"), "name = \"orders\"\n");
@@ -328,8 +371,16 @@ mod tests {
         assert!(error("latest").contains("nothing was run yet"), "{}", error("latest"));
         keep(&store, &run(1, 1 << 60), None);
         keep(&store, &run(2, 2 << 60), None);
-        assert!(error("orders-").contains("may be orders-1-1000000, orders-2-2000000"), "{}", error("orders-"));
-        assert!(error("order-1-100000").contains("did you mean `orders-1-1000000`?"), "{}", error("order-1-100000"));
+        assert!(
+            error("orders-").contains("may be orders-1-1000000, orders-2-2000000"),
+            "{}",
+            error("orders-")
+        );
+        assert!(
+            error("order-1-100000").contains("did you mean `orders-1-1000000`?"),
+            "{}",
+            error("order-1-100000")
+        );
         assert!(error("").contains("there is no run"), "{}", error(""));
     }
 
@@ -358,8 +409,11 @@ mod tests {
         assert_eq!(reader.header(), &TraceHeader::new("orders", 7));
         let lines: Vec<_> = reader.map(|line| line.expect("a line")).collect();
         assert_eq!(lines, [line]);
-        let mut names: Vec<_> =
-            fs::read_dir(folder).expect("a folder").flatten().map(|e| e.file_name().into_string().expect("text")).collect();
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .expect("a folder")
+            .flatten()
+            .map(|e| e.file_name().into_string().expect("text"))
+            .collect();
         names.sort();
         assert_eq!(names, [CONDITIONS, RECORD, SCENARIO, TRACE]);
     }

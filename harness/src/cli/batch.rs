@@ -74,7 +74,10 @@ pub fn guarded<R>(work: impl FnOnce() -> R) -> Result<R, String> {
                 return before(info);
             }
             let message = info.payload_as_str().unwrap_or("something that is no text");
-            let place = info.location().map(|at| format!(" ({}:{})", at.file(), at.line())).unwrap_or_default();
+            let place = info
+                .location()
+                .map(|at| format!(" ({}:{})", at.file(), at.line()))
+                .unwrap_or_default();
             // The first panic is the cause; others may follow from it.
             PANIC.with_borrow_mut(|panic| _ = panic.get_or_insert(format!("{message}{place}")));
         }));
@@ -99,10 +102,21 @@ mod tests {
     fn taken(jobs: usize, threads: usize, last: usize) -> Vec<(usize, usize)> {
         let mut all = Vec::new();
         let never = AtomicBool::new(false);
-        in_order(jobs, threads, &never, || 10, |ten, job| *ten * job, |job, result| {
-            all.push((job, result));
-            if job == last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        in_order(
+            jobs,
+            threads,
+            &never,
+            || 10,
+            |ten, job| *ten * job,
+            |job, result| {
+                all.push((job, result));
+                if job == last {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
+        );
         all
     }
 
@@ -120,13 +134,25 @@ mod tests {
         let wanted: Vec<_> = (0..8).map(|job| (job, job * 10)).collect();
         assert_eq!(taken(100, 3, 7), wanted);
         let enough = AtomicBool::new(true);
-        in_order(100, 3, &enough, || (), |(), job| job, |job, _| unreachable!("{job} was begun"));
+        in_order(
+            100,
+            3,
+            &enough,
+            || (),
+            |(), job| job,
+            |job, _| unreachable!("{job} was begun"),
+        );
     }
 
     #[test]
     fn a_panic_is_told_with_its_place_and_the_next_work_goes_on() {
-        let error = guarded(|| panic!("state {} is gone", 7)).map(|()| 0).expect_err("it panics");
-        assert!(error.starts_with("state 7 is gone (") && error.contains("batch.rs:"), "{error}");
+        let error = guarded(|| panic!("state {} is gone", 7))
+            .map(|()| 0)
+            .expect_err("it panics");
+        assert!(
+            error.starts_with("state 7 is gone (") && error.contains("batch.rs:"),
+            "{error}"
+        );
         assert_eq!(guarded(|| 5), Ok(5));
         // As a runtime does with its tasks.
         let swallowed = guarded(|| _ = panic::catch_unwind(|| panic!("inside")));

@@ -29,13 +29,18 @@ pub struct Args {
 pub fn check(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let targets = targets::find(&args.paths)?;
     if targets.is_empty() {
-        return Err(Stop::new(Exit::NothingRan, "nothing was checked: there is no scenario here"));
+        return Err(Stop::new(
+            Exit::NothingRan,
+            "nothing was checked: there is no scenario here",
+        ));
     }
     let (mut valid, mut problems) = (Vec::new(), 0);
     for target in &targets {
         match target.load(&args.overrides) {
             Ok(script) if args.expand => {
-                let text = script.expand().map_err(|why| Stop::new(Exit::Internal, format!("{}: {why}", target.origin)))?;
+                let text = script
+                    .expand()
+                    .map_err(|why| Stop::new(Exit::Internal, format!("{}: {why}", target.origin)))?;
                 output.print(&format!("# {}\n{}\n", printable(&target.origin), text.trim_end()))?;
                 valid.push(script.target());
             }

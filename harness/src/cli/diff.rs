@@ -46,11 +46,21 @@ enum Format {
 /// When one of them is not there, or cannot be run.
 pub fn diff(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let store = Store::new(&args.store);
-    let options = Options { interrupt: interrupt::listen(), ..Options::default() };
+    let options = Options {
+        interrupt: interrupt::listen(),
+        ..Options::default()
+    };
     let record = |wanted: &str| -> Result<Record, Stop> {
         match runs::named(&store, wanted, output.width())? {
             Named::Kept(found) => Ok(found.record),
-            Named::Fresh(ready, seed) => runs::single(&ready, &Options { seed, ..options.clone() }).map(runs::record_of),
+            Named::Fresh(ready, seed) => runs::single(
+                &ready,
+                &Options {
+                    seed,
+                    ..options.clone()
+                },
+            )
+            .map(runs::record_of),
         }
     };
     let (first, second) = (record(&args.first)?, record(&args.second)?);

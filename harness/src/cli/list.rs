@@ -70,16 +70,31 @@ pub fn list(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
             }
             let state = |built| if built { "runs" } else { "planned" };
             let rows = PATTERNS.iter().map(|p| {
-                vec![p.name.into(), p.family.name().into(), state(p.built).into(), first_sentence(p.summary)]
+                vec![
+                    p.name.into(),
+                    p.family.name().into(),
+                    state(p.built).into(),
+                    first_sentence(p.summary),
+                ]
             });
-            (&["pattern", "family", "state", "what it does"], rows.collect(), "wavetank explain watermark")
+            (
+                &["pattern", "family", "state", "what it does"],
+                rows.collect(),
+                "wavetank explain watermark",
+            )
         }
         What::Faults => {
             if args.format == Format::Json {
                 return json(FAULTS, output);
             }
-            let rows = FAULTS.iter().map(|f| vec![f.name.into(), f.place.name().into(), f.summary.into()]);
-            (&["fault", "on a", "what it does"], rows.collect(), "wavetank explain delay")
+            let rows = FAULTS
+                .iter()
+                .map(|f| vec![f.name.into(), f.place.name().into(), f.summary.into()]);
+            (
+                &["fault", "on a", "what it does"],
+                rows.collect(),
+                "wavetank explain delay",
+            )
         }
         What::Metrics => {
             if args.format == Format::Json {
@@ -89,7 +104,11 @@ pub fn list(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
                 let of: Vec<&str> = m.of.iter().map(|of| of.name()).collect();
                 vec![m.name.into(), of.join(", "), m.meaning.into()]
             });
-            (&["metric", "of a", "what it means"], rows.collect(), "wavetank explain emit_delay")
+            (
+                &["metric", "of a", "what it means"],
+                rows.collect(),
+                "wavetank explain emit_delay",
+            )
         }
         What::Scenarios => {
             let all = scenarios()?;
@@ -98,9 +117,17 @@ pub fn list(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
             }
             let rows = all.iter().map(|s| {
                 let must = if s.must == Must::Fail { "must fail: " } else { "" };
-                vec![s.name.clone(), s.pattern.into(), format!("{must}{}", first_sentence(&s.about))]
+                vec![
+                    s.name.clone(),
+                    s.pattern.into(),
+                    format!("{must}{}", first_sentence(&s.about)),
+                ]
             });
-            (&["scenario", "pattern", "what it shows"], rows.collect(), "wavetank run orders-per-minute")
+            (
+                &["scenario", "pattern", "what it shows"],
+                rows.collect(),
+                "wavetank run orders-per-minute",
+            )
         }
         What::Lessons | What::Models => {
             if args.format == Format::Json {

@@ -56,8 +56,11 @@ fn template(pattern: Pattern) -> Option<&'static str> {
 /// When the pattern cannot be run yet, or the file cannot be written.
 pub fn new(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let Some(text) = template(args.pattern.pattern) else {
-        let built: Vec<&str> =
-            PATTERNS.iter().filter(|p| template(p.pattern).is_some()).map(|pattern| pattern.name).collect();
+        let built: Vec<&str> = PATTERNS
+            .iter()
+            .filter(|p| template(p.pattern).is_some())
+            .map(|pattern| pattern.name)
+            .collect();
         let message = format!(
             "there is no scenario to start from for {} yet; there is one for {}.\n\
              What the pattern is: wavetank explain {}",
@@ -71,7 +74,11 @@ pub fn new(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         output.print(text)?;
         return Ok(Exit::AllHold);
     };
-    let written = OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| {
         let why = match error.kind() {
             ErrorKind::AlreadyExists => "is there already, and is left as it is; choose another name".to_owned(),
@@ -96,14 +103,25 @@ mod tests {
     #[test]
     fn every_template_is_valid_passes_and_uses_its_pattern() {
         for descriptor in PATTERNS {
-            let Some(text) = template(descriptor.pattern) else { continue };
+            let Some(text) = template(descriptor.pattern) else {
+                continue;
+            };
             let script = Script::load(text, descriptor.name, &LibraryFiles, &[]);
             let script = Arc::new(script.unwrap_or_else(|problems| panic!("{}: {problems:?}", descriptor.name)));
             assert_eq!(script.scenario.pattern, descriptor.pattern);
             for seed in [script.scenario.time.seed, 1, 2] {
-                let options = Options { seed: Some(seed), ..Options::default() };
+                let options = Options {
+                    seed: Some(seed),
+                    ..Options::default()
+                };
                 let record = crate::run(&script, &options).expect("it can be built").record;
-                assert_eq!(record.outcome, Outcome::Passed, "{} at {seed}: {:#?}", descriptor.name, record.expectations);
+                assert_eq!(
+                    record.outcome,
+                    Outcome::Passed,
+                    "{} at {seed}: {:#?}",
+                    descriptor.name,
+                    record.expectations
+                );
             }
         }
     }
@@ -111,7 +129,12 @@ mod tests {
     #[test]
     fn there_is_a_template_for_every_pattern_that_can_be_run() {
         for descriptor in PATTERNS {
-            assert_eq!(template(descriptor.pattern).is_some(), descriptor.built, "{}", descriptor.name);
+            assert_eq!(
+                template(descriptor.pattern).is_some(),
+                descriptor.built,
+                "{}",
+                descriptor.name
+            );
         }
     }
 }

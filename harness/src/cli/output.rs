@@ -27,7 +27,11 @@ impl Output {
         } else {
             WIDTH
         };
-        Self { to: Box::new(anstream::stdout()), width, closed: false }
+        Self {
+            to: Box::new(anstream::stdout()),
+            width,
+            closed: false,
+        }
     }
 
     /// How many columns there are.
@@ -54,7 +58,10 @@ impl Output {
                 self.closed = true;
                 Ok(())
             }
-            Err(error) => Err(Stop::new(Exit::Internal, format!("standard output cannot be written: {error}"))),
+            Err(error) => Err(Stop::new(
+                Exit::Internal,
+                format!("standard output cannot be written: {error}"),
+            )),
         }
     }
 }
@@ -74,7 +81,11 @@ mod tests {
     }
 
     fn output(kind: io::ErrorKind) -> Output {
-        Output { to: Box::new(Broken(kind)), width: WIDTH, closed: false }
+        Output {
+            to: Box::new(Broken(kind)),
+            width: WIDTH,
+            closed: false,
+        }
     }
 
     #[test]
@@ -88,7 +99,9 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_an_error() {
-        let stop = output(io::ErrorKind::StorageFull).print("x").expect_err("nothing was written");
+        let stop = output(io::ErrorKind::StorageFull)
+            .print("x")
+            .expect_err("nothing was written");
         assert_eq!(stop.exit, Exit::Internal);
         assert!(stop.message.contains("standard output cannot be written"));
     }

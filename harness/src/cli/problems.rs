@@ -105,7 +105,11 @@ mod tests {
             message: "this does not fit".into(),
             help: help.map(Into::into),
         };
-        let texts = Texts { origin: "a.toml", text, files: &None };
+        let texts = Texts {
+            origin: "a.toml",
+            text,
+            files: &None,
+        };
         without_styles(&render(&problem, &texts, 80))
     }
 

@@ -53,11 +53,21 @@ impl Progress {
     pub fn new(style: Style, runs: usize) -> Self {
         // Drawn to a terminal only: indicatif hides a bar whose target is none.
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        let template = if runs == 1 { "{bar:30} {msg}" } else { "{bar:30} {pos}/{len} runs, {elapsed}" };
+        let template = if runs == 1 {
+            "{bar:30} {msg}"
+        } else {
+            "{bar:30} {pos}/{len} runs, {elapsed}"
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        let shown = Shown { style, bar, runs: runs as u64, state: Mutex::default(), since: Stopwatch::start() };
+        let shown = Shown {
+            style,
+            bar,
+            runs: runs as u64,
+            state: Mutex::default(),
+            since: Stopwatch::start(),
+        };
         Self(Arc::new(shown))
     }
 
@@ -69,7 +79,9 @@ impl Progress {
                 // Without a set length there is no telling how far it is.
                 let length = if length == Span::MAX { done } else { length };
                 let (done, length) = (done.micros().max(0) as u64, length.micros().max(1) as u64);
-                shown.show(done.min(length), length, &|| format!("{} of {} of virtual time", short(done), short(length)));
+                shown.show(done.min(length), length, &|| {
+                    format!("{} of {} of virtual time", short(done), short(length))
+                });
             }))
         })
     }

@@ -44,7 +44,9 @@ fn parse_moment(text: &str) -> Result<Moment, String> {
     if let Ok(at) = Time::parse(text) {
         return Ok(Moment::At(at));
     }
-    Span::parse(text).map(Moment::Since).map_err(|why| format!("{why}, or a date like \"2013-01-01T10:15:00Z\""))
+    Span::parse(text)
+        .map(Moment::Since)
+        .map_err(|why| format!("{why}, or a date like \"2013-01-01T10:15:00Z\""))
 }
 
 /// Runs a recorded run again.
@@ -52,10 +54,13 @@ fn parse_moment(text: &str) -> Result<Moment, String> {
 /// # Errors
 /// When the run cannot be found or read.
 pub fn replay(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
-    let found =
-        Store::new(&args.store).find(&args.run).map_err(|error| Stop::new(Exit::Invalid, error.to_string()))?;
+    let found = Store::new(&args.store)
+        .find(&args.run)
+        .map_err(|error| Stop::new(Exit::Invalid, error.to_string()))?;
     let record = &found.record;
-    let conditions = found.conditions().map_err(|error| Stop::new(Exit::Invalid, error.to_string()))?;
+    let conditions = found
+        .conditions()
+        .map_err(|error| Stop::new(Exit::Invalid, error.to_string()))?;
     if conditions.real_time.is_some() {
         let message = "this run followed the machine's clock, so that no two of its kind are the same; \
                        runs on virtual time can be replayed";
@@ -71,7 +76,11 @@ pub fn replay(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         return Err(Stop::new(Exit::Inconclusive, message));
     }
     let (ready, options) = runs::again(&found, output.width())?;
-    let options = Options { trace: true, interrupt: interrupt::listen(), ..options };
+    let options = Options {
+        trace: true,
+        interrupt: interrupt::listen(),
+        ..options
+    };
     let ran = runs::single(&ready, &options)?;
     if ran.record.interrupted {
         return Ok(Exit::Interrupted);
@@ -96,7 +105,10 @@ fn walk(until: Moment, most: usize, ran: &Ran, output: &mut Output) -> Result<Ex
     }
     let width = output.width();
     for lines in ran.trace[begin..end].chunks(1_000) {
-        let text: String = lines.iter().map(|line| elide(&line.to_string(), width) + "\n").collect();
+        let text: String = lines
+            .iter()
+            .map(|line| elide(&line.to_string(), width) + "\n")
+            .collect();
         output.print(&text)?;
         if output.is_closed() {
             break;
@@ -121,9 +133,15 @@ fn verify(
 ) -> Result<Exit, Stop> {
     // What the record says of where it came from and how it was asked for differs without making it another run; that a
     // range of seeds was judged together does so as well.
-    let mut recorded = Record { outputs: None, ..found.record.clone() };
+    let mut recorded = Record {
+        outputs: None,
+        ..found.record.clone()
+    };
     recorded.conclude();
-    let again = Record { overrides: recorded.overrides.clone(), ..runs::record_of(ran) };
+    let again = Record {
+        overrides: recorded.overrides.clone(),
+        ..runs::record_of(ran)
+    };
     let difference = diff::diff(&recorded, &again);
     if difference.is_empty() {
         output.print(&format!(
@@ -150,8 +168,11 @@ fn verify(
         None => {
             text += "\nno trace was kept (`wavetank run --trace` does); two replays of it now ";
             let first = runs::single(ready, options)?;
-            first_divergence(reader(&first.record, &first.trace)?, reader(&second.record, &second.trace)?)
-                .map_err(broken)?
+            first_divergence(
+                reader(&first.record, &first.trace)?,
+                reader(&second.record, &second.trace)?,
+            )
+            .map_err(broken)?
         }
     };
     match divergence {
@@ -165,14 +186,21 @@ fn verify(
         }
     }
     output.print(&text)?;
-    Err(Stop::new(Exit::DeterminismBroken, "the run did not come out as it is on record"))
+    Err(Stop::new(
+        Exit::DeterminismBroken,
+        "the run did not come out as it is on record",
+    ))
 }
 
 /// A trace as a reader of traces takes it.
 fn reader(record: &Record, lines: &[TraceLine]) -> Result<TraceReader<Cursor<Vec<u8>>>, Stop> {
     let unwritable = |error: std::io::Error| Stop::new(Exit::Internal, format!("a trace cannot be written: {error}"));
-    let mut writer = TraceWriter::new(Vec::new(), &TraceHeader::new(&record.scenario, record.seed)).map_err(unwritable)?;
-    lines.iter().try_for_each(|line| writer.write(line)).map_err(unwritable)?;
+    let mut writer =
+        TraceWriter::new(Vec::new(), &TraceHeader::new(&record.scenario, record.seed)).map_err(unwritable)?;
+    lines
+        .iter()
+        .try_for_each(|line| writer.write(line))
+        .map_err(unwritable)?;
     let bytes = writer.finish().map_err(unwritable)?;
     TraceReader::new(Cursor::new(bytes), "this trace").map_err(|error| Stop::new(Exit::Internal, error.to_string()))
 }

@@ -95,7 +95,9 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
     let first = number(first)?;
     let last = match last.strip_prefix('=') {
         Some(last) => number(last)?,
-        None => number(last)?.checked_sub(1).ok_or("no seed is in this range; write it as smaller..larger")?,
+        None => number(last)?
+            .checked_sub(1)
+            .ok_or("no seed is in this range; write it as smaller..larger")?,
     };
     if last < first {
         return Err("no seed is in this range; write it as smaller..larger".into());
@@ -105,7 +107,11 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
 
 fn parse_speed(text: &str) -> Result<f64, String> {
     let speed: f64 = text.parse().map_err(|_| "write a number, like 1 or 0.5".to_owned())?;
-    if speed.is_finite() && speed > 0.0 { Ok(speed) } else { Err("must be above zero".into()) }
+    if speed.is_finite() && speed > 0.0 {
+        Ok(speed)
+    } else {
+        Err("must be above zero".into())
+    }
 }
 
 /// One run of the command.
@@ -139,7 +145,11 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         .flat_map(|ready| {
             let seeds: Vec<Option<u64>> = seeds();
             let last = seeds.len() - 1;
-            seeds.into_iter().enumerate().map(move |(i, seed)| Job { ready, seed, last: i == last })
+            seeds.into_iter().enumerate().map(move |(i, seed)| Job {
+                ready,
+                seed,
+                last: i == last,
+            })
         })
         .collect();
     let interrupt = interrupt::listen();
@@ -153,11 +163,18 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         ..Options::default()
     };
     let store = (!args.no_store).then(|| Store::new(&args.store));
-    let default = if args.real_time.is_some() { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) };
+    let default = if args.real_time.is_some() {
+        1
+    } else {
+        thread::available_parallelism().map_or(1, NonZero::get)
+    };
     let threads = args.jobs.map_or(default, NonZero::get);
     let work = |tank: &mut Option<Tank>, job: usize| {
         let job = &jobs[job];
-        let options = Options { seed: job.seed, ..options.clone() };
+        let options = Options {
+            seed: job.seed,
+            ..options.clone()
+        };
         let mut came = runs::once(tank, &job.ready.script, &options);
         if let (Came::Ran(ran, warning), Some(store)) = (&mut came, &store)
             // Of a range those runs are kept that a person will look into.
@@ -171,22 +188,31 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     };
     let mut taken = Taken::new(args, &jobs, output);
     let mut failed = Ok(());
-    batch::in_order(jobs.len(), threads, &interrupt, || None, work, |index, came| {
-        let job = &jobs[index];
-        let took = progress.suspend(|| taken.take(job, came, &options));
-        match took {
-            Ok(go_on) => go_on,
-            Err(stop) => {
-                failed = Err(stop);
-                ControlFlow::Break(())
+    batch::in_order(
+        jobs.len(),
+        threads,
+        &interrupt,
+        || None,
+        work,
+        |index, came| {
+            let job = &jobs[index];
+            let took = progress.suspend(|| taken.take(job, came, &options));
+            match took {
+                Ok(go_on) => go_on,
+                Err(stop) => {
+                    failed = Err(stop);
+                    ControlFlow::Break(())
+                }
             }
-        }
-    });
+        },
+    );
     progress.finish();
     failed?;
     taken.conclude()?;
-    if let (Some(store), Some(record)) = (&store, taken.records.iter().rev().find(|record| record.outputs.is_some()))
-        && let Err(error) = store.set_latest(record)
+    if let (Some(store), Some(record)) = (
+        &store,
+        taken.records.iter().rev().find(|record| record.outputs.is_some()),
+    ) && let Err(error) = store.set_latest(record)
     {
         taken.warn(format!("`latest` is not kept: {}: {error}", store.root().display()));
     }
@@ -194,8 +220,12 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
 }
 
 fn open(path: &PathBuf) -> Result<(File, &PathBuf), Stop> {
-    let file = File::create(path)
-        .map_err(|error| Stop::new(Exit::Usage, format!("--junit {}: cannot be written: {error}", path.display())))?;
+    let file = File::create(path).map_err(|error| {
+        Stop::new(
+            Exit::Usage,
+            format!("--junit {}: cannot be written: {error}", path.display()),
+        )
+    })?;
     Ok((file, path))
 }
 
@@ -236,14 +266,21 @@ impl<'a> Taken<'a> {
     fn warn(&mut self, warning: String) {
         // An unwritable store would say the same for each run.
         let first_words = |text: &str| text.split(':').next().map(str::to_owned);
-        if !self.warned.iter().any(|told| first_words(told) == first_words(&warning)) {
+        if !self
+            .warned
+            .iter()
+            .any(|told| first_words(told) == first_words(&warning))
+        {
             notice::warning(&warning);
             self.warned.push(warning);
         }
     }
 
     fn take(&mut self, job: &Job<'_>, came: Came, options: &Options) -> Result<ControlFlow<()>, Stop> {
-        let options = Options { seed: job.seed, ..options.clone() };
+        let options = Options {
+            seed: job.seed,
+            ..options.clone()
+        };
         let mut bad = true;
         match came {
             Came::Ran(ran, warning) => {
@@ -269,7 +306,11 @@ impl<'a> Taken<'a> {
         if job.last {
             self.conclude()?;
         }
-        Ok(if bad && self.args.fail_fast { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        Ok(if bad && self.args.fail_fast {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
     }
 
     /// Judges the runs of a scenario together and shows them.
@@ -311,7 +352,10 @@ impl<'a> Taken<'a> {
         if let Some((file, path)) = junit {
             let text = junit::junit(&self.records).map_err(unwritable)?;
             file.write_all(text.as_bytes()).map_err(|error| {
-                Stop::new(Exit::Internal, format!("--junit {}: cannot be written: {error}", path.display()))
+                Stop::new(
+                    Exit::Internal,
+                    format!("--junit {}: cannot be written: {error}", path.display()),
+                )
             })?;
         }
         let not_begun = self.runs - self.records.len();
@@ -337,7 +381,9 @@ impl<'a> Taken<'a> {
                     text += &format!("\n{told}");
                 }
                 if left_out > 0 {
-                    text += &format!("\nand {left_out} more with something to tell: run them alone, or see --format json\n");
+                    text += &format!(
+                        "\nand {left_out} more with something to tell: run them alone, or see --format json\n"
+                    );
                 }
                 let wall = wavetank_reports::Span(i64::try_from(since.elapsed().as_micros()).unwrap_or(i64::MAX));
                 text += &format!("\n{}", summary.render(wall, width));
@@ -347,7 +393,11 @@ impl<'a> Taken<'a> {
             Format::Jsonl => {}
         }
         if not_begun > 0 && (interrupted || self.args.fail_fast) {
-            let runs = if not_begun == 1 { "1 run was" } else { &format!("{not_begun} runs were") };
+            let runs = if not_begun == 1 {
+                "1 run was"
+            } else {
+                &format!("{not_begun} runs were")
+            };
             notice::note(&format!("{runs} not begun or not finished"));
         }
         Ok(exit)
@@ -418,7 +468,10 @@ mod tests {
         let mut output = Output::stdout();
         let mut taken = Taken::new(&args, &[], &mut output);
         assert_eq!(taken.exit(false), Exit::NothingRan);
-        let record = |outcome| Record { outcome, ..Record::new("a", "filter", 1) };
+        let record = |outcome| Record {
+            outcome,
+            ..Record::new("a", "filter", 1)
+        };
         for (outcome, exit) in [
             (Outcome::Passed, Exit::AllHold),
             (Outcome::FailedAsItMust, Exit::AllHold),

@@ -43,19 +43,30 @@ pub fn once(tank: &mut Option<Tank>, script: &Arc<Script>, options: &Options) ->
 pub fn keep(store: &Store, ready: &Ready, options: &Options, ran: &mut Ran) -> Result<(), String> {
     let folder = store.folder(&ran.record);
     ran.record.outputs = Some(folder.display().to_string());
-    let kept = expanded(&ready.script, ran.record.seed).map_err(std::io::Error::other).and_then(|scenario| {
-        let conditions = Conditions {
-            oracle: options.oracle,
-            real_time: options.real_time,
-            // Replays may be asked for from another folder.
-            data: ready.folder.as_ref().map(|folder| {
-                let folder = if folder.as_os_str().is_empty() { ".".as_ref() } else { folder.as_path() };
-                std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
-            }),
-        };
-        let trace = options.trace.then_some(ran.trace.as_slice());
-        store.keep(Kept { record: &ran.record, scenario: &scenario, conditions: &conditions, trace })
-    });
+    let kept = expanded(&ready.script, ran.record.seed)
+        .map_err(std::io::Error::other)
+        .and_then(|scenario| {
+            let conditions = Conditions {
+                oracle: options.oracle,
+                real_time: options.real_time,
+                // Replays may be asked for from another folder.
+                data: ready.folder.as_ref().map(|folder| {
+                    let folder = if folder.as_os_str().is_empty() {
+                        ".".as_ref()
+                    } else {
+                        folder.as_path()
+                    };
+                    std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())
+                }),
+            };
+            let trace = options.trace.then_some(ran.trace.as_slice());
+            store.keep(Kept {
+                record: &ran.record,
+                scenario: &scenario,
+                conditions: &conditions,
+                trace,
+            })
+        });
     kept.map(drop).map_err(|error| {
         ran.record.outputs = None;
         format!("runs are not kept: {}: {error}", folder.display())
@@ -82,8 +93,14 @@ pub fn again(found: &Found, width: usize) -> Result<(Ready, Options), Stop> {
         folder: conditions.data.clone(),
     };
     let mut ready = targets::load(&[target], &[], width)?;
-    let Some(ready) = ready.pop() else { return Err(Stop::new(Exit::NothingRan, "there is nothing to run")) };
-    let options = Options { seed: Some(found.record.seed), oracle: conditions.oracle, ..Options::default() };
+    let Some(ready) = ready.pop() else {
+        return Err(Stop::new(Exit::NothingRan, "there is nothing to run"));
+    };
+    let options = Options {
+        seed: Some(found.record.seed),
+        oracle: conditions.oracle,
+        ..Options::default()
+    };
     Ok((ready, options))
 }
 
@@ -102,7 +119,11 @@ pub fn single(ready: &Ready, options: &Options) -> Result<Ran, Stop> {
 /// What is said of a panic: in which run, and how to come back to it.
 pub fn internal(script: &Script, options: &Options, panic: &str) -> String {
     let seed = options.seed.unwrap_or(script.scenario.time.seed);
-    let overrides: String = script.overrides.iter().map(|(key, value)| format!(" --set '{key}={value}'")).collect();
+    let overrides: String = script
+        .overrides
+        .iter()
+        .map(|(key, value)| format!(" --set '{key}={value}'"))
+        .collect();
     let target = script.target();
     format!(
         "Wavetank itself went wrong in {target} at seed {seed}: {panic}\n\
@@ -146,5 +167,8 @@ pub fn named(store: &Store, wanted: &str, width: usize) -> Result<Named, Stop> {
 
 /// The record of a run that is not kept has no place to point to.
 pub fn record_of(ran: Ran) -> Record {
-    Record { outputs: None, ..ran.record }
+    Record {
+        outputs: None,
+        ..ran.record
+    }
 }

@@ -37,16 +37,29 @@ pub struct Args {
 pub fn tap(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let (ready, options) = match runs::named(&Store::new(&args.store), &args.run, output.width())? {
         Named::Kept(found) => runs::again(&found, output.width())?,
-        Named::Fresh(ready, seed) => (ready, Options { seed, ..Options::default() }),
+        Named::Fresh(ready, seed) => (
+            ready,
+            Options {
+                seed,
+                ..Options::default()
+            },
+        ),
     };
     if let Some(at) = &args.at {
         let names = || ready.script.topology.actors.iter().map(|actor| actor.name.as_str());
         if !names().any(|name| name == at) {
             let help = suggest::help(at, names()).unwrap_or_default();
-            return Err(Stop::new(Exit::Usage, format!("{} has no actor `{at}`; {help}", ready.script.scenario.name)));
+            return Err(Stop::new(
+                Exit::Usage,
+                format!("{} has no actor `{at}`; {help}", ready.script.scenario.name),
+            ));
         }
     }
-    let options = Options { trace: true, interrupt: interrupt::listen(), ..options };
+    let options = Options {
+        trace: true,
+        interrupt: interrupt::listen(),
+        ..options
+    };
     let ran = runs::single(&ready, &options)?;
     let mut chosen = Chosen::new(args);
     let (mut text, mut lines) = (String::new(), 0);
@@ -70,7 +83,11 @@ pub fn tap(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     if lines == 0 {
         notice::note(&chosen.nothing());
     }
-    Ok(if ran.record.interrupted { Exit::Interrupted } else { Exit::AllHold })
+    Ok(if ran.record.interrupted {
+        Exit::Interrupted
+    } else {
+        Exit::AllHold
+    })
 }
 
 /// Which lines are asked for.
@@ -84,7 +101,11 @@ struct Chosen<'a> {
 impl<'a> Chosen<'a> {
     fn new(args: &'a Args) -> Self {
         let follow = args.follow.as_deref();
-        Self { at: args.at.as_deref(), follow, family: follow.map(str::to_owned).into_iter().collect() }
+        Self {
+            at: args.at.as_deref(),
+            follow,
+            family: follow.map(str::to_owned).into_iter().collect(),
+        }
     }
 
     fn takes(&mut self, line: &TraceLine) -> bool {
@@ -151,7 +172,11 @@ mod tests {
                 store: PathBuf::new(),
             };
             let mut chosen = Chosen::new(&args);
-            lines.iter().filter(|line| chosen.takes(line)).map(|line| line.seq).collect()
+            lines
+                .iter()
+                .filter(|line| chosen.takes(line))
+                .map(|line| line.seq)
+                .collect()
         };
         assert_eq!(taken(None, Some("orders#0")), [0, 2, 3, 4]);
         assert_eq!(taken(Some("sink"), Some("orders#0")), [4]);

@@ -24,18 +24,33 @@ pub struct Target {
 
 impl Target {
     fn library(path: &str, text: &str) -> Self {
-        Self { origin: format!("library/{path}"), text: text.to_owned(), folder: None }
+        Self {
+            origin: format!("library/{path}"),
+            text: text.to_owned(),
+            folder: None,
+        }
     }
 
     fn file(path: &Path) -> Result<Self, Stop> {
         let text = fs::read(path)
             .map_err(|error| Stop::new(Exit::Invalid, format!("{}: cannot be read: {error}", path.display())))?;
         let text = String::from_utf8(text).map_err(|error| {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-            Stop::new(Exit::Invalid, format!("{}:{line}:1: this is not UTF-8 text", path.display()))
+            let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+                .iter()
+                .filter(|b| **b == b'\n')
+                .count()
+                + 1;
+            Stop::new(
+                Exit::Invalid,
+                format!("{}:{line}:1: this is not UTF-8 text", path.display()),
+            )
         })?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        Ok(Self { origin: path.display().to_string(), text, folder: Some(folder) })
+        Ok(Self {
+            origin: path.display().to_string(),
+            text,
+            folder: Some(folder),
+        })
     }
 
     /// Where its data files come from.
@@ -57,8 +72,16 @@ impl Target {
     /// Its problems for a person.
     pub fn render(&self, problems: &[Problem], width: usize) -> String {
         let files = self.files();
-        let texts = Texts { origin: &self.origin, text: &self.text, files: &*files };
-        problems.iter().map(|problem| problems::render(problem, &texts, width)).collect::<Vec<_>>().join("\n")
+        let texts = Texts {
+            origin: &self.origin,
+            text: &self.text,
+            files: &*files,
+        };
+        problems
+            .iter()
+            .map(|problem| problems::render(problem, &texts, width))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 }
 
@@ -69,7 +92,10 @@ impl Target {
 /// When a name leads nowhere or a file cannot be read.
 pub fn find(names: &[String]) -> Result<Vec<Target>, Stop> {
     if names.is_empty() {
-        return Ok(library::scenarios().iter().map(|(path, text)| Target::library(path, text)).collect());
+        return Ok(library::scenarios()
+            .iter()
+            .map(|(path, text)| Target::library(path, text))
+            .collect());
     }
     let mut targets = Vec::new();
     for name in names {
@@ -105,7 +131,10 @@ pub fn find_one(name: &str) -> Result<Target, Stop> {
         (Some(target), 0) => Ok(target),
         (None, _) => Err(Stop::new(Exit::NothingRan, format!("there is no scenario in {name}"))),
         (Some(_), more) => {
-            let message = format!("{name} has {} scenarios, and here is room for one: name its file", more + 1);
+            let message = format!(
+                "{name} has {} scenarios, and here is room for one: name its file",
+                more + 1
+            );
             Err(Stop::new(Exit::Usage, message))
         }
     }
@@ -120,14 +149,19 @@ pub fn library_name(path: &str) -> &str {
 fn in_library(name: &str) -> Vec<Target> {
     let trimmed = name.strip_prefix("library/").unwrap_or(name);
     let meant = |path: &str| {
-        path == trimmed || library_name(path) == trimmed || path.split('/').next().is_some_and(|pattern| pattern == trimmed)
+        path == trimmed
+            || library_name(path) == trimmed
+            || path.split('/').next().is_some_and(|pattern| pattern == trimmed)
     };
     let found = library::scenarios().iter().filter(|(path, _)| meant(path));
     found.map(|(path, text)| Target::library(path, text)).collect()
 }
 
 fn nowhere(name: &str) -> String {
-    let names: Vec<&str> = library::scenarios().iter().map(|(path, _)| library_name(path)).collect();
+    let names: Vec<&str> = library::scenarios()
+        .iter()
+        .map(|(path, _)| library_name(path))
+        .collect();
     let help = suggest::closest(name, names).map_or_else(
         || "see `wavetank list scenarios` for those that are built in".to_owned(),
         |near| format!("did you mean `{near}`?"),
@@ -139,7 +173,9 @@ fn nowhere(name: &str) -> String {
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if path.is_dir() && !hidden {
             collect(&path, files)?;
         } else if path.is_file() && path.extension().is_some_and(|ending| ending == "toml") {
@@ -167,7 +203,10 @@ pub fn load(targets: &[Target], overrides: &[(String, String)], width: usize) ->
     let mut wrong = 0;
     for target in targets {
         match target.load(overrides) {
-            Ok(script) => ready.push(Ready { script: Arc::new(script), folder: target.folder.clone() }),
+            Ok(script) => ready.push(Ready {
+                script: Arc::new(script),
+                folder: target.folder.clone(),
+            }),
             Err(problems) => {
                 wrong += problems.len();
                 notice::say(&(target.render(&problems, width) + "\n"));
@@ -175,7 +214,11 @@ pub fn load(targets: &[Target], overrides: &[(String, String)], width: usize) ->
         }
     }
     if wrong > 0 {
-        let problems = if wrong == 1 { "1 problem".to_owned() } else { format!("{wrong} problems") };
+        let problems = if wrong == 1 {
+            "1 problem".to_owned()
+        } else {
+            format!("{wrong} problems")
+        };
         return Err(Stop::new(Exit::Invalid, format!("{problems}: nothing was run")));
     }
     Ok(ready)
@@ -229,13 +272,23 @@ mod tests {
     fn a_name_that_leads_nowhere_says_what_was_probably_meant() {
         let stop = find(&["order-per-minute".to_owned()]).expect_err("there is none");
         assert_eq!(stop.exit, Exit::Invalid);
-        assert!(stop.message.contains("did you mean `orders-per-minute`?"), "{}", stop.message);
+        assert!(
+            stop.message.contains("did you mean `orders-per-minute`?"),
+            "{}",
+            stop.message
+        );
     }
 
     #[test]
     fn a_folder_is_read_in_order_without_hidden_folders() {
         let place = tempfile::tempdir().expect("a folder");
-        for name in ["b.toml", "a.toml", "sub/c.toml", ".wavetank/runs/x/scenario.toml", "notes.txt"] {
+        for name in [
+            "b.toml",
+            "a.toml",
+            "sub/c.toml",
+            ".wavetank/runs/x/scenario.toml",
+            "notes.txt",
+        ] {
             let path = place.path().join(name);
             fs::create_dir_all(path.parent().expect("a folder")).expect("made");
             fs::write(path, "x = 1").expect("written");
@@ -243,7 +296,13 @@ mod tests {
         let found = find(&[place.path().display().to_string()]).expect("a folder");
         let names: Vec<String> = found
             .iter()
-            .map(|t| Path::new(&t.origin).strip_prefix(place.path()).expect("below").display().to_string())
+            .map(|t| {
+                Path::new(&t.origin)
+                    .strip_prefix(place.path())
+                    .expect("below")
+                    .display()
+                    .to_string()
+            })
             .collect();
         assert_eq!(names, ["a.toml", "b.toml", "sub/c.toml"]);
     }
