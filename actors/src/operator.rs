@@ -38,6 +38,9 @@ pub enum Dropped {
     Filtered,
     /// It came after its windows had closed, or beyond the allowed lateness.
     Late,
+    /// The results that it contributed to could not be computed, and it has no other. (What cannot be worked on by itself
+    /// is reported with [`Output::failed`].)
+    Failed,
 }
 
 /// A result to be: what the operator knows of an output event. The host adds identity.

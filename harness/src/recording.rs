@@ -97,10 +97,9 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
             }
         }
     }
-    let problems = judge.script.inputs.problems();
     record.data = DataProblems {
-        skipped: judge.script.inputs.skipped(),
-        first: problems.iter().take(20).map(|problem| DataProblem {
+        skipped: judge.script.skipped.iter().map(|(rows, _)| rows).sum(),
+        first: judge.script.skipped.iter().flat_map(|(_, problems)| problems).take(20).map(|problem| DataProblem {
             file: problem.file.clone(),
             line: problem.line as u64,
             column: problem.column as u64,

@@ -9,10 +9,12 @@ use std::sync::atomic::AtomicBool;
 use wavetank_actors::world::{Happening, Observer, Outcome, Setup, Virtual, World};
 use wavetank_actors::{Players, input_schemas, processing};
 use wavetank_oracle::table::Table;
+use wavetank_oracle::truth::Truth;
 use wavetank_reports::record::Record;
 use wavetank_reports::trace::TraceLine;
+use wavetank_scenarios::input::Planned;
 use wavetank_scenarios::topology::{ActorId, Role, Topology};
-use wavetank_scenarios::{Script, Span, Time};
+use wavetank_scenarios::{Row, Schema, Script, Span, Time};
 
 use crate::faults::{Faults, Run};
 use crate::judge::{Ending, Judge, Scope};
@@ -117,7 +119,7 @@ impl Tank {
         let mut judge = judge;
         let wants_twin = judge.wants_twin();
         let truth = if options.oracle {
-            Some(wavetank_oracle::truth(script, run.seed, run.start, run.length).map_err(build)?)
+            Some(truth(script, run.seed).map_err(build)?)
         } else {
             None
         };
@@ -154,10 +156,7 @@ impl Tank {
             told: run.start,
         }));
         let departures: Vec<(ActorId, _)> = sources(&script.topology)
-            .map(|(actor, source, part)| {
-                let plan = script.inputs.planned(source, part, run.seed, run.start, Some(run.length));
-                (actor, faults.departures(actor, plan))
-            })
+            .map(|actor| (actor, faults.departures(actor, script.input(actor, run.seed))))
             .collect();
         let setup = Setup {
             topology: Arc::clone(&script.topology),
@@ -193,18 +192,25 @@ pub fn run(script: &Arc<Script>, options: &Options) -> Result<Ran, RunError> {
 
 /// Seed, start and length of a run.
 pub fn conditions(script: &Script, options: &Options) -> Run {
-    let time = &script.scenario.time;
-    let start = time.start.or_else(|| script.inputs.start()).unwrap_or(Time::ZERO);
-    let length = time.length.or_else(|| script.inputs.length(start)).unwrap_or(Span::MAX);
-    Run { seed: options.seed.unwrap_or(time.seed), start, length }
+    let seed = options.seed.unwrap_or(script.scenario.time.seed);
+    let start = script.start();
+    let end = script.end().or_else(|| {
+        // Only faults need to know the end of a run that its sources alone decide: repeated ones would have none.
+        if script.scenario.faults.is_empty() {
+            return None;
+        }
+        let sources = sources(&script.topology);
+        sources.filter_map(|actor| script.input(actor, seed).filter_map(|planned| planned.leaves).max()).max()
+    });
+    // The last event still belongs to the run.
+    let length = end.map_or(Span::MAX, |end| end.since(start).max(Span::UNIT));
+    Run { seed, start, length }
 }
 
-/// The source actors of a topology: which source, which part.
-fn sources(topology: &Topology) -> impl Iterator<Item = (ActorId, usize, u32)> + '_ {
-    topology.actors.iter().enumerate().filter_map(|(i, actor)| match actor.role {
-        Role::Source { source, part } => Some((ActorId(i as u32), source, part)),
-        _ => None,
-    })
+/// The source actors of a topology.
+fn sources(topology: &Topology) -> impl Iterator<Item = ActorId> + '_ {
+    let actors = topology.actors.iter().enumerate();
+    actors.filter(|(_, actor)| matches!(actor.role, Role::Source { .. })).map(|(i, _)| ActorId(i as u32))
 }
 
 /// Who plays in a script's world.
@@ -214,16 +220,47 @@ pub fn players(
     lineage: bool,
 ) -> Players {
     let made = Arc::clone(script);
-    let tables = script.tables();
+    let tables: Vec<processing::Table> = script
+        .scenario
+        .tables
+        .iter()
+        .zip(script.tables.iter())
+        .map(|(named, read)| processing::Table {
+            name: named.name.clone(),
+            schema: read.schema.clone(),
+            rows: read.rows.clone(),
+        })
+        .collect();
     let make = move |operator: usize| {
         let topology = &made.topology;
         let at = topology.actors.iter().position(|a| a.role == Role::Operator { operator }).ok_or("nobody plays it")?;
-        let inputs = input_schemas(topology, ActorId(at as u32));
-        let settings = &made.scenario.operators[operator];
-        processing::build(settings, &inputs, &tables, made.scenario.time.tick, lineage)
+        let around = processing::Surroundings {
+            inputs: &input_schemas(topology, ActorId(at as u32)),
+            output: &topology.actors[at].schema,
+            tables: &tables,
+            tick: made.scenario.time.tick,
+            lineage,
+        };
+        processing::build(&made.scenario.operators[operator], around)
     };
     let scenario = Arc::new(script.scenario.clone());
     Players::new(scenario, Arc::clone(&script.topology), departures, Box::new(make))
+}
+
+/// The tables to enrich from, by name.
+pub fn tables(script: &Script) -> BTreeMap<String, (Schema, Vec<Row>)> {
+    let names = script.scenario.tables.iter().map(|table| table.name.clone());
+    names.zip(script.tables.iter().map(|table| (table.schema.clone(), table.rows.clone()))).collect()
+}
+
+/// What each sink should have over the fault-free input.
+fn truth(script: &Script, seed: u64) -> Result<BTreeMap<ActorId, Table>, String> {
+    let tables = tables(script);
+    let plans = |actor: ActorId| -> Box<dyn Iterator<Item = Planned>> { Box::new(script.input(actor, seed)) };
+    let truth = Truth::new(&script.scenario, &script.topology, &tables, &plans);
+    let sinks = script.topology.actors.iter().enumerate();
+    let sinks = sinks.filter(|(_, actor)| matches!(actor.role, Role::Sink { .. })).map(|(i, _)| ActorId(i as u32));
+    sinks.map(|sink| Ok((sink, truth.table(sink)?))).collect()
 }
 
 /// Everyone who watches a run.

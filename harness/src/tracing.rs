@@ -65,6 +65,7 @@ impl Tracer {
                 let why = match why {
                     Dropped::Filtered => "filtered",
                     Dropped::Late => "late",
+                    Dropped::Failed => "failed",
                 };
                 let event = Some(self.id(*id));
                 TraceLine { actor: Some(self.actor(*actor)), event, detail: Some(why.into()), ..line(TraceKind::Drop) }

@@ -4,6 +4,8 @@
 //! Start at [`Script`], which is a scenario file read, checked and ready to be run; [`script`] holds its settings as the
 //! file writes them, [`topology`] who stands where and is linked to whom, [`input`] what the sources will say.
 
+mod check;
+mod data;
 pub mod distribution;
 pub mod draw;
 pub mod event;
@@ -12,21 +14,27 @@ pub mod expectation;
 pub mod fault;
 pub mod generate;
 pub mod input;
+pub mod library;
 pub mod load;
 pub mod metric;
 pub mod pattern;
+pub mod places;
+mod prepare;
 pub mod query;
 mod random;
+mod sampling;
 pub mod schedule;
 pub mod schema;
 pub mod script;
 mod shape;
+mod shapes;
 pub mod suggest;
 pub mod time;
 pub mod topology;
 pub mod value;
 
 pub use event::{Change, Event, EventId, Pane, Producer, Timing};
+pub use library::{DiskFiles, LIBRARY, LibraryFiles};
 pub use load::{Files, Problem, Script};
 pub use schema::{Field, FieldType, Schema, StreamId};
 pub use script::Scenario;

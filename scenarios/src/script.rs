@@ -149,6 +149,20 @@ pub struct Node {
     pub drift_ppm: f64,
 }
 
+impl Node {
+    /// A node without settings of its own: no service time, no bound, a true clock.
+    pub fn plain(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            service: None,
+            mailbox: None,
+            overflow: Overflow::default(),
+            offset: Span::ZERO,
+            drift_ppm: 0.0,
+        }
+    }
+}
+
 /// What happens to an event that finds a full mailbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -367,9 +381,9 @@ pub struct Operator {
     /// Windows: whether open windows fire when the input ends.
     #[serde(default = "yes")]
     pub flush_at_end: bool,
-    /// Windows without a group: whether a window without events gives a result. Of windows on a grid those that complete
-    /// from the first one with an event on, at the end of input up to the last one with an event; of sliding windows with
-    /// `on = "change"` the instant at which the last event leaves.
+    /// Windows without a group: whether a window without events gives a result. Of windows on a grid those that
+    /// complete from the first one with an event on, at the end of input up to the last one with an event; of sliding
+    /// windows with `on = "change"` the instant at which the last event leaves.
     #[serde(default)]
     pub emit_empty: bool,
     /// Sessions that just touch merge.
@@ -400,28 +414,30 @@ pub enum TransformStep {
     /// Old name to new name.
     #[schemars(with = "BTreeMap<String, String>")]
     Rename(IndexMap<String, String>),
-    /// Name to SQL expression over the fields so far; an existing name is replaced.
+    /// Name to SQL expression over the fields so far, one after another; an existing field is replaced at its place, a new
+    /// one stands behind the others.
     #[schemars(with = "BTreeMap<String, String>")]
     Derive(IndexMap<String, crate::query::Predicate>),
-    /// One event for each item of this list field, in order; no item, no event (filtered). Other items than records replace
-    /// the list; of records see [`TransformStep::Unnest`].
+    /// One event for each item of this list field, in order; no item, no event (filtered). Records become fields, behind
+    /// the others in place of the list; other items take the list's place.
     Flatten(String),
-    /// Put fields into one record.
+    /// Put fields into one record, which stands behind the other fields.
     Nest {
         /// The record's name.
         into: String,
         /// The fields that go in.
         fields: Vec<String>,
     },
-    /// Put a record's fields beside the others.
+    /// Put a record's fields behind the others, in place of the record.
     Unnest(String),
-    /// Look fields up in a table.
+    /// Look fields up in a table; they stand behind the others.
     Enrich(Enrich),
-    /// Read a text or bytes field as a message: the message's fields take its place.
+    /// Read a text or bytes field as a message: its fields stand behind the others, in place of the message.
     Decode(Codec),
     /// Write the whole row as a message into a single field.
     Encode(Codec),
-    /// Upgrade events of one version of the stream to another by declared renames, defaults and removals.
+    /// Upgrade events of one version of the stream to another by declared renames, defaults (new fields behind the others)
+    /// and removals.
     Upgrade(Upgrade),
     /// Take the event time from this field (a time, or microseconds since the epoch).
     SetStamp(String),
@@ -513,8 +529,8 @@ pub struct Threshold {
     /// Turns off when the value is below this. Default: `high`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low: Option<f64>,
-    /// The value must have been above `high` (never at or below it) for this long, by event time, to turn on: counted from
-    /// the stamp of the first event above, to that of the event that turns it on.
+    /// The value must have been above `high` (never at or below it) for this long, by event time, to turn on: counted
+    /// from the stamp of the first event above, to that of the event that turns it on.
     #[serde(default)]
     pub hold: Span,
     /// One state for each value of these fields.
@@ -536,9 +552,9 @@ pub enum ThresholdEmit {
     Crossings,
 }
 
-/// How fast a value changes between an event and the one before it with the same key, in order of arrival:
-/// `(value − value before) · per / (stamp − stamp before)`. Events without a value are filtered and forgotten; so there is
-/// no rate, and nothing passes, for the first of a key and where the stamp did not grow.
+/// How fast a value changes between an event and the one before it with the same key, in order of arrival: `(value −
+/// value before) · per / (stamp − stamp before)`. Events without a value are filtered and forgotten; so there is no
+/// rate, and nothing passes, for the first of a key and where the stamp did not grow.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateOfChange {
@@ -619,8 +635,9 @@ pub enum Late {
     Drop,
     /// Counted and sent to the operator's side output, which a sink reads as `name.late`.
     Side,
-    /// Taken in for up to `horizon` after completeness: the window answers again with the next revision. What comes later
-    /// still is dropped. (`horizon` does the same beside `drop` and `side`, which say what happens to what comes later.)
+    /// Taken in for up to `horizon` after completeness: the window answers again with the next revision. What comes
+    /// later still is dropped. (`horizon` does the same beside `drop` and `side`, which say what happens to what comes
+    /// later.)
     Correct,
 }
 

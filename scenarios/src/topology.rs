@@ -1,10 +1,12 @@
 //! Who stands where and is linked to whom: a scenario with its names resolved to indices, and the schema of every
 //! output worked out.
 
+use std::collections::BTreeMap;
+
 use arcstr::ArcStr;
 
 use crate::schema::{Schema, StreamId};
-use crate::script;
+use crate::script::{self, Scenario};
 
 /// The index of an actor in [`Topology::actors`]; a source's or operator's [`crate::Producer`] has the same number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -105,4 +107,267 @@ pub enum Port {
     Late,
     /// `name.failed`: events it could not work on.
     Failed,
+}
+
+impl Topology {
+    /// The actor of that name.
+    pub fn actor(&self, name: &str) -> Option<ActorId> {
+        self.actors
+            .iter()
+            .position(|a| a.name == name)
+            .map(|i| ActorId(i as u32))
+    }
+    /// The node of that name.
+    pub fn node(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().position(|n| n.name == name).map(|i| NodeId(i as u32))
+    }
+    /// The links that `from -> to` names: one, or those of all parts of a source.
+    pub fn links_named(&self, name: &str) -> Vec<LinkId> {
+        let Some((from, to)) = name.split_once("->").map(|(a, b)| (a.trim(), b.trim())) else {
+            return vec![];
+        };
+        let fits = |link: &Link| match link.name.split_once(" -> ") {
+            Some((sender, receiver)) => {
+                receiver == to && (sender == from || is_part(sender, from) && self.is_source(link.from))
+            }
+            None => false,
+        };
+        let found = self.links.iter().enumerate().filter(|(_, link)| fits(link));
+        found.map(|(i, _)| LinkId(i as u32)).collect()
+    }
+    /// The nodes that a name means: one, or those of all parts of a source.
+    pub fn nodes_named(&self, name: &str) -> Vec<NodeId> {
+        if let Some(node) = self.node(name) {
+            return vec![node];
+        }
+        self.sources_named(name)
+            .into_iter()
+            .map(|actor| self.actors[actor.0 as usize].node)
+            .collect()
+    }
+    /// The source actors that a name means: one part, or all parts of a source.
+    pub fn sources_named(&self, name: &str) -> Vec<ActorId> {
+        let sources = (0..self.actors.len() as u32)
+            .map(ActorId)
+            .filter(|actor| self.is_source(*actor));
+        let exact: Vec<ActorId> = sources
+            .clone()
+            .filter(|a| self.actors[a.0 as usize].name == name)
+            .collect();
+        if exact.is_empty() {
+            sources
+                .filter(|a| is_part(&self.actors[a.0 as usize].name, name))
+                .collect()
+        } else {
+            exact
+        }
+    }
+    fn is_source(&self, actor: ActorId) -> bool {
+        matches!(self.actors[actor.0 as usize].role, Role::Source { .. })
+    }
+}
+
+/// Whether `part` is `name-0`, `name-1`, ….
+fn is_part(part: &str, name: &str) -> bool {
+    let number = part.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// What an entry of an `input` list means: a source or operator, and which of its outputs.
+pub(crate) fn input_name(entry: &str) -> (&str, Port) {
+    for (suffix, port) in [(".late", Port::Late), (".failed", Port::Failed)] {
+        if let Some(name) = entry.strip_suffix(suffix) {
+            return (name, port);
+        }
+    }
+    (entry, Port::Main)
+}
+
+/// Builds the topology of a scenario whose names and links have been checked. `schemas` has the schema of what each
+/// source, then each operator puts out.
+pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema]) -> Topology {
+    let mut builder = Builder {
+        scenario,
+        topology: Topology::default(),
+        senders: BTreeMap::new(),
+    };
+    for (index, source) in scenario.sources.iter().enumerate() {
+        let stream = source.stream.clone().unwrap_or_else(|| default_stream(&source.name));
+        for part in 0..source.nodes {
+            let name = if source.nodes == 1 {
+                source.name.clone()
+            } else {
+                format!("{}-{part}", source.name)
+            };
+            let node = builder.node(&name, Some(&source.name));
+            let role = Role::Source { source: index, part };
+            let actor = builder.actor(&name, role, node, stream.clone(), sources[index].clone());
+            builder.senders.entry(&source.name).or_default().push(actor);
+        }
+    }
+    for (index, operator) in scenario.operators.iter().enumerate() {
+        let stream = operator
+            .stream
+            .clone()
+            .unwrap_or_else(|| default_stream(&operator.name));
+        let node = builder.node(operator.node.as_deref().unwrap_or(&operator.name), None);
+        if operator.watermark.is_some() {
+            // What it puts out is what comes in; that is filled in when its links are known.
+            let name = format!("{}.watermark", operator.name);
+            builder.actor(
+                &name,
+                Role::Watermark { operator: index },
+                node,
+                stream.clone(),
+                Schema::default(),
+            );
+        }
+        let role = Role::Operator { operator: index };
+        let actor = builder.actor(&operator.name, role, node, stream, operators[index].clone());
+        builder.senders.entry(&operator.name).or_default().push(actor);
+    }
+    for (index, sink) in scenario.sinks.iter().enumerate() {
+        let node = builder.node(sink.node.as_deref().unwrap_or(&sink.name), None);
+        builder.actor(
+            &sink.name,
+            Role::Sink { sink: index },
+            node,
+            default_stream(&sink.name),
+            Schema::default(),
+        );
+    }
+    for operator in &scenario.operators {
+        builder.connect(&operator.name, &operator.input);
+    }
+    for sink in &scenario.sinks {
+        builder.connect(&sink.name, &sink.input);
+    }
+    builder.fill();
+    builder.topology
+}
+
+fn default_stream(name: &str) -> StreamId {
+    StreamId {
+        name: name.into(),
+        major: 1,
+        minor: 0,
+    }
+}
+
+struct Builder<'a> {
+    scenario: &'a Scenario,
+    topology: Topology,
+    senders: BTreeMap<&'a str, Vec<ActorId>>,
+}
+
+impl Builder<'_> {
+    fn actor(&mut self, name: &str, role: Role, node: NodeId, stream: StreamId, schema: Schema) -> ActorId {
+        let id = ActorId(self.topology.actors.len() as u32);
+        let actor = Actor {
+            name: name.into(),
+            role,
+            node,
+            stream,
+            schema,
+            inputs: vec![],
+            outputs: vec![],
+        };
+        self.topology.actors.push(actor);
+        id
+    }
+
+    /// The node of that name, with its own settings, else with those of `like`, else with none.
+    fn node(&mut self, name: &str, like: Option<&str>) -> NodeId {
+        if let Some(id) = self.topology.node(name) {
+            return id;
+        }
+        let named = |wanted: &str| self.scenario.nodes.iter().find(|n| n.name == wanted).cloned();
+        let mut node = named(name)
+            .or_else(|| like.and_then(named))
+            .unwrap_or_else(|| script::Node::plain(name));
+        node.name = name.to_owned();
+        let id = NodeId(self.topology.nodes.len() as u32);
+        self.topology.nodes.push(node);
+        id
+    }
+
+    fn connect(&mut self, name: &str, inputs: &[String]) {
+        let Some(receiver) = self.topology.actor(name) else {
+            return;
+        };
+        let generator = self.topology.actor(&format!("{name}.watermark"));
+        for (listed, entry) in inputs.iter().enumerate() {
+            let (sender, port) = input_name(entry);
+            for from in self.senders.get(sender).cloned().unwrap_or_default() {
+                let part = match port {
+                    Port::Main => self.topology.actors[from.0 as usize].name.to_string(),
+                    Port::Late | Port::Failed => entry.clone(),
+                };
+                let named = |link: &&script::Link| link.to == name && (link.from == part || link.from == *entry);
+                let settings = self.scenario.links.iter().find(|link| named(link) && link.from == part);
+                let settings = settings.or_else(|| self.scenario.links.iter().find(named)).cloned();
+                let settings = settings.unwrap_or_else(|| script::Link::plain(&part, name));
+                self.link(
+                    format!("{part} -> {name}"),
+                    from,
+                    generator.unwrap_or(receiver),
+                    port,
+                    listed,
+                    settings,
+                );
+            }
+        }
+        if let Some(generator) = generator {
+            let from = format!("{name}.watermark");
+            let settings = script::Link::plain(&from, name);
+            self.link(
+                format!("{from} -> {name}"),
+                generator,
+                receiver,
+                Port::Main,
+                0,
+                settings,
+            );
+        }
+    }
+
+    /// Gives generators and sinks the stream and schema of what comes in.
+    fn fill(&mut self) {
+        for index in 0..self.topology.actors.len() {
+            let actor = &self.topology.actors[index];
+            if let (Role::Watermark { .. } | Role::Sink { .. }, Some(first)) = (actor.role, actor.inputs.first()) {
+                let (stream, schema) = self.carried(*first);
+                let actor = &mut self.topology.actors[index];
+                (actor.stream, actor.schema) = (stream, schema);
+            }
+        }
+    }
+
+    /// The stream and schema of what travels on a link: what a generator passes on, or an operator puts aside, is what
+    /// came in.
+    fn carried(&self, link: LinkId) -> (StreamId, Schema) {
+        let link = &self.topology.links[link.0 as usize];
+        let from = &self.topology.actors[link.from.0 as usize];
+        let passes = matches!(from.role, Role::Watermark { .. }) || link.port != Port::Main;
+        match from.inputs.first() {
+            Some(input) if passes => self.carried(*input),
+            _ => (from.stream.clone(), from.schema.clone()),
+        }
+    }
+
+    fn link(&mut self, name: String, from: ActorId, to: ActorId, port: Port, listed: usize, settings: script::Link) {
+        let id = LinkId(self.topology.links.len() as u32);
+        let input = self.topology.actors[to.0 as usize].inputs.len();
+        self.topology.links.push(Link {
+            name: name.into(),
+            from,
+            to,
+            port,
+            input,
+            listed,
+            settings,
+        });
+        self.topology.actors[from.0 as usize].outputs.push(id);
+        self.topology.actors[to.0 as usize].inputs.push(id);
+    }
 }

@@ -1,1 +1,111 @@
 //! The processing patterns: transformation, filter and threshold, windowed aggregation.
+
+pub mod expr;
+pub mod filter;
+pub mod keyed;
+pub mod select;
+pub mod transform;
+pub mod window;
+
+use wavetank_scenarios::{Row, Schema, Span, script};
+
+use self::expr::{Compiled, Fields};
+use self::filter::Filter;
+use crate::operator::Operator;
+
+/// A table to enrich from, read.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub schema: Schema,
+    /// Its rows.
+    pub rows: Vec<Row>,
+}
+
+/// What an operator is built from besides its settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The schemas of its inputs, which must be alike.
+    pub inputs: &'a [&'a Schema],
+    /// The schema of its results: names the fields of records that a transformation takes apart.
+    pub output: &'a Schema,
+    /// Tables to enrich from.
+    pub tables: &'a [Table],
+    /// The unit of event time.
+    pub tick: Span,
+    /// Whether results name all their inputs.
+    pub lineage: bool,
+}
+
+/// Builds an operator of the processing family.
+///
+/// # Errors
+/// What is wrong with its settings, named by the clause or step it stands in.
+pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Box<dyn Operator>, String> {
+    let schema = one_schema(operator, around.inputs)?;
+    let mut names: Vec<&str> = operator.input.iter().map(String::as_str).collect();
+    if let Some(query) = &operator.query {
+        names.push(&query.from);
+        names.extend(query.alias.as_deref());
+    }
+    let fields = Fields { schema, inputs: &names };
+    let named = |problem: String| format!("operator `{}`: {problem}", operator.name);
+    let built: Result<Box<dyn Operator>, String> = match operator {
+        script::Operator { query: Some(query), .. } if query.aggregates() => {
+            window::build(operator, query, fields, around.tick, around.lineage)
+        }
+        script::Operator { query: Some(query), .. } => {
+            select::Select::new(query, fields).map(|s| Box::new(s) as Box<dyn Operator>)
+        }
+        script::Operator {
+            transform: Some(steps), ..
+        } => transform::Transform::new(steps, fields, around.output, around.tables)
+            .map(|t| Box::new(t) as Box<dyn Operator>),
+        script::Operator {
+            filter: Some(predicate),
+            ..
+        } => Compiled::new(&predicate.expr, fields)
+            .map(|p| Box::new(Filter(filter::Predicate(p))) as Box<dyn Operator>)
+            .map_err(|e| format!("in `filter`: {e}")),
+        script::Operator {
+            threshold: Some(settings),
+            ..
+        } => filter::threshold::Threshold::new(settings, fields).map(|t| Box::new(Filter(t)) as Box<dyn Operator>),
+        script::Operator {
+            change: Some(settings), ..
+        } => filter::change::RateOfChange::new(settings, fields).map(|c| Box::new(Filter(c)) as Box<dyn Operator>),
+        script::Operator {
+            first: Some(settings), ..
+        } => filter::first::FirstOfBurst::new(settings, schema).map(|f| Box::new(Filter(f)) as Box<dyn Operator>),
+        _ => Err(
+            "it has none of `query`, `transform`, `filter`, `threshold`, `change`, `first`: what shall it do?".into(),
+        ),
+    };
+    built.map_err(named)
+}
+
+/// The one schema that all inputs have.
+fn one_schema<'a>(operator: &script::Operator, inputs: &[&'a Schema]) -> Result<&'a Schema, String> {
+    let [first, rest @ ..] = inputs else {
+        return Err(format!("operator `{}` has no input", operator.name));
+    };
+    for (i, other) in rest.iter().enumerate() {
+        if !first.names().eq(other.names()) {
+            let list = |s: &Schema| s.names().collect::<Vec<_>>().join(", ");
+            return Err(format!(
+                "operator `{}` reads inputs of different schemas: the first has {}, number {} has {}; \
+                 bring them to one form with a transformation each",
+                operator.name,
+                list(first),
+                i + 2,
+                list(other)
+            ));
+        }
+    }
+    Ok(first)
+}
+
+#[cfg(test)]
+mod testing;

@@ -99,6 +99,7 @@ impl Operating {
             match why {
                 Dropped::Filtered => account.filtered += 1,
                 Dropped::Late => account.late += 1,
+                Dropped::Failed => account.failed += 1,
             }
             stage.put(Effect::Dropped(id, why));
         }

@@ -237,7 +237,7 @@ impl Valve {
     pub fn turned(&mut self) -> Option<bool> {
         let ended = self.inputs.iter().all(|gauge| gauge.ended);
         let idle = !ended && self.inputs.iter().all(|gauge| gauge.ended || gauge.idle);
-        (idle != self.idle && !ended).then(|| {
+        (idle != self.idle).then(|| {
             self.idle = idle;
             idle
         })

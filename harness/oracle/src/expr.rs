@@ -87,10 +87,11 @@ impl Scope for OfEvent<'_> {
 fn field_of(value: &Value, name: &str) -> Result<Value, String> {
     match value {
         Value::Null => Ok(Value::Null),
-        Value::Record(fields) => Ok(fields
-            .iter()
-            .find(|(n, _)| n == name)
-            .map_or(Value::Null, |(_, v)| v.clone())),
+        Value::Record(fields) => {
+            let exact = fields.iter().find(|(n, _)| n == name);
+            let alike = || fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
+            Ok(exact.or_else(alike).map_or(Value::Null, |(_, v)| v.clone()))
+        }
         other => Err(format!(
             "`.{name}` asks for a field of a {}, which has none",
             other.type_name()

@@ -1,17 +1,55 @@
 //! The judge's references: what the answer should have been, in the simplest words.
 //!
-//! Two references. *Truth* is every event of the fault-free input, ordered by true time. *Admitted* is truth without what
-//! never arrived and what was late, ordered by stamp; it is worked out from recorded arrivals and the settings alone,
-//! never from an operator's counters or code. This crate knows the script and nothing of the actors.
+//! This crate knows the script and nothing of the actors. Each operator is written here a second time from the same
+//! definitions, naively: plain lists, everything worked out from scratch, no state that could be derived. Where the two
+//! writings differ, one of them is wrong, and it is easier to see here which.
+//!
+//! # Truth
+//!
+//! Every event of the fault-free input, ordered by true time, through the whole pipeline: [`truth`].
+//!
+//! # Admitted
+//!
+//! Truth without what never arrived and what was late, ordered by stamp. It needs no procedure of its own; it follows from
+//! two recordings and the settings:
+//!
+//! - what arrived at each operator, in the order in which it took it (what never arrived is not among it);
+//! - what arrived at each watermark generator, from which [`watermark::Generator`] works out the watermarks that had to be
+//!   sent, and [`watermark::Minimum`] those of a stage with several inputs.
+//!
+//! Told these arrivals one by one, the [`Reference`] of an operator says at each *exactly what is due*: which events are
+//! late by the watermark at that moment, which results come, and how many events are held. So the operator is judged in
+//! lockstep, the first wrong moment is known at once, and the admitted events are those that the reference did not call
+//! late. The results of all steps, folded into a [`table::Table`], are the admitted table. Nothing is taken from an
+//! operator's counters, watermarks or code.
+//!
+//! For windows on a grid, sliding windows and snapshots the folded results of any arrivals equal [`truth::Truth`] over the
+//! admitted events alone (with their stamps for true times); sessions and staggered windows may differ from it where an
+//! event would have joined one that had closed and was forgotten.
+//!
+//! # What each module answers
+//!
+//! | question | module |
+//! | --- | --- |
+//! | What is an expression worth? | [`expr`] |
+//! | What is an aggregate worth, and what may a sketch say? | [`aggregate`] |
+//! | What must an operator do with an arrival? | [`reference()`] |
+//! | What must a generator send, and what is the minimum? | [`watermark`] |
+//! | Is every event accounted for? | [`conservation`] |
+//! | What does a receiver have, and how far is that from right? | [`table`] |
+//! | What would everyone say if nothing went wrong? | [`truth`] |
 
 pub mod aggregate;
 mod answer;
+mod codec;
 pub mod conservation;
 mod counted;
 pub mod expr;
 mod reference;
 mod single;
 pub mod table;
+mod transform;
+pub mod truth;
 pub mod watermark;
 mod windowed;
 mod windows;

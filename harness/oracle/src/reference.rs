@@ -6,18 +6,20 @@ use wavetank_scenarios::{Row, Schema, Span, script};
 
 use crate::counted::Counted;
 use crate::windowed::Windowed;
-use crate::{Reference, single};
+use crate::{Reference, single, transform};
 
 /// The tables that operators look up in, by name: their columns and rows.
 pub type Tables = BTreeMap<String, (Schema, Vec<Row>)>;
 
-/// The naive model of an operator, for inputs with these schemas (one for each of its inputs; they are alike).
+/// The naive model of an operator, for inputs with these schemas (one for each of its inputs; they are alike) and, where it
+/// is known, the schema of what it puts out.
 ///
 /// # Errors
 /// The operator's settings do not fit its input, or ask for something that nobody can judge.
 pub fn reference(
     operator: &script::Operator,
     inputs: &[&Schema],
+    output: Option<&Schema>,
     tables: &Tables,
     tick: Span,
 ) -> Result<Box<dyn Reference>, String> {
@@ -41,8 +43,9 @@ pub fn reference(
         single::change(change, schema)
     } else if let Some(first) = &operator.first {
         single::first(first, schema)
+    } else if let Some(steps) = &operator.transform {
+        transform::transform(steps, schema, output, tables)
     } else {
-        let _ = tables;
         Err("it says neither `query` nor `transform`, `filter`, `threshold`, `change` or `first`".into())
     };
     built.map_err(|why| format!("operator `{name}`: {why}"))

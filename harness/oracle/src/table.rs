@@ -298,3 +298,139 @@ impl Changes {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wavetank_scenarios::{Producer, Timing};
+
+    fn id(number: u64) -> EventId {
+        EventId {
+            producer: Producer(0),
+            number,
+        }
+    }
+    fn at(micros: i64) -> Time {
+        Time::from_micros(micros)
+    }
+    fn answer(
+        end: i64,
+        key: &str,
+        value: impl Into<Value>,
+        revision: u32,
+        change: Change,
+        origins: &[u64],
+    ) -> DueResult {
+        DueResult {
+            stamp: at(end - 1),
+            row: vec![key.into(), value.into()].into(),
+            bounds: vec![],
+            pane: Some(Pane {
+                start: at(end - 10),
+                end: at(end),
+                key: vec![key.into()].into(),
+                revision,
+                timing: Timing::OnTime,
+                change,
+            }),
+            correlation: id(0),
+            origins: origins.iter().map(|n| id(*n)).collect(),
+        }
+    }
+    fn single(number: u64, value: i64) -> DueResult {
+        DueResult {
+            pane: None,
+            correlation: id(number),
+            ..answer(number as i64, "s", value, 0, Change::Insert, &[number])
+        }
+    }
+    fn table(results: &[DueResult]) -> Table {
+        let mut table = Table::default();
+        results.iter().for_each(|r| table.fold_due(r));
+        table
+    }
+
+    #[test]
+    fn corrections_fold_into_the_last_answer() {
+        let corrected = table(&[
+            answer(10, "a", 1, 0, Change::Insert, &[1]),
+            answer(10, "b", 1, 0, Change::Insert, &[2]),
+            answer(10, "a", 3, 1, Change::UpdateAfter, &[1, 3]),
+            answer(10, "b", 1, 1, Change::Delete, &[2]),
+        ]);
+        let at_once = table(&[answer(10, "a", 3, 0, Change::Insert, &[1, 3])]);
+        assert!(corrected.equals(&at_once));
+        assert_eq!(corrected.len(), 1);
+    }
+
+    #[test]
+    fn single_results_stand_under_their_source_event_so_order_and_stamps_do_not_matter() {
+        let mut skewed = single(2, 20);
+        skewed.stamp = at(77);
+        assert!(table(&[skewed, single(1, 10)]).equals(&table(&[single(1, 10), single(2, 20)])));
+        assert!(
+            !table(&[single(1, 10), single(1, 10)]).equals(&table(&[single(1, 10)])),
+            "twice is not once"
+        );
+    }
+
+    #[test]
+    fn floats_are_compared_bit_by_bit_but_for_the_two_zeros_and_not_a_number() {
+        let off = f64::from_bits(0.1f64.to_bits() + 1);
+        assert!(!same(&0.1.into(), &off.into()));
+        assert!(same(&0.0.into(), &(-0.0).into()));
+        assert!(same(&f64::NAN.into(), &(-f64::NAN).into()));
+        assert!(!same(&Value::Int(1), &Value::Float(1.0)));
+    }
+
+    #[test]
+    fn the_distance_counts_rows_adds_up_columns_and_explains_the_first_difference() {
+        let due = table(&[
+            answer(10, "a", 5, 0, Change::Insert, &[1, 2]),
+            answer(20, "a", 7.5, 0, Change::Insert, &[3, 4]),
+            answer(20, "b", 1, 0, Change::Insert, &[5]),
+            answer(30, "a", 9, 0, Change::Insert, &[6]),
+        ]);
+        let came = table(&[
+            answer(10, "a", 5, 0, Change::Insert, &[1, 2]),
+            answer(20, "a", 6, 0, Change::Insert, &[3, 8]),
+            answer(30, "a", 11, 0, Change::Insert, &[6, 4]),
+            answer(30, "c", 0, 0, Change::Insert, &[9]),
+        ]);
+        let distance = came.distance(&due, &["key", "total"]);
+        let counts = (distance.right, distance.different, distance.missing, distance.extra);
+        assert_eq!(counts, (1, 2, 1, 1));
+        assert_eq!(distance.share_right(), 0.2);
+        assert_eq!(distance.off_by, [("total".to_owned(), 3.5)]);
+        let first = distance.first.unwrap();
+        assert_eq!(first.name, Name::Window(at(20), at(10), vec!["a".into()].into()));
+        assert_eq!((first.lacks, first.too_many), (vec![id(4)], vec![id(8)]));
+        assert!(due.distance(&due, &[]).is_zero());
+        assert_eq!(Table::default().distance(&Table::default(), &[]).share_right(), 1.0);
+    }
+
+    #[test]
+    fn answers_that_do_not_follow_from_those_before_are_told() {
+        let check = |results: &[DueResult]| {
+            let mut changes = Changes::default();
+            let all = results.iter().map(|r| changes.next(r.pane.as_ref().unwrap(), &r.row));
+            all.fold(Ok(()), Result::and)
+        };
+        let first = answer(10, "a", 1, 0, Change::Insert, &[1]);
+        let again = |value, revision, change| [first.clone(), answer(10, "a", value, revision, change, &[1])];
+        assert_eq!(check(&again(2, 1, Change::UpdateAfter)), Ok(()));
+        assert_eq!(
+            check(&again(1, 1, Change::UpdateAfter)),
+            Err(Inconsistent::ChangesNothing)
+        );
+        assert_eq!(
+            check(&again(2, 2, Change::UpdateAfter)),
+            Err(Inconsistent::Revision { due: 1, came: 2 })
+        );
+        assert_eq!(check(&again(2, 1, Change::Insert)), Err(Inconsistent::AlreadyThere));
+        assert_eq!(
+            check(&[answer(10, "a", 1, 0, Change::Delete, &[1])]),
+            Err(Inconsistent::NotThere)
+        );
+    }
+}

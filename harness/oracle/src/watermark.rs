@@ -7,9 +7,9 @@
 //! that have not ended are idle, that is said, and the watermark stays; the next event takes it back first. When all have
 //! ended, the last watermark and the end follow at once.
 //!
-//! A stage with several inputs takes the minimum over those that are neither idle nor lagging behind what it has already
-//! sent on after an idle time (as Flink's valve has it); an ended input counts as one that has seen everything. A
-//! watermark never steps back.
+//! A stage with several inputs takes the minimum over those that are not idle; one that speaks again counts again at once,
+//! so it holds the others back until it has caught up. An ended input counts as one that has seen everything. A watermark
+//! never steps back.
 
 use wavetank_scenarios::script::{Scope, Watermark};
 use wavetank_scenarios::{Span, Time};
@@ -191,8 +191,6 @@ struct Channel {
     watermark: Option<Time>,
     idle: bool,
     ended: bool,
-    /// It has been idle and has not caught up with what was sent on.
-    behind: bool,
 }
 
 impl Minimum {
@@ -202,7 +200,6 @@ impl Minimum {
             watermark: None,
             idle: false,
             ended: false,
-            behind: false,
         };
         Self {
             inputs: vec![channel; inputs],
@@ -225,7 +222,6 @@ impl Minimum {
     /// What follows from a signal on an input.
     pub fn arrive(&mut self, input: usize, signal: Signal) -> Vec<Signal> {
         let mut due = Vec::new();
-        let sent = self.sent;
         let Some(channel) = self.inputs.get_mut(input).filter(|_| !self.over) else {
             return due;
         };
@@ -234,25 +230,20 @@ impl Minimum {
                 channel.watermark = channel.watermark.max(Some(w));
             }
             Signal::Watermark(_) => {}
-            Signal::Idle(true) => channel.idle = true,
-            Signal::Idle(false) => {
-                channel.behind = channel.idle || channel.behind;
-                channel.idle = false;
-            }
+            Signal::Idle(idle) => channel.idle = idle,
             Signal::End => {
                 channel.ended = true;
                 channel.idle = false;
                 channel.watermark = Some(Time::MAX);
             }
         }
-        channel.behind &= channel.watermark.unwrap_or(Time::MIN) < sent;
         let all_ended = self.inputs.iter().all(|c| c.ended);
         let silent = !all_ended && self.inputs.iter().all(|c| c.idle || c.ended);
         if silent != self.idle {
             self.idle = silent;
             due.push(Signal::Idle(silent));
         }
-        let counting = self.inputs.iter().filter(|c| !c.idle && !c.behind);
+        let counting = self.inputs.iter().filter(|c| !c.idle);
         let minimum = counting.map(|c| c.watermark).min().flatten().filter(|_| !silent);
         if let Some(w) = minimum.filter(|w| *w > self.sent) {
             self.sent = w;
@@ -378,9 +369,9 @@ mod tests {
         assert_eq!(m.arrive(0, w(20)), [w(20)]);
         assert_eq!(m.arrive(1, w(30)), [], "what an idle input says is ignored");
         assert_eq!(m.arrive(1, Signal::Idle(false)), []);
-        assert_eq!(m.arrive(0, w(25)), [w(25)], "it lags and holds nothing back");
-        assert_eq!(m.arrive(1, w(40)), []);
-        assert_eq!(m.arrive(0, w(50)), [w(40)], "it has caught up and counts again");
+        assert_eq!(m.arrive(0, w(25)), [], "it lags, and holds the other back");
+        assert_eq!(m.arrive(1, w(40)), [w(25)]);
+        assert_eq!(m.arrive(0, w(50)), [w(40)]);
     }
 
     #[test]

@@ -487,7 +487,7 @@ fn a_sketch_is_judged_by_its_bound_and_never_decides() {
         let tables = std::collections::BTreeMap::new();
         let tick = wavetank_scenarios::Span::UNIT;
         let operator = common::operator(all);
-        wavetank_oracle::reference(&operator, &[&common::schema()], &tables, tick).err()
+        wavetank_oracle::reference(&operator, &[&common::schema()], None, &tables, tick).err()
     };
     for (query, settings) in [
         ("select approx_count_distinct(v) + 1 as q from s", json!({})),

@@ -13,10 +13,9 @@ use std::sync::Arc;
 use wavetank_actors::world::{NodeClock, NodePlan};
 use wavetank_actors::{Departure, Departures};
 use wavetank_scenarios::fault::{FaultKind, Place};
-use wavetank_scenarios::input::Planned;
 use wavetank_scenarios::schedule::Schedule;
 use wavetank_scenarios::script::{Fault, Scenario};
-use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
+use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Topology};
 use wavetank_scenarios::{Span, Time};
 
 pub use link::Waves;
@@ -78,17 +77,17 @@ impl Faults {
             let active = Active { index, fault: fault.clone(), schedule, run };
             match fault.kind.descriptor().place {
                 Place::Link => {
-                    for link in links_of(topology, &fault.on) {
+                    for link in topology.links_named(&fault.on) {
                         faults.links.entry(link).or_default().push(active.clone());
                     }
                 }
                 Place::Node => {
-                    for node in nodes_of(scenario, topology, &fault.on) {
+                    for node in nodes_of(topology, &fault.on) {
                         faults.nodes.entry(node).or_default().push(active.clone());
                     }
                 }
                 Place::Source => {
-                    for source in sources_of(scenario, topology, &fault.on) {
+                    for source in topology.sources_named(&fault.on) {
                         faults.sources.entry(source).or_default().push(active.clone());
                     }
                 }
@@ -131,7 +130,7 @@ impl Faults {
     }
 
     /// What leaves a source, after its faults have had their way with its plan.
-    pub fn departures(&self, source: ActorId, plan: Box<dyn Iterator<Item = Planned>>) -> Departures {
+    pub fn departures(&self, source: ActorId, plan: wavetank_scenarios::input::Input) -> Departures {
         let plain = plan.filter_map(|planned| {
             let at = planned.leaves?;
             let faults = Vec::new();
@@ -148,41 +147,13 @@ impl Faults {
     }
 }
 
-/// The links that a fault's `on` names: `a -> b`, where `a` may be a whole source.
-pub fn links_of(topology: &Topology, on: &str) -> Vec<LinkId> {
-    let ends = |text: &str| text.split_once("->").map(|(from, to)| (from.trim().to_owned(), to.trim().to_owned()));
-    let named = ends(on);
-    let all = topology.links.iter().enumerate();
-    all.filter(|(_, link)| {
-        ends(&link.name) == named || named.as_ref().is_some_and(|(f, t)| *f == link.settings.from && *t == link.settings.to)
-    })
-    .map(|(i, _)| LinkId(i as u32))
-    .collect()
-}
-
-/// The nodes that a fault's `on` names: a node, or an actor for the node that it stands on, or a source for all of its.
-pub fn nodes_of(scenario: &Scenario, topology: &Topology, on: &str) -> Vec<NodeId> {
-    if let Some(node) = topology.nodes.iter().position(|node| node.name == on) {
-        return vec![NodeId(node as u32)];
+/// The nodes that a fault's `on` names: a node, all those of a source, or the one that an actor stands on.
+fn nodes_of(topology: &Topology, on: &str) -> Vec<NodeId> {
+    let named = topology.nodes_named(on);
+    match topology.actor(on) {
+        Some(actor) if named.is_empty() => vec![topology.actors[actor.0 as usize].node],
+        _ => named,
     }
-    let named = topology.actors.iter().filter(|actor| match actor.role {
-        Role::Source { source, .. } => actor.name == on || scenario.sources[source].name == on,
-        _ => actor.name == on,
-    });
-    let mut nodes: Vec<NodeId> = named.map(|actor| actor.node).collect();
-    nodes.dedup();
-    nodes
-}
-
-/// The source actors that a fault's `on` names: one part, or all of a source.
-pub fn sources_of(scenario: &Scenario, topology: &Topology, on: &str) -> Vec<ActorId> {
-    let all = topology.actors.iter().enumerate();
-    all.filter(|(_, actor)| match actor.role {
-        Role::Source { source, .. } => actor.name == on || scenario.sources[source].name == on,
-        _ => false,
-    })
-    .map(|(i, _)| ActorId(i as u32))
-    .collect()
 }
 
 /// When each fault is over for good: the end of its last period or moment, [`Time::MAX`] when it never is.

@@ -110,9 +110,8 @@ pub fn watches(judge: &Judge) -> Result<Vec<Watch>, String> {
     let scenario = &judge.script.scenario;
     let mut watches = Vec::new();
     for (index, expect) in scenario.expects.iter().enumerate() {
-        let Some((when, text)) = kind(expect) else { continue };
-        let claim = Claim::parse(text).map_err(|why| format!("expectation `{}`: {why}", expect.name))?;
-        let claim = bind(judge, &claim).map_err(|why| format!("expectation `{}`: {why}", expect.name))?;
+        let (Some((when, _)), Some(claim)) = (kind(expect), judge.script.claims.get(index)) else { continue };
+        let claim = bind(judge, claim).map_err(|why| format!("expectation `{}`: {why}", expect.name))?;
         let deadline = match when {
             When::Eventually { within: Some(within), after: After::Start } => judge.start + within,
             When::Eventually { within: Some(within), after: After::Faults } => {
@@ -163,7 +162,7 @@ fn probe(judge: &Judge, metric: &Metric) -> Result<Probe, String> {
         let fault = scenario.faults.iter().position(|fault| fault.id == id);
         Of::Fault(fault.ok_or_else(|| format!("there is no fault `{id}`"))?)
     } else if metric.of.contains("->") {
-        Of::Links(faults::links_of(&judge.topology, &metric.of))
+        Of::Links(judge.topology.links_named(&metric.of))
     } else {
         let actors = judge.topology.actors.iter().enumerate().filter(|(_, actor)| {
             actor.name == metric.of

@@ -104,9 +104,8 @@ impl Judge {
 
     fn origin(&self, id: EventId) -> Option<Origin> {
         let actor = self.topology.actors.get(id.producer.0 as usize)?;
-        let Role::Source { source, part } = actor.role else { return None };
-        let mut plan = self.script.inputs.planned(source, part, self.run.seed, self.run.start, Some(self.run.length));
-        let planned = plan.find(|planned| planned.number == id.number)?;
+        let Role::Source { .. } = actor.role else { return None };
+        let planned = self.script.input(ActorId(id.producer.0), self.run.seed).find(|planned| planned.number == id.number)?;
         let What::Event(values) = planned.what else { return None };
         Some(Origin { happened: planned.happened, leaves: planned.leaves, row: row(&values) })
     }
@@ -224,11 +223,11 @@ impl Judge {
             Reason::Rule { .. } => None,
             _ => Some(format!("expect.{name}")),
         };
-        let (path, note) = match path.filter(|path| self.script.place(path).is_some()) {
+        let (path, note) = match path.filter(|path| self.script.span(path).is_some()) {
             Some(path) => (path, note),
             None => (written()?, "says so".into()),
         };
-        let place = self.script.place(&path)?;
+        let place = self.script.span(&path)?;
         let text = self.script.text.lines().nth(place.line - 1).unwrap_or_default().to_owned();
         let file = self.script.origin.to_string();
         Some(ScriptLine { file, line: place.line, column: place.column, length: place.length, text, note })
@@ -314,7 +313,7 @@ impl Judge {
 
     fn commands(&self, loss: Option<Loss>, event: Option<EventId>) -> Vec<Command> {
         let scenario = &self.script.scenario;
-        let target = self.script.target();
+        let target = &self.script.origin;
         let at = match loss {
             Some(Loss::Late(actor) | Loss::Failed(actor) | Loss::Shed(actor) | Loss::Mailbox(actor) | Loss::State(actor)) => Some(actor),
             _ => event.and_then(|id| self.seen.get(&id)).map(|(_, actor, _)| *actor),
@@ -338,7 +337,7 @@ impl Judge {
     /// The command that runs this run again.
     pub fn reproduce(&self) -> String {
         let overrides: String = self.script.overrides.iter().map(|(key, value)| format!(" --set {key}={value}")).collect();
-        format!("wavetank run {} --seed {}{overrides}", self.script.target(), self.run.seed)
+        format!("wavetank run {} --seed {}{overrides}", self.script.origin, self.run.seed)
     }
 
     fn ideas(&self, event: Option<EventId>, loss: Option<(Time, Loss)>) -> Vec<Idea> {

@@ -128,7 +128,7 @@ impl Judge {
     pub fn new(script: &Arc<Script>, clocks: &[NodeClock], scope: Scope, run: crate::faults::Run) -> Result<Self, String> {
         let topology = Arc::clone(&script.topology);
         let clocks: Vec<Rc<NodeClock>> = clocks.iter().cloned().map(Rc::new).collect();
-        let tables: Tables = script.tables();
+        let tables: Tables = crate::run::tables(script);
         let mut lockstep = Vec::new();
         let mut readers = vec![Vec::new(); topology.actors.len()];
         let mut sinks = FxHashMap::default();
@@ -139,7 +139,7 @@ impl Judge {
                 Role::Operator { operator } => {
                     let settings = &script.scenario.operators[operator];
                     let inputs = wavetank_actors::input_schemas(&topology, id);
-                    let reference = wavetank_oracle::reference(settings, &inputs, &tables, script.scenario.time.tick)?;
+                    let reference = wavetank_oracle::reference(settings, &inputs, Some(&actor.schema), &tables, script.scenario.time.tick)?;
                     Some(Model::operator(reference, actor.inputs.len()))
                 }
                 Role::Watermark { operator } => script.scenario.operators[operator].watermark.as_ref().map(|settings| {
@@ -224,9 +224,12 @@ impl Judge {
                 let why = match why {
                     Dropped::Filtered => Why::Filtered,
                     Dropped::Late => Why::Late,
+                    Dropped::Failed => Why::Failed,
                 };
-                if why == Why::Late {
-                    self.lose(at, *id, Loss::Late(*actor));
+                match why {
+                    Why::Late => self.lose(at, *id, Loss::Late(*actor)),
+                    Why::Failed => self.lose(at, *id, Loss::Failed(*actor)),
+                    Why::Filtered => {}
                 }
                 if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
                     lockstep.act(Did::Ended(*id, why));

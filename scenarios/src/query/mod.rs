@@ -3,38 +3,41 @@
 //!
 //! # Values
 //!
-//! - Null in, null out, but for `and`, `or`, `is null`, `case`, `coalesce`, `nullif`, `least` and `greatest`. `and`, `or`,
-//!   `case`, `coalesce` and `in` look from left to right and no further than they must.
-//! - Whole numbers and floats mix: a whole number becomes the nearest float. Whole-number overflow, division or modulo
-//!   by zero (of floats too), a logarithm or root outside its domain, and values of types that do not go together
-//!   (comparing text with a number, `not 3`) are errors of that event. Not-a-number equals itself and is larger than all.
+//! - Null in, null out, but for `and`, `or`, `is null`, `case`, `coalesce`, `nullif`, `least` and `greatest`.
+//!   `and`, `or`, `case`, `coalesce` and `in` look from left to right and no further than they must.
+//! - Whole numbers and floats mix: a whole number becomes the nearest float. Whole-number overflow, division or
+//!   modulo by zero (of floats too), a logarithm or root outside its domain, and values of types that do not go
+//!   together (comparing text with a number, `not 3`) are errors of that event. Not-a-number equals itself and is
+//!   larger than all.
 //! - A span counts as whole microseconds: time − time is a whole number, time ± whole number is a time.
-//! - `||` joins what both sides are as text; `cast` to text prints as a person reads it; a float cast to a whole number is
-//!   cut towards zero; text is trimmed and read (time as RFC 3339), a whole number cast to a time counts microseconds.
-//! - `round` goes half away from zero, `round(x, d)` is `round(x · 10^d) / 10^d`; `round`, `floor`, `ceil` of a whole number
-//!   are that number; `substring` counts characters from 1. Logarithm, exponential and power are those of `libm`.
+//! - `||` joins what both sides are as text; `cast` to text prints as a person reads it; a float cast to a whole
+//!   number is cut towards zero; text is trimmed and read (time as RFC 3339), a whole number cast to a time counts
+//!   microseconds.
+//! - `round` goes half away from zero, `round(x, d)` is `round(x · 10^d) / 10^d`; `round`, `floor`, `ceil` of a
+//!   whole number are that number; `substring` counts characters from 1. Logarithm, exponential and power are those
+//!   of `libm`.
 //!
 //! # What becomes of an event
 //!
-//! In this order: refused by `future` (failed); `where` not true (filtered) or in error (failed); an error in `group by` or
-//! in an aggregate's argument (failed; the argument is not looked at where the aggregate's own filter is not true); in no
-//! window at all, such as between hops (filtered); late; taken in. An event of several windows is late when all of them
-//! are closed to it, else it goes into those that are open.
+//! In this order: refused by `future` (failed); `where` not true (filtered) or in error (failed); an error in
+//! `group by` or in an aggregate's argument (failed; the argument is not looked at where the aggregate's own filter
+//! is not true); in no window at all, such as between hops (filtered); late; taken in. An event of several windows
+//! is late when all of them are closed to it, else it goes into those that are open.
 //!
 //! # Answers of windows
 //!
 //! - A firing is a window `[start, end)` with every group that has events in it: sessions and staggered windows of
-//!   different groups with the same bounds fire together. Windows that complete at one watermark fire in order of (end,
-//!   start); within a firing `having`, then `order by` (ties by the group's key, ascending), then `limit`.
-//! - A window is complete at `w ≥ end − 1 tick`. It is closed, and its state dropped, once it is complete and
-//!   `w ≥ end − 1 tick + horizon` (a tick less or more, by `late_when`). `horizon` counts whatever `late` says.
-//! - When an event is taken in by a window that has fired, the windows' answers are worked out again and the differences
-//!   to what was given are given: rows that are gone (`Delete`, with the old row, by (end, start), then key), then in the
-//!   order of firings rows that are new (`Insert`) or other (`UpdateAfter`). What did not change is not given again. The
-//!   revision counts what was given for one window and key.
-//! - An event is held until every window that it is in, or could still come to be in, is closed; it has then caused a
-//!   result or was filtered. A result that cannot be computed (an overflow) is not given; events without another have
-//!   failed.
+//!   different groups with the same bounds fire together. Windows that complete at one watermark fire in order of
+//!   (end, start); within a firing `having`, then `order by` (ties by the group's key, ascending), then `limit`.
+//! - A window is complete at `w ≥ end − 1 tick`. It is closed, and its state dropped, once it is complete and `w ≥
+//!   end − 1 tick + horizon` (a tick less or more, by `late_when`). `horizon` counts whatever `late` says.
+//! - When an event is taken in by a window that has fired, the windows' answers are worked out again and the
+//!   differences to what was given are given: rows that are gone (`Delete`, with the old row, by (end, start), then
+//!   key), then in the order of firings rows that are new (`Insert`) or other (`UpdateAfter`). What did not change
+//!   is not given again. The revision counts what was given for one window and key.
+//! - An event is held until every window that it is in, or could still come to be in, is closed; it has then caused
+//!   a result or was filtered. A result that cannot be computed (an overflow) is not given; events without another
+//!   have failed.
 //! - A column outside of an aggregate must be in `group by`.
 
 mod expressions;
@@ -45,6 +48,7 @@ mod print;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use parse::end_of;
 pub use parse::{SyntaxError, parse_expr, parse_query};
 
 use crate::time::Span;
@@ -109,8 +113,9 @@ pub enum Expr {
     Literal(Value),
     /// An `interval '…'` or a duration such as `'5 min'` where one is needed.
     Span(Span),
-    /// A field by name: of the input, or (in `having` and `order by`) of the select list. `a.b` reads field `b` of
-    /// input `a`, or, when there is no such input, field `b` of the nested record `a`.
+    /// A field by name: of the input, or (in `having` and `order by`, outside of aggregates) of the select list, which
+    /// comes first. `a.b` reads field `b` of input `a`, or, when there is no such input, field `b` of the nested
+    /// record `a` (null where the record has none).
     Column(Vec<ArcStr>),
     /// `-x`, `not x`.
     Unary(UnaryOp, Box<Expr>),
@@ -274,22 +279,23 @@ pub enum Window {
         offset: Span,
     },
     /// `time(size)`: the events in `(t − size, t]` at each event's time t, in order of event time. One firing for each
-    /// instant at which events happened, when `w ≥ t`: its bounds are `[t + 1 tick − size, t + 1 tick)`. An event is late
-    /// by the window that ends with it.
+    /// instant at which events happened, when `w ≥ t`: its bounds are `[t + 1 tick − size, t + 1 tick)`. An event is
+    /// late by the window that ends with it.
     Sliding {
         /// Length.
         size: Span,
         /// Also fires when an event leaves, at `stamp + size`.
         on_change: bool,
     },
-    /// `length(n)`: the last n events in order of arrival; fires at each event. Over the whole input, not each group. No
-    /// event is late, and results have no pane; `window_start()` is the smallest stamp inside, `window_end()` a tick after
-    /// the largest.
+    /// `length(n)`: the last n events in order of arrival; fires at each event. Over the whole input, not each group.
+    /// No event is late, and results have no pane; `window_start()` is the smallest stamp inside, `window_end()` a
+    /// tick after the largest.
     Length(u64),
-    /// `length_batch(n)`: every n events in order of arrival, otherwise as `length`. What is left at the end is filtered.
+    /// `length_batch(n)`: every n events in order of arrival, otherwise as `length`. What is left at the end is
+    /// filtered.
     LengthBatch(u64),
-    /// `session(gap)`: `[first, last + gap)`; sessions that touch merge, unless the operator says otherwise. An event is
-    /// late by the session that it would open or join; closed sessions are forgotten.
+    /// `session(gap)`: `[first, last + gap)`; sessions that touch merge, unless the operator says otherwise. An event
+    /// is late by the session that it would open or join; closed sessions are forgotten.
     Session {
         /// Silence that ends a session.
         gap: Span,
@@ -301,8 +307,8 @@ pub enum Window {
         /// How long an event lasts: a span, or a field with seconds.
         lasts: Box<Expr>,
     },
-    /// `stagger(size)`: opens at the first event of its group by event time; the first event at or after its end opens the
-    /// next. An event is late by the window that it would open or join; closed windows are forgotten.
+    /// `stagger(size)`: opens at the first event of its group by event time; the first event at or after its end opens
+    /// the next. An event is late by the window that it would open or join; closed windows are forgotten.
     Stagger {
         /// Length.
         size: Span,
@@ -316,8 +322,9 @@ pub enum Window {
         /// Shift of the grid.
         offset: Span,
     },
-    /// `global()`, and aggregates without a window: everything so far; answers at the end of input and as the operator's
-    /// triggers say. It has no bounds: `window_start()` is null, and `Last` and `End` mean the largest stamp.
+    /// `global()`, and aggregates without a window: everything so far; answers at the end of input and as the
+    /// operator's triggers say. It has no bounds: `window_start()` is null, and `Last` and `End` mean the largest
+    /// stamp.
     Global,
 }
 

@@ -29,7 +29,7 @@ pub struct SyntaxError {
 
 impl SyntaxError {
     /// An error at (line, column).
-    pub(super) fn at((line, column): (usize, usize), message: impl Into<String>) -> Self {
+    pub(crate) fn at((line, column): (usize, usize), message: impl Into<String>) -> Self {
         Self {
             line,
             column,
@@ -153,7 +153,7 @@ fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, SyntaxError> {
 }
 
 /// Just behind the last character that is not a blank.
-pub(super) fn end_of(text: &str) -> (usize, usize) {
+pub(crate) fn end_of(text: &str) -> (usize, usize) {
     let text = text.trim_end();
     let line = text.lines().count().max(1);
     (line, text.lines().last().map_or(0, |l| l.chars().count()) + 1)

@@ -41,7 +41,7 @@ impl Told {
         Self::new(settings)
     }
     pub fn over(settings: Json, schema: &Schema) -> Self {
-        let model = reference(&operator(settings), &[schema], &BTreeMap::new(), Span::UNIT).unwrap();
+        let model = reference(&operator(settings), &[schema], None, &BTreeMap::new(), Span::UNIT).unwrap();
         Self {
             model,
             next: 0,

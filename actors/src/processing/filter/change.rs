@@ -1,0 +1,64 @@
+//! Rate of change between an event and the one before it with the same key, in order of arrival:
+//! `(value − value before) · per / (stamp − stamp before)`, worked out in floats from left to right, times in microseconds.
+//!
+//! Where the stamp did not grow there is no rate. Events without a value are filtered and forgotten.
+
+use wavetank_scenarios::script::RateOfChange as Settings;
+use wavetank_scenarios::{Event, Span, Time};
+
+use super::{Gate, Verdict, number};
+use crate::processing::expr::{Compiled, Fields};
+use crate::processing::keyed::Keyed;
+
+/// The gate.
+#[derive(Debug)]
+pub struct RateOfChange {
+    value: Compiled,
+    per: f64,
+    above: Option<f64>,
+    below: Option<f64>,
+    before: Keyed<Option<(f64, Time)>>,
+}
+
+impl RateOfChange {
+    /// From its settings.
+    ///
+    /// # Errors
+    /// A name that is not there, no bound, or a `per` that is no length of time.
+    pub fn new(settings: &Settings, fields: Fields<'_>) -> Result<Self, String> {
+        if settings.per <= Span::ZERO {
+            return Err(format!(
+                "change is counted per {}; `per` must be longer than nothing",
+                settings.per
+            ));
+        }
+        if settings.above.is_none() && settings.below.is_none() {
+            return Err("a rate of change needs `above` or `below`, or nothing would ever pass".into());
+        }
+        Ok(Self {
+            value: Compiled::new(&settings.value.expr, fields).map_err(|e| format!("in `value`: {e}"))?,
+            per: settings.per.micros() as f64,
+            above: settings.above,
+            below: settings.below,
+            before: Keyed::new(&settings.by, fields.schema)?,
+        })
+    }
+}
+
+impl Gate for RateOfChange {
+    fn judge(&mut self, event: &Event) -> Result<Verdict, String> {
+        let Some(value) = number(&self.value, event)? else {
+            return Ok(Verdict::Filter);
+        };
+        let before = self.before.of(&event.row).replace((value, event.stamp));
+        let Some((old, then)) = before.filter(|(_, then)| event.stamp > *then) else {
+            return Ok(Verdict::Filter);
+        };
+        let rate = (value - old) * self.per / event.stamp.since(then).micros() as f64;
+        let passes = self.above.is_some_and(|above| rate > above) || self.below.is_some_and(|below| -rate > below);
+        Ok(if passes { Verdict::Pass } else { Verdict::Filter })
+    }
+    fn state_bytes(&self) -> usize {
+        self.before.state_bytes()
+    }
+}

@@ -1,0 +1,40 @@
+//! The first event of a burst: an event passes when none of its key came for `quiet` before it, by event time against the
+//! largest stamp so far. An event older than that is part of the burst.
+
+use wavetank_scenarios::script::FirstOfBurst as Settings;
+use wavetank_scenarios::{Event, Schema, Span, Time};
+
+use super::{Gate, Verdict};
+use crate::processing::keyed::Keyed;
+
+/// The gate.
+#[derive(Debug)]
+pub struct FirstOfBurst {
+    quiet: Span,
+    latest: Keyed<Option<Time>>,
+}
+
+impl FirstOfBurst {
+    /// From its settings.
+    ///
+    /// # Errors
+    /// A name that is not there.
+    pub fn new(settings: &Settings, schema: &Schema) -> Result<Self, String> {
+        Ok(Self {
+            quiet: settings.quiet,
+            latest: Keyed::new(&settings.by, schema)?,
+        })
+    }
+}
+
+impl Gate for FirstOfBurst {
+    fn judge(&mut self, event: &Event) -> Result<Verdict, String> {
+        let latest = self.latest.of(&event.row);
+        let first = latest.is_none_or(|latest| event.stamp.since(latest) >= self.quiet);
+        *latest = Some(latest.map_or(event.stamp, |latest| latest.max(event.stamp)));
+        Ok(if first { Verdict::Pass } else { Verdict::Filter })
+    }
+    fn state_bytes(&self) -> usize {
+        self.latest.state_bytes()
+    }
+}

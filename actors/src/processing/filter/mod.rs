@@ -1,0 +1,88 @@
+//! Filter and threshold: what lets single events through as they are, or does not. Order of arrival rules; null is not
+//! true.
+//!
+//! The predicate is here; the threshold with hysteresis and hold is in [`threshold`], the rate of change in [`change`], the
+//! first of a burst in [`first`].
+
+pub mod change;
+pub mod first;
+pub mod threshold;
+
+use wavetank_scenarios::{Event, Row, Time};
+
+use super::expr::{Compiled, Scope};
+use crate::operator::{Draft, Dropped, Operator, Output};
+
+/// What is said of one event.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Verdict {
+    /// It goes through as it is.
+    Pass,
+    /// It goes through with this payload.
+    PassAs(Row),
+    /// It does not.
+    Filter,
+}
+
+/// Something that judges one event after the other.
+pub trait Gate {
+    /// The verdict on an event.
+    ///
+    /// # Errors
+    /// Why it cannot be judged.
+    fn judge(&mut self, event: &Event) -> Result<Verdict, String>;
+    /// Roughly how many bytes its state takes.
+    fn state_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// The operator around a gate.
+#[derive(Debug)]
+pub struct Filter<G>(pub G);
+
+impl<G: Gate> Operator for Filter<G> {
+    fn on_event(&mut self, _input: usize, event: Event, _now: Time, out: &mut Output) {
+        let row = match self.0.judge(&event) {
+            Ok(Verdict::Pass) => event.row.clone(),
+            Ok(Verdict::PassAs(row)) => row,
+            Ok(Verdict::Filter) => return out.dropped(event.id, Dropped::Filtered),
+            Err(reason) => return out.failed(event, reason),
+        };
+        out.emit(Draft::of(&event, row));
+        out.caused(1);
+    }
+    fn on_watermark(&mut self, _watermark: Time, _out: &mut Output) {}
+    fn held(&self) -> u64 {
+        0
+    }
+    fn state_bytes(&self) -> usize {
+        self.0.state_bytes()
+    }
+}
+
+/// A predicate: what is true passes, all else (null too) does not.
+#[derive(Debug)]
+pub struct Predicate(pub Compiled);
+
+impl Gate for Predicate {
+    fn judge(&mut self, event: &Event) -> Result<Verdict, String> {
+        Ok(match self.0.test(&Scope::event(&event.row, event.stamp))? {
+            Some(true) => Verdict::Pass,
+            _ => Verdict::Filter,
+        })
+    }
+}
+
+/// The number that an expression has for an event; `None` for null.
+fn number(value: &Compiled, event: &Event) -> Result<Option<f64>, String> {
+    let value = value.eval(&Scope::event(&event.row, event.stamp))?;
+    match value.as_f64() {
+        Some(number) => Ok(Some(number)),
+        None if value.is_null() => Ok(None),
+        None => Err(format!("its value is {} `{value}`, not a number", value.type_name())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

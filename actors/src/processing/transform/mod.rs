@@ -1,0 +1,533 @@
+//! Transformation: one event in; none, one or several out. Structure, content, format and version.
+//!
+//! Steps are compiled one after another, each against the schema that the one before leaves behind. When a step cannot be
+//! done, the whole event has failed: nothing of it comes out. Order and duplicates pass through.
+//!
+//! A record's fields are not part of a schema. Where one is taken apart, its fields are those that were put into it by
+//! `nest` in the same transformation, else every name that later steps or the operator's output ask for and nothing else
+//! provides; what a record has besides is left out, and what it lacks is null.
+
+mod codec;
+
+use std::collections::BTreeSet;
+
+use arcstr::ArcStr;
+use rustc_hash::FxHashMap;
+use wavetank_scenarios::query::Expr;
+use wavetank_scenarios::script::{Enrich, Missing, TransformStep, Upgrade};
+use wavetank_scenarios::{Event, Field, FieldType, Schema, Time, Value};
+
+use self::codec::{Decoder, Encoder};
+use super::Table;
+use super::expr::{Compiled, Fields, Scope, normal, unknown};
+use crate::operator::{Draft, Dropped, Operator, Output};
+
+/// The operator.
+#[derive(Debug)]
+pub struct Transform {
+    steps: Vec<Step>,
+}
+
+/// A compiled step.
+#[derive(Debug)]
+enum Step {
+    /// The new row is these slots of the old one: project and drop.
+    Take(Vec<usize>),
+    /// Evaluated over the row so far, put at this slot or behind the last one.
+    Derive(Vec<(Compiled, Option<usize>)>),
+    Flatten(usize, Option<Vec<ArcStr>>),
+    Nest {
+        keep: Vec<usize>,
+        record: Vec<(ArcStr, usize)>,
+    },
+    Unnest(usize, Vec<ArcStr>),
+    Enrich(Lookup),
+    Decode(usize, Decoder),
+    Encode(Encoder),
+    /// Kept slots, then constants.
+    Upgrade(Vec<usize>, Vec<Value>),
+    SetStamp(usize),
+}
+
+/// A table by the values of its key.
+#[derive(Debug)]
+struct Lookup {
+    on: Vec<usize>,
+    rows: FxHashMap<Vec<Value>, Vec<Value>>,
+    width: usize,
+    missing: Missing,
+    table: String,
+}
+
+impl Transform {
+    /// Compiles steps over the fields of one input.
+    ///
+    /// # Errors
+    /// What cannot be done, with the number and name of the step.
+    pub fn new(steps: &[TransformStep], fields: Fields<'_>, output: &Schema, tables: &[Table]) -> Result<Self, String> {
+        let mut shape = Shape {
+            schema: fields.schema.clone(),
+            records: Vec::new(),
+        };
+        let mut compiled = Vec::with_capacity(steps.len());
+        for (i, step) in steps.iter().enumerate() {
+            let wanted = Wanted::after(&steps[i + 1..], output);
+            let step = shape
+                .step(step, fields.inputs, &wanted, tables)
+                .map_err(|e| format!("in step {} (`{}`) of `transform`: {e}", i + 1, name(step)))?;
+            compiled.extend(step);
+        }
+        Ok(Self { steps: compiled })
+    }
+
+    fn run(
+        &self,
+        from: usize,
+        mut row: Vec<Value>,
+        mut stamp: Time,
+        event: &Event,
+        drafts: &mut Vec<Draft>,
+    ) -> Result<(), String> {
+        for (i, step) in self.steps.iter().enumerate().skip(from) {
+            match step {
+                Step::Take(slots) => row = slots.iter().map(|s| row[*s].clone()).collect(),
+                Step::Derive(expressions) => {
+                    for (expr, slot) in expressions {
+                        let value = expr.eval(&Scope::event(&row, stamp))?.into_owned();
+                        match slot {
+                            Some(slot) => row[*slot] = value,
+                            None => row.push(value),
+                        }
+                    }
+                }
+                Step::Flatten(slot, names) => {
+                    let items = match &row[*slot] {
+                        Value::List(items) => items.clone(),
+                        Value::Null => return Ok(()),
+                        other => return Err(format!("{} `{other}` is not a list", other.type_name())),
+                    };
+                    for item in items.iter() {
+                        let mut one = row.clone();
+                        one[*slot] = item.clone();
+                        if let Some(names) = names {
+                            unnest(&mut one, *slot, names)?;
+                        }
+                        self.run(i + 1, one, stamp, event, drafts)?;
+                    }
+                    return Ok(());
+                }
+                Step::Nest { keep, record } => {
+                    let inside: Vec<_> = record.iter().map(|(n, s)| (n.clone(), row[*s].clone())).collect();
+                    row = keep.iter().map(|s| row[*s].clone()).collect();
+                    row.push(Value::Record(inside.into()));
+                }
+                Step::Unnest(slot, names) => unnest(&mut row, *slot, names)?,
+                Step::Enrich(lookup) => match lookup.find(&row) {
+                    Some(found) => row.extend_from_slice(found),
+                    None => match lookup.missing {
+                        Missing::Null => row.resize(row.len() + lookup.width, Value::Null),
+                        Missing::Drop => return Ok(()),
+                        Missing::Fail => {
+                            let key: Vec<String> = lookup.on.iter().map(|s| row[*s].to_string()).collect();
+                            return Err(format!("table `{}` has no row for {}", lookup.table, key.join(", ")));
+                        }
+                    },
+                },
+                Step::Decode(slot, decoder) => {
+                    let fields = decoder.decode(&row[*slot])?;
+                    row.splice(*slot..=*slot, fields);
+                }
+                Step::Encode(encoder) => row = vec![encoder.encode(&row)?],
+                Step::Upgrade(keep, defaults) => {
+                    row = keep
+                        .iter()
+                        .map(|s| row[*s].clone())
+                        .chain(defaults.iter().cloned())
+                        .collect();
+                }
+                Step::SetStamp(slot) => {
+                    stamp = match &row[*slot] {
+                        Value::Time(t) => *t,
+                        Value::Int(micros) => Time::from_micros(*micros),
+                        other => return Err(format!("{} `{other}` is not a time", other.type_name())),
+                    }
+                }
+            }
+        }
+        let mut draft = Draft::of(event, row.into());
+        draft.stamp = stamp;
+        drafts.push(draft);
+        Ok(())
+    }
+}
+
+impl Lookup {
+    fn find(&self, row: &[Value]) -> Option<&[Value]> {
+        let key: Vec<Value> = self.on.iter().map(|s| normal(&row[*s])).collect();
+        self.rows.get(&key).map(Vec::as_slice)
+    }
+}
+
+/// Puts the fields of the record at `slot` in its place.
+fn unnest(row: &mut Vec<Value>, slot: usize, names: &[ArcStr]) -> Result<(), String> {
+    let fields: Vec<Value> = match &row[slot] {
+        Value::Null => vec![Value::Null; names.len()],
+        Value::Record(fields) => names
+            .iter()
+            .map(|name| {
+                fields
+                    .iter()
+                    .find(|(n, _)| n == name)
+                    .map_or(Value::Null, |(_, v)| v.clone())
+            })
+            .collect(),
+        other => return Err(format!("{} `{other}` is not a record", other.type_name())),
+    };
+    row.splice(slot..=slot, fields);
+    Ok(())
+}
+
+impl Operator for Transform {
+    fn on_event(&mut self, _input: usize, event: Event, _now: Time, out: &mut Output) {
+        let mut drafts = Vec::with_capacity(1);
+        match self.run(0, event.row.to_vec(), event.stamp, &event, &mut drafts) {
+            Err(reason) => out.failed(event, reason),
+            Ok(()) if drafts.is_empty() => out.dropped(event.id, Dropped::Filtered),
+            Ok(()) => {
+                drafts.into_iter().for_each(|draft| out.emit(draft));
+                out.caused(1);
+            }
+        }
+    }
+    fn on_watermark(&mut self, _watermark: Time, _out: &mut Output) {}
+    fn held(&self) -> u64 {
+        0
+    }
+    fn state_bytes(&self) -> usize {
+        0
+    }
+}
+
+const fn name(step: &TransformStep) -> &'static str {
+    match step {
+        TransformStep::Project(_) => "project",
+        TransformStep::Drop(_) => "drop",
+        TransformStep::Rename(_) => "rename",
+        TransformStep::Derive(_) => "derive",
+        TransformStep::Flatten(_) => "flatten",
+        TransformStep::Nest { .. } => "nest",
+        TransformStep::Unnest(_) => "unnest",
+        TransformStep::Enrich(_) => "enrich",
+        TransformStep::Decode(_) => "decode",
+        TransformStep::Encode(_) => "encode",
+        TransformStep::Upgrade(_) => "upgrade",
+        TransformStep::SetStamp(_) => "set_stamp",
+    }
+}
+
+/// What the rest of a transformation asks for.
+struct Wanted {
+    /// Names that are read, or come out.
+    read: BTreeSet<String>,
+    /// Names that later steps provide themselves.
+    made: BTreeSet<String>,
+}
+
+impl Wanted {
+    fn after(steps: &[TransformStep], output: &Schema) -> Self {
+        let mut wanted = Self {
+            read: output.names().map(str::to_owned).collect(),
+            made: BTreeSet::new(),
+        };
+        for step in steps {
+            match step {
+                TransformStep::Project(names) | TransformStep::Drop(names) => wanted.read(names),
+                TransformStep::Rename(names) => {
+                    wanted.read(names.keys());
+                    wanted.make(names.values());
+                }
+                TransformStep::Derive(fields) => {
+                    fields.values().for_each(|p| wanted.read_in(&p.expr));
+                    wanted.make(fields.keys());
+                }
+                TransformStep::Nest { into, fields } => {
+                    wanted.read(fields);
+                    wanted.make([into]);
+                }
+                TransformStep::Flatten(name) | TransformStep::Unnest(name) | TransformStep::SetStamp(name) => {
+                    wanted.read([name]);
+                }
+                TransformStep::Enrich(enrich) => {
+                    wanted.read(enrich.on.keys());
+                    wanted.make(&enrich.fields);
+                }
+                TransformStep::Decode(codec) => {
+                    wanted.read([&codec.field]);
+                    wanted.make(codec.fields.keys());
+                }
+                TransformStep::Encode(codec) => {
+                    wanted.read(codec.fields.keys());
+                    wanted.make([&codec.field]);
+                }
+                TransformStep::Upgrade(upgrade) => {
+                    wanted.read(upgrade.rename.keys());
+                    wanted.read(&upgrade.remove);
+                    wanted.make(upgrade.rename.values());
+                    wanted.make(upgrade.default.keys());
+                }
+            }
+        }
+        wanted
+    }
+    fn read(&mut self, names: impl IntoIterator<Item = impl ToString>) {
+        for name in names {
+            let name = name.to_string();
+            if !self.made.contains(&name) {
+                self.read.insert(name);
+            }
+        }
+    }
+    fn read_in(&mut self, expr: &Expr) {
+        if let Expr::Column(name) = expr {
+            self.read(name.first());
+        }
+        expr.children().into_iter().for_each(|e| self.read_in(e));
+    }
+    fn make(&mut self, names: impl IntoIterator<Item = impl ToString>) {
+        self.made.extend(names.into_iter().map(|n| n.to_string()));
+    }
+}
+
+/// The schema between two steps.
+struct Shape {
+    schema: Schema,
+    /// Fields of records that were nested on the way.
+    records: Vec<(ArcStr, Vec<Field>)>,
+}
+
+impl Shape {
+    fn slot(&self, name: &str) -> Result<usize, String> {
+        self.schema
+            .slot(name)
+            .ok_or_else(|| unknown("field", name, self.schema.names()))
+    }
+    fn slots(&self, names: &[String]) -> Result<Vec<usize>, String> {
+        names.iter().map(|n| self.slot(n)).collect()
+    }
+    fn take(&mut self, slots: &[usize]) {
+        self.schema.fields = slots.iter().map(|s| self.schema.fields[*s].clone()).collect();
+    }
+    /// Adds a field, which must be a new one.
+    fn add(&mut self, name: &str, kind: FieldType) -> Result<(), String> {
+        self.is_free(name)?;
+        self.schema.fields.push(Field {
+            name: name.into(),
+            kind,
+        });
+        Ok(())
+    }
+    fn is_free(&self, name: &str) -> Result<(), String> {
+        if self.schema.names().any(|n| n == name) {
+            return Err(format!("there is a field `{name}` already; rename or drop it first"));
+        }
+        Ok(())
+    }
+    fn rename<'a>(&mut self, names: impl Iterator<Item = (&'a String, &'a String)>) -> Result<(), String> {
+        let slots: Vec<(usize, &String)> = names
+            .map(|(old, new)| Ok((self.slot(old)?, new)))
+            .collect::<Result<_, String>>()?;
+        for (slot, new) in slots {
+            let old = std::mem::replace(&mut self.schema.fields[slot].name, ArcStr::from(new.as_str()));
+            for (record, _) in self.records.iter_mut().filter(|(n, _)| *n == old) {
+                *record = new.as_str().into();
+            }
+        }
+        let mut seen = BTreeSet::new();
+        match self.schema.names().find(|n| !seen.insert(n.to_string())) {
+            Some(twice) => Err(format!("two fields would be named `{twice}`")),
+            None => Ok(()),
+        }
+    }
+    /// The fields of the record at `slot`: those that were nested, else those that are asked for and not there.
+    fn inside(&self, slot: usize, wanted: &Wanted) -> Vec<Field> {
+        let name = &self.schema.fields[slot].name;
+        if let Some((_, fields)) = self.records.iter().rev().find(|(n, _)| n == name) {
+            return fields.clone();
+        }
+        let asked = wanted
+            .read
+            .iter()
+            .filter(|n| !wanted.made.contains(*n) && self.schema.slot(n).is_none());
+        asked
+            .map(|n| Field {
+                name: n.as_str().into(),
+                kind: FieldType::Any,
+            })
+            .collect()
+    }
+    /// Puts fields in the place of one.
+    fn replace(&mut self, slot: usize, fields: Vec<Field>) -> Result<Vec<ArcStr>, String> {
+        let old = self.schema.fields.remove(slot);
+        for field in &fields {
+            self.is_free(&field.name)?;
+        }
+        self.records.retain(|(n, _)| *n != old.name);
+        let names = fields.iter().map(|f| f.name.clone()).collect();
+        self.schema.fields.splice(slot..slot, fields);
+        Ok(names)
+    }
+
+    /// Compiles a step and moves on to the schema behind it.
+    fn step(
+        &mut self,
+        step: &TransformStep,
+        inputs: &[&str],
+        wanted: &Wanted,
+        tables: &[Table],
+    ) -> Result<Option<Step>, String> {
+        Ok(Some(match step {
+            TransformStep::Project(names) => {
+                let slots = self.slots(names)?;
+                self.take(&slots);
+                Step::Take(slots)
+            }
+            TransformStep::Drop(names) => {
+                let out = self.slots(names)?;
+                let slots: Vec<usize> = (0..self.schema.fields.len()).filter(|s| !out.contains(s)).collect();
+                self.take(&slots);
+                Step::Take(slots)
+            }
+            TransformStep::Rename(names) => {
+                self.rename(names.iter())?;
+                return Ok(None);
+            }
+            TransformStep::Derive(fields) => {
+                let mut compiled = Vec::new();
+                for (name, predicate) in fields {
+                    let over = Fields {
+                        schema: &self.schema,
+                        inputs,
+                    };
+                    let expr = Compiled::new(&predicate.expr, over).map_err(|e| format!("`{name}`: {e}"))?;
+                    let slot = self.schema.names().position(|n| n == name);
+                    match slot {
+                        Some(slot) => self.schema.fields[slot].kind = FieldType::Any,
+                        None => self.add(name, FieldType::Any)?,
+                    }
+                    compiled.push((expr, slot));
+                }
+                Step::Derive(compiled)
+            }
+            TransformStep::Flatten(name) => {
+                let slot = self.slot(name)?;
+                let fields = self.inside(slot, wanted);
+                if wanted.read.contains(name) || fields.is_empty() {
+                    self.schema.fields[slot].kind = FieldType::Any;
+                    Step::Flatten(slot, None)
+                } else {
+                    Step::Flatten(slot, Some(self.replace(slot, fields)?))
+                }
+            }
+            TransformStep::Nest { into, fields } => {
+                let slots = self.slots(fields)?;
+                let inside: Vec<Field> = slots.iter().map(|s| self.schema.fields[*s].clone()).collect();
+                let keep: Vec<usize> = (0..self.schema.fields.len()).filter(|s| !slots.contains(s)).collect();
+                let record = inside.iter().map(|f| f.name.clone()).zip(slots).collect();
+                self.take(&keep);
+                self.add(into, FieldType::Record)?;
+                self.records.push((into.as_str().into(), inside));
+                Step::Nest { keep, record }
+            }
+            TransformStep::Unnest(name) => {
+                let slot = self.slot(name)?;
+                let fields = self.inside(slot, wanted);
+                if fields.is_empty() {
+                    return Err(format!(
+                        "which fields does the record `{name}` have? Name them in a later step, such as `project`"
+                    ));
+                }
+                let names = self.replace(slot, fields)?;
+                Step::Unnest(slot, names)
+            }
+            TransformStep::Enrich(enrich) => Step::Enrich(self.enrich(enrich, tables)?),
+            TransformStep::Decode(codec) => {
+                let slot = self.slot(&codec.field)?;
+                let decoder = Decoder::new(codec)?;
+                let fields = codec.fields.iter().map(|(name, kind)| Field {
+                    name: name.clone(),
+                    kind: *kind,
+                });
+                self.replace(slot, fields.collect())?;
+                Step::Decode(slot, decoder)
+            }
+            TransformStep::Encode(codec) => {
+                let encoder = Encoder::new(codec, &self.schema)?;
+                self.schema.fields.clear();
+                self.add(&codec.field, encoder.kind())?;
+                Step::Encode(encoder)
+            }
+            TransformStep::Upgrade(upgrade) => self.upgrade(upgrade)?,
+            TransformStep::SetStamp(name) => Step::SetStamp(self.slot(name)?),
+        }))
+    }
+
+    fn upgrade(&mut self, upgrade: &Upgrade) -> Result<Step, String> {
+        let out = self.slots(&upgrade.remove)?;
+        self.rename(upgrade.rename.iter())?;
+        let keep: Vec<usize> = (0..self.schema.fields.len()).filter(|s| !out.contains(s)).collect();
+        self.take(&keep);
+        let mut defaults = Vec::new();
+        for (name, value) in &upgrade.default {
+            let value = Value::from(value);
+            self.add(name, FieldType::Any)?;
+            defaults.push(value);
+        }
+        Ok(Step::Upgrade(keep, defaults))
+    }
+
+    fn enrich(&mut self, enrich: &Enrich, tables: &[Table]) -> Result<Lookup, String> {
+        let table = tables
+            .iter()
+            .find(|t| t.name == enrich.table)
+            .ok_or_else(|| unknown("table", &enrich.table, tables.iter().map(|t| t.name.as_str())))?;
+        let column = |name: &str| {
+            let what = format!("column of table `{}`", table.name);
+            table
+                .schema
+                .slot(name)
+                .ok_or_else(|| unknown(&what, name, table.schema.names()))
+        };
+        if enrich.on.is_empty() {
+            return Err("`on` names no fields to look up by".into());
+        }
+        let mut on = Vec::new();
+        let mut key = Vec::new();
+        for (field, by) in &enrich.on {
+            on.push(self.slot(field)?);
+            key.push(column(by)?);
+        }
+        let added: Vec<usize> = enrich.fields.iter().map(|f| column(f)).collect::<Result<_, _>>()?;
+        let mut rows = FxHashMap::default();
+        for row in &table.rows {
+            let at = |slot: &usize| row.get(*slot).cloned().unwrap_or_default();
+            let key: Vec<Value> = key.iter().map(|s| normal(&at(s))).collect();
+            // Null equals nothing; of several rows with one key the first is meant.
+            if !key.iter().any(Value::is_null) {
+                rows.entry(key).or_insert_with(|| added.iter().map(at).collect());
+            }
+        }
+        for (name, slot) in enrich.fields.iter().zip(&added) {
+            self.add(name, table.schema.fields[*slot].kind)?;
+        }
+        Ok(Lookup {
+            on,
+            rows,
+            width: added.len(),
+            missing: enrich.missing,
+            table: table.name.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! Windows by number: the last n events, every n events, everything. In order of arrival; no event is late, and watermarks
+//! play no part but that everything so far answers at the end of input, and that what is left then goes.
+//!
+//! A firing is of every group that has events in the window. The results of the first two kinds have no pane; their
+//! window's bounds are the smallest stamp inside and a tick after the largest. Everything has no bounds at all.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use wavetank_scenarios::{Event, Time};
+
+use super::core::{ALWAYS, Core};
+use super::plan::Firing;
+use crate::operator::{Operator, Output};
+
+/// Which events answer together, and when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Count {
+    /// The last so many, at each event.
+    Last(u64),
+    /// So many, when they are there.
+    Every(u64),
+    /// All, at the end of input.
+    All,
+}
+
+/// The operator.
+#[derive(Debug)]
+pub struct CountWindows {
+    core: Core,
+    count: Count,
+    /// Group and stamp of the events inside, in order of arrival, for the last n.
+    ring: VecDeque<(u32, Time)>,
+    /// How many events inside have each stamp.
+    stamps: BTreeMap<Time, u64>,
+    /// How many events came, since the last batch where there are batches.
+    seen: i64,
+}
+
+impl CountWindows {
+    /// Windows of `core`'s query.
+    pub const fn new(mut core: Core, count: Count) -> Self {
+        if matches!(count, Count::Every(_)) {
+            // What is left at the end has caused nothing.
+            core.plan.track();
+        }
+        Self {
+            core,
+            count,
+            ring: VecDeque::new(),
+            stamps: BTreeMap::new(),
+            seen: 0,
+        }
+    }
+
+    fn fire(&mut self, out: &mut Output) {
+        let bounds = match (self.count, self.stamps.first_key_value(), self.stamps.last_key_value()) {
+            (Count::Last(_) | Count::Every(_), Some((first, _)), Some((last, _))) => {
+                (*first, *last + self.core.settings.tick)
+            }
+            _ => ALWAYS,
+        };
+        let mut firing = Firing::new(&self.core.plan, bounds);
+        for index in self.core.groups.sorted() {
+            if let Some(group) = self.core.groups.get_mut(index) {
+                let key = group.key.clone();
+                if let Some(total) = group.slide(ALWAYS.0, ALWAYS.1, &self.core.plan.kinds) {
+                    firing.offer(index, &key, &total);
+                }
+            }
+        }
+        let answers = firing.answers();
+        for mut draft in self.core.first_answers(answers, bounds, ALWAYS) {
+            if self.count != Count::All {
+                draft.pane = None;
+            }
+            out.emit(draft);
+        }
+    }
+
+    /// Everything leaves.
+    fn clear(&mut self, out: &mut Output) {
+        for group in self.core.groups.sorted() {
+            while self.core.groups.get(group).is_some() {
+                self.core.pop(group, out);
+            }
+        }
+        self.ring.clear();
+        self.stamps.clear();
+        self.seen = 0;
+    }
+}
+
+impl Operator for CountWindows {
+    fn on_event(&mut self, _input: usize, event: Event, now: Time, out: &mut Output) {
+        let Some(event) = self.core.admit(event, now, out) else {
+            return;
+        };
+        self.seen += 1;
+        match self.count {
+            Count::Last(n) => {
+                if self.ring.len() as u64 >= n
+                    && let Some((group, stamp)) = self.ring.pop_front()
+                {
+                    self.core.pop(group, out);
+                    if let Some(count) = self.stamps.get_mut(&stamp) {
+                        *count -= 1;
+                        if *count == 0 {
+                            self.stamps.remove(&stamp);
+                        }
+                    }
+                }
+                let (group, _) = self.core.add(&event, Time::from_micros(self.seen));
+                self.ring.push_back((group, event.stamp));
+                *self.stamps.entry(event.stamp).or_default() += 1;
+                self.fire(out);
+            }
+            Count::Every(n) => {
+                self.core.add(&event, Time::ZERO);
+                *self.stamps.entry(event.stamp).or_default() += 1;
+                if self.seen.unsigned_abs() >= n {
+                    self.fire(out);
+                    self.clear(out);
+                }
+            }
+            Count::All => {
+                self.core.add(&event, Time::ZERO);
+            }
+        }
+    }
+
+    fn on_watermark(&mut self, watermark: Time, out: &mut Output) {
+        if watermark == Time::MAX {
+            match self.count {
+                Count::All => {
+                    self.fire(out);
+                    self.clear(out);
+                }
+                Count::Every(_) | Count::Last(_) => self.clear(out),
+            }
+        }
+    }
+
+    fn held(&self) -> u64 {
+        self.core.held
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.core.state_bytes() + self.ring.len() * size_of::<(u32, Time)>()
+    }
+}

@@ -1,0 +1,281 @@
+//! Windows on a grid: tumbling, hopping and cumulating ones.
+//!
+//! Time is cut into slices at every start and end of a window (Krishnamurthy, Wu, Franklin 2006), so that an event goes
+//! into one slice and windows are ranges of slices.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+
+use wavetank_scenarios::{Event, Span, Time};
+
+use super::core::{Core, NO_GROUP};
+use super::plan::Firing;
+use crate::operator::{Draft, Dropped, Operator, Output};
+
+/// Where windows start and end.
+#[derive(Clone, Copy, Debug)]
+pub enum Grid {
+    /// Every `[start, start + size)` whose start is `offset + k·every`.
+    Hop {
+        /// Length.
+        size: Span,
+        /// Distance of starts.
+        every: Span,
+        /// Shift.
+        offset: Span,
+    },
+    /// `[start, start + k·step)` for k = 1 … max/step, whose start is `offset + k·max`.
+    Cumulate {
+        /// Longest.
+        max: Span,
+        /// Growth.
+        step: Span,
+        /// Shift.
+        offset: Span,
+    },
+}
+
+impl Grid {
+    /// The slice that `t` falls into and the end of the last window that has it; `None` where there is no window.
+    fn slice(&self, t: Time) -> Option<Cell> {
+        match *self {
+            Self::Hop { size, every, offset } => {
+                let start = t.floor_to(every, offset);
+                let cut = start + Span::from_micros(size.micros() % every.micros());
+                let (from, to) = match (cut > start, t < cut) {
+                    (false, _) => (start, start + every),
+                    (true, true) => (start, cut),
+                    (true, false) => (cut, start + every),
+                };
+                let last_end = start + size;
+                (t < last_end).then_some(Cell { from, to, last_end })
+            }
+            Self::Cumulate { max, step, offset } => {
+                let from = t.floor_to(step, offset);
+                Some(Cell {
+                    from,
+                    to: from + step,
+                    last_end: t.floor_to(max, offset) + max,
+                })
+            }
+        }
+    }
+    /// The first end of a window after `t`.
+    fn end_after(&self, t: Time) -> Time {
+        match *self {
+            Self::Hop { size, every, offset } => t.floor_to(every, offset + size) + every,
+            Self::Cumulate { step, offset, .. } => t.floor_to(step, offset) + step,
+        }
+    }
+    /// The start of the window that ends at `end`.
+    fn start_of(&self, end: Time) -> Time {
+        match *self {
+            Self::Hop { size, .. } => end - size,
+            Self::Cumulate { max, offset, .. } => (end - Span::UNIT).floor_to(max, offset),
+        }
+    }
+    /// True when no two windows share an instant.
+    fn is_disjoint(&self) -> bool {
+        matches!(self, Self::Hop { size, every, .. } if size <= every)
+    }
+}
+
+/// A slice of time.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    from: Time,
+    to: Time,
+    last_end: Time,
+}
+
+/// The operator.
+#[derive(Debug)]
+pub struct GridWindows {
+    core: Core,
+    grid: Grid,
+    disjoint: bool,
+    /// The slice of the event before, which is mostly that of the next one too.
+    cell: Cell,
+    /// Slices that hold events, with the groups that have some there.
+    live: BTreeMap<Time, Vec<u32>>,
+    /// The end of the last window that has fired.
+    fired: Time,
+    /// Answers worked out when their window was shut, which is a tick before it is complete where lateness is judged so.
+    sealed: VecDeque<(Time, Vec<Draft>)>,
+}
+
+impl GridWindows {
+    /// Windows of `core`'s query on `grid`.
+    pub fn new(core: Core, grid: Grid) -> Self {
+        Self {
+            core,
+            grid,
+            disjoint: grid.is_disjoint(),
+            cell: Cell {
+                from: Time::MAX,
+                to: Time::MIN,
+                last_end: Time::MIN,
+            },
+            live: BTreeMap::new(),
+            fired: Time::MIN,
+            sealed: VecDeque::new(),
+        }
+    }
+
+    /// The end of the next window that has something to say, if there is one now.
+    fn next_end(&self) -> Option<Time> {
+        let next = match self.fired {
+            Time::MIN => self.grid.end_after(*self.live.first_key_value()?.0),
+            fired => self.grid.end_after(fired),
+        };
+        let slice = self.live.range(self.grid.start_of(next)..).next();
+        if self.core.answers_empty() {
+            // At the end of input only up to the last window with an event.
+            return (slice.is_some() || self.core.watermark != Time::MAX).then_some(next);
+        }
+        Some(next.max(self.grid.end_after(*slice?.0)))
+    }
+
+    /// The answers of the window that ends at `end`.
+    fn fire(&mut self, end: Time) -> Vec<Draft> {
+        let start = self.grid.start_of(end);
+        let groups = if self.disjoint {
+            let mut here: Vec<u32> = self
+                .live
+                .range(start..end)
+                .flat_map(|(_, g)| g.iter().copied())
+                .collect();
+            self.core.groups.sort(&mut here);
+            here.dedup();
+            here
+        } else {
+            self.core.groups.sorted()
+        };
+        let mut firing = Firing::new(&self.core.plan, (start, end));
+        for index in groups {
+            let Some(group) = self.core.groups.get_mut(index) else {
+                continue;
+            };
+            let key = group.key.clone();
+            let total = if self.disjoint {
+                group.plain_total(group.range(start, end), &self.core.plan.kinds)
+            } else {
+                group.slide(start, end, &self.core.plan.kinds)
+            };
+            if let Some(total) = total {
+                firing.offer(index, &key, &total);
+            }
+        }
+        if !firing.any && self.core.answers_empty() {
+            firing.offer(NO_GROUP, &[], &self.core.empty_total());
+        }
+        let answers = firing.answers();
+        self.fired = end;
+        self.core.first_answers(answers, (start, end), (start, end))
+    }
+
+    /// An event came for a slice of which windows have fired: corrects those that still take events in.
+    fn correct(&mut self, cause: u32, cell: Cell, out: &mut Output) {
+        let all;
+        let of: &[u32] = if self.core.plan.has_limit() {
+            all = self.core.groups.sorted();
+            &all
+        } else {
+            &[cause]
+        };
+        let mut windows = Vec::new();
+        let mut end = self.grid.end_after(cell.from);
+        while end <= self.fired && end <= cell.last_end {
+            if !self.core.settings.is_shut(end, self.core.watermark) {
+                let window = (self.grid.start_of(end), end);
+                windows.push((window, window));
+            }
+            end = self.grid.end_after(end);
+        }
+        self.core.correct(cause, of, &[], &windows, out);
+    }
+
+    /// Takes out slices whose last window is over.
+    fn purge(&mut self, out: &mut Output) {
+        while let Some(entry) = self.live.first_entry() {
+            let over = self
+                .grid
+                .slice(*entry.key())
+                .is_none_or(|cell| self.core.settings.is_over(cell.last_end, self.core.watermark));
+            if !over {
+                break;
+            }
+            for group in entry.remove() {
+                self.core.pop(group, out);
+            }
+        }
+        self.core.forget();
+    }
+}
+
+impl Operator for GridWindows {
+    fn on_event(&mut self, _input: usize, event: Event, now: Time, out: &mut Output) {
+        let Some(event) = self.core.admit(event, now, out) else {
+            return;
+        };
+        if event.stamp < self.cell.from || event.stamp >= self.cell.to {
+            match self.grid.slice(event.stamp) {
+                Some(cell) => self.cell = cell,
+                // Between windows that leave gaps.
+                None => return out.dropped(event.id, Dropped::Filtered),
+            }
+        }
+        let cell = self.cell;
+        if self
+            .core
+            .settings
+            .is_late(event.stamp, cell.last_end, self.core.watermark)
+        {
+            return out.late(event, self.core.settings.side);
+        }
+        let (group, new) = self.core.add(&event, cell.from);
+        if new {
+            self.live.entry(cell.from).or_default().push(group);
+        }
+        if cell.from < self.fired && self.core.settings.corrects() {
+            self.correct(group, cell, out);
+        }
+    }
+
+    fn on_watermark(&mut self, watermark: Time, out: &mut Output) {
+        self.core.watermark = watermark;
+        while let Some(end) = self.next_end() {
+            let settings = &self.core.settings;
+            if !settings.is_complete(end, watermark) && !settings.is_shut(end, watermark) {
+                break;
+            }
+            let answers = self.fire(end);
+            self.sealed.push_back((end, answers));
+            self.unseal(out);
+        }
+        self.unseal(out);
+        self.purge(out);
+    }
+
+    fn held(&self) -> u64 {
+        self.core.held
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.core.state_bytes()
+    }
+}
+
+impl GridWindows {
+    /// Puts out the answers of windows that are complete by now.
+    fn unseal(&mut self, out: &mut Output) {
+        while let Some((end, _)) = self.sealed.front() {
+            if !self.core.settings.is_complete(*end, self.core.watermark) {
+                break;
+            }
+            for draft in self.sealed.pop_front().map(|(_, drafts)| drafts).unwrap_or_default() {
+                out.emit(draft);
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Windowed aggregation: events grouped by stretches of event time (or by number), and what they add up to.
+//!
+//! A window fires when the watermark says that it is complete (`w ≥ end − tick`): in order of (end, start), the rows of a
+//! firing by `order by` and then by the group's key, ascending. Whether an event is late, what becomes of it, and how long
+//! a window takes events in after it has fired are settings ([`core::Settings`]). An event that comes for a window that has
+//! fired corrects it at once: rows that vanish are deleted, new ones inserted, changed ones updated, and what has not
+//! changed is not said again.
+//!
+//! Fates. An event is held until the last window that it belongs to takes no more events in. Then it has caused a result
+//! when some row of its group was put out, while it was there, for a window that it belongs to; otherwise (`having`,
+//! `limit`, a correction that changes nothing) it is filtered. Where each event is bound to cause a result no ids are kept:
+//! it is enough to count.
+
+mod aggregate;
+mod core;
+mod count;
+mod exact;
+mod grid;
+mod plan;
+mod session;
+mod sketch;
+mod slice;
+mod sliding;
+mod snapshot;
+mod stagger;
+
+use wavetank_scenarios::query::{Expr, Query, Window};
+use wavetank_scenarios::{Span, script};
+
+use self::core::{Core, Settings};
+use self::count::{Count, CountWindows};
+use self::grid::{Grid, GridWindows};
+use self::snapshot::{Lasting, SnapshotWindows};
+use super::expr::{Compiled, Fields};
+use crate::operator::Operator;
+
+/// The longest span that a window may have: about 73,000 years, so that sums of times and spans fit.
+const LONGEST: Span = Span::from_micros(i64::MAX / 4);
+
+/// Builds the operator of an aggregating query.
+///
+/// # Errors
+/// What cannot be compiled, or what the settings ask of a window that it does not do.
+pub fn build(
+    operator: &script::Operator,
+    query: &Query,
+    fields: Fields<'_>,
+    tick: Span,
+    lineage: bool,
+) -> Result<Box<dyn Operator>, String> {
+    let mut settings = Settings::new(operator, tick);
+    let window = match (&query.window, operator.snapshot_by_stamp) {
+        (Some(Window::Snapshot { .. }), true) => Window::Tumbling {
+            size: tick,
+            offset: Span::ZERO,
+        },
+        (Some(window), _) => window.clone(),
+        (None, _) => Window::Global,
+    };
+    check(&window, settings)?;
+    if matches!(window, Window::Length(_) | Window::LengthBatch(_) | Window::Global) {
+        settings = settings.without_lateness();
+    }
+    let plan = plan::Plan::new(
+        query,
+        fields,
+        operator.truncate_integer_avg,
+        settings.corrects(),
+        lineage,
+    )?;
+    let core = Core::new(plan, settings);
+    let grid = |core, grid| Box::new(GridWindows::new(core, grid)) as Box<dyn Operator>;
+    Ok(match window {
+        Window::Tumbling { size, offset } => grid(
+            core,
+            Grid::Hop {
+                size,
+                every: size,
+                offset,
+            },
+        ),
+        Window::Hop { size, every, offset } => grid(core, Grid::Hop { size, every, offset }),
+        Window::Cumulate { max, step, offset } => grid(core, Grid::Cumulate { max, step, offset }),
+        Window::Sliding { size, on_change } => Box::new(sliding::SlidingWindows::new(core, size, on_change)),
+        Window::Length(n) => Box::new(CountWindows::new(core, Count::Last(n))),
+        Window::LengthBatch(n) => Box::new(CountWindows::new(core, Count::Every(n))),
+        Window::Global => Box::new(CountWindows::new(core, Count::All)),
+        Window::Session { gap } => Box::new(session::SessionWindows::new(core, gap)),
+        Window::Stagger { size } => Box::new(stagger::StaggerWindows::new(core, size)),
+        Window::Snapshot { lasts } => {
+            let lasts = match *lasts {
+                Expr::Span(span) => Lasting::For(span),
+                expr => Lasting::Seconds(
+                    Compiled::new(&expr, fields).map_err(|e| format!("in the window's duration: {e}"))?,
+                ),
+            };
+            Box::new(SnapshotWindows::new(core, lasts))
+        }
+    })
+}
+
+/// Refuses windows that are empty or endless, and settings that a kind of window does not know.
+fn check(window: &Window, settings: Settings) -> Result<(), String> {
+    let positive = |name: &str, span: Span| match span {
+        s if s <= Span::ZERO => Err(format!("the window's {name} is {s}; it must be longer than nothing")),
+        s if s > LONGEST => Err(format!("the window's {name} is {s}, which is too long")),
+        _ => Ok(()),
+    };
+    let shift = |offset: Span| match offset {
+        o if o > LONGEST || o < -LONGEST => Err(format!("the window's offset is {o}, which is too long")),
+        _ => Ok(()),
+    };
+    match window {
+        Window::Tumbling { size, offset } => positive("size", *size).and(shift(*offset)),
+        Window::Hop { size, every, offset } => positive("size", *size)
+            .and(positive("step", *every))
+            .and(shift(*offset)),
+        Window::Cumulate { max, step, offset } => {
+            positive("longest size", *max)
+                .and(positive("step", *step))
+                .and(shift(*offset))?;
+            if max.micros() % step.micros() != 0 {
+                return Err(format!(
+                    "a window cumulates up to {max} in steps of {step}, which does not come out even; \
+                     make the longest size a multiple of the step"
+                ));
+            }
+            Ok(())
+        }
+        Window::Sliding { size, .. } | Window::Stagger { size } => positive("size", *size),
+        Window::Session { gap } => positive("gap", *gap),
+        Window::Length(n) | Window::LengthBatch(n) if *n == 0 || *n > i64::MAX as u64 => {
+            Err(format!("a window of {n} events; ask for 1 at least"))
+        }
+        Window::Snapshot { .. } if settings.corrects() => Err(
+            "snapshot windows do not correct what they have said; leave out `horizon` and `late_when = \"after-end\"`"
+                .into(),
+        ),
+        Window::Length(_) | Window::LengthBatch(_) | Window::Snapshot { .. } | Window::Global => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;

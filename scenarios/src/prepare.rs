@@ -1,0 +1,728 @@
+//! From settings to what can be run: data read and dealt to the parts of sources, the fields of every output worked out,
+//! the topology built.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::check::Checker;
+use crate::data::{self, Rows, Wanted};
+use crate::distribution::Delay;
+use crate::expectation::Claim;
+use crate::input::{Planned, Stock, What, deal};
+use crate::load::{Files, LoadedTable, Problem};
+use crate::query::SyntaxError;
+use crate::sampling::shape_of;
+use crate::schema::Schema;
+use crate::script::{LiteralEvent, OnBad, Scenario, Source, Table};
+use crate::shapes::{self, Misfit, Scope, Shape, Shapes};
+use crate::suggest;
+use crate::time::{Span, Time};
+use crate::topology::{self, Port, Topology, input_name};
+use crate::value::Value;
+
+/// Which measured distribution of a scenario.
+#[derive(Clone, Copy)]
+pub(crate) enum DelayAt {
+    Node(usize),
+    Link(usize),
+    Fault(usize),
+}
+
+/// The values of measured distributions, each with the place that it belongs to.
+pub(crate) type Measured = Vec<(DelayAt, Arc<[Span]>)>;
+
+/// Puts what was read where it belongs.
+pub(crate) fn fill_empirical(scenario: &mut Scenario, at: DelayAt, read: Arc<[Span]>) {
+    let delay = match at {
+        DelayAt::Node(i) => &mut scenario.nodes[i].service,
+        DelayAt::Link(i) => &mut scenario.links[i].delay,
+        DelayAt::Fault(i) => &mut scenario.faults[i].amount,
+    };
+    if let Some(Delay::Empirical { values, .. }) = delay {
+        *values = read;
+    }
+}
+
+/// What follows from a scenario and its data.
+pub(crate) struct Loaded {
+    pub topology: Topology,
+    pub claims: Vec<Claim>,
+    pub tables: Vec<LoadedTable>,
+    pub skipped: Vec<(u64, Vec<Problem>)>,
+    pub stock: Vec<Stock>,
+    pub start: Time,
+}
+
+/// Reads the data of a scenario and works its topology out.
+pub(crate) struct Loader<'a> {
+    checker: Checker<'a>,
+    scenario: &'a Scenario,
+    files: &'a dyn Files,
+}
+
+/// A source as far as it can be read before it is known where time starts.
+struct Read {
+    shapes: Shapes,
+    /// What it says: absolute times in files, times since the start elsewhere; `None` for generated ones.
+    listed: Option<(bool, Vec<Planned>)>,
+}
+
+impl<'a> Loader<'a> {
+    pub fn new(checker: Checker<'a>, files: &'a dyn Files) -> Self {
+        Self {
+            scenario: checker.scenario,
+            checker,
+            files,
+        }
+    }
+
+    pub fn load(mut self) -> Result<(Loaded, Measured), Vec<Problem>> {
+        self.checker.structure();
+        let delays = self.delays();
+        let tables: Vec<Rows> = (0..self.scenario.tables.len()).map(|i| self.table(i)).collect();
+        let mut skipped = Vec::with_capacity(self.scenario.sources.len());
+        let mut read = Vec::with_capacity(self.scenario.sources.len());
+        for index in 0..self.scenario.sources.len() {
+            let (source, bad) = self.source(index);
+            read.push(source);
+            skipped.push(bad);
+        }
+        if !self.checker.problems.is_empty() {
+            return Err(self.checker.problems);
+        }
+        let operators = self.fields(&read, &tables);
+        if !self.checker.problems.is_empty() {
+            return Err(self.checker.problems);
+        }
+        let sources: Vec<Schema> = read.iter().map(|r| shapes::schema(&r.shapes)).collect();
+        let operators: Vec<Schema> = operators.iter().map(shapes::schema).collect();
+        let topology = topology::build(self.scenario, &sources, &operators);
+        let claims = self.checker.against(&topology);
+        if !self.checker.problems.is_empty() {
+            return Err(self.checker.problems);
+        }
+        let (stock, start) = self.stock(read);
+        let tables = tables
+            .into_iter()
+            .map(|rows| LoadedTable {
+                schema: shapes::schema(&rows.fields),
+                rows: rows.rows.into_iter().map(Into::into).collect(),
+            })
+            .collect();
+        Ok((
+            Loaded {
+                topology,
+                claims,
+                tables,
+                skipped,
+                stock,
+                start,
+            },
+            delays,
+        ))
+    }
+
+    fn file(&mut self, path: &str, name: &str) -> Option<Arc<[u8]>> {
+        match self.files.read(name) {
+            Ok(bytes) => Some(bytes),
+            Err(why) => {
+                let help = "files are looked for beside the scenario file, then in the library's data".to_owned();
+                self.checker
+                    .say(path, format!("the file `{name}` cannot be read: {why}"), help);
+                None
+            }
+        }
+    }
+
+    fn delays(&mut self) -> Measured {
+        let scenario = self.scenario;
+        let nodes = scenario
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(i, n)| (DelayAt::Node(i), format!("node[{i}].service"), &n.service));
+        let links = scenario
+            .links
+            .iter()
+            .enumerate()
+            .map(|(i, l)| (DelayAt::Link(i), format!("link[{i}].delay"), &l.delay));
+        let faults = scenario
+            .faults
+            .iter()
+            .enumerate()
+            .map(|(i, f)| (DelayAt::Fault(i), format!("fault[{i}].amount"), &f.amount));
+        let mut found = Vec::new();
+        for (at, path, delay) in nodes.chain(links).chain(faults) {
+            if let Some(Delay::Empirical { file, .. }) = delay
+                && let Some(bytes) = self.file(&path, file)
+            {
+                match data::read_spans(file, &bytes) {
+                    Ok(values) => found.push((at, values)),
+                    Err(problem) => self.checker.problems.push(problem),
+                }
+            }
+        }
+        found
+    }
+
+    fn table(&mut self, index: usize) -> Rows {
+        let table: &Table = &self.scenario.tables[index];
+        if let Some(name) = &table.file {
+            let Some(bytes) = self.file(&format!("table[{index}].file"), name) else {
+                return Rows::default();
+            };
+            return match data::read(name, &bytes, &Wanted::default()) {
+                Ok(rows) => {
+                    self.checker.problems.extend(rows.problems.iter().cloned());
+                    rows
+                }
+                Err(problem) => {
+                    self.checker.problems.push(problem);
+                    Rows::default()
+                }
+            };
+        }
+        let rows: Vec<Vec<(arcstr::ArcStr, Value)>> = table
+            .rows
+            .iter()
+            .map(|row| row.iter().map(|(n, v)| (n.clone(), v.into())).collect())
+            .collect();
+        let (fields, rows) = line_up(&rows);
+        Rows {
+            fields,
+            rows,
+            ..Rows::default()
+        }
+    }
+
+    fn source(&mut self, index: usize) -> (Read, (u64, Vec<Problem>)) {
+        let source = &self.scenario.sources[index];
+        let nothing = || Read {
+            shapes: vec![],
+            listed: Some((true, vec![])),
+        };
+        let (mut read, bad) = if let Some(name) = &source.file {
+            match self.source_file(index, source, name) {
+                Some((read, bad)) => (read, bad),
+                None => return (nothing(), (0, vec![])),
+            }
+        } else if let Some(marbles) = &source.marbles {
+            (self.marbles(index, source, marbles), (0, vec![]))
+        } else if !source.events.is_empty() {
+            (self.literal(index, source), (0, vec![]))
+        } else {
+            let shapes = source
+                .fields
+                .iter()
+                .map(|(name, generator)| (name.clone(), shape_of(generator)))
+                .collect();
+            (Read { shapes, listed: None }, (0, vec![]))
+        };
+        if source.file.is_none() {
+            self.declared(index, source, &mut read);
+        }
+        if let Some(by) = &source.node_by
+            && shapes::schema(&read.shapes).slot(by).is_none()
+        {
+            let known: Vec<&str> = read.shapes.iter().map(|(n, _)| n.as_str()).collect();
+            let help = suggest::help(by, known);
+            self.checker.say(
+                &format!("source[{index}].node_by"),
+                format!("there is no field `{by}`"),
+                help,
+            );
+        }
+        (read, bad)
+    }
+
+    /// Compares a declared schema with what the source of a scenario file says itself.
+    fn declared(&mut self, index: usize, source: &Source, read: &mut Read) {
+        for (name, kind) in source.schema.iter().flatten() {
+            let path = format!("source[{index}].schema.{name}");
+            let Some(slot) = read.shapes.iter().position(|(n, _)| n == name) else {
+                let help = suggest::help(name, read.shapes.iter().map(|(n, _)| n.as_str()));
+                self.checker
+                    .say(&path, format!("the source has no field `{name}`"), help);
+                continue;
+            };
+            let found = read.shapes[slot].1.kind();
+            let same = found == *kind || *kind == crate::schema::FieldType::Any;
+            let Some((_, listed)) = &mut read.listed else {
+                if !same {
+                    let message = format!(
+                        "`{name}` is declared {} and generated as {}",
+                        data::name_of(*kind),
+                        data::name_of(found)
+                    );
+                    self.checker.say(&path, message, "declare what is generated".to_owned());
+                }
+                continue;
+            };
+            if same {
+                continue;
+            }
+            read.shapes[slot].1 = Shape::of_type(*kind);
+            let mut wrong = None;
+            for planned in listed.iter_mut() {
+                if let What::Event(row) = &planned.what {
+                    let mut values = row.to_vec();
+                    match data::fit(values[slot].clone(), *kind) {
+                        Ok(value) => values[slot] = value,
+                        Err(why) => wrong = Some(why),
+                    }
+                    planned.what = What::Event(values.into());
+                }
+            }
+            if let Some(why) = wrong {
+                self.checker.say(
+                    &path,
+                    format!("`{name}` is declared {}: {why}", data::name_of(*kind)),
+                    "declare what the events have".to_owned(),
+                );
+            }
+        }
+    }
+
+    fn source_file(&mut self, index: usize, source: &Source, name: &str) -> Option<(Read, (u64, Vec<Problem>))> {
+        let at = |key: &str| format!("source[{index}].{key}");
+        let bytes = self.file(&at("file"), name)?;
+        let event = source.event_time.as_deref();
+        let arrival = source.arrival_time.as_deref();
+        if event.is_none() && arrival.is_none() && source.rate.is_none() {
+            let help = "name a column in event_time or arrival_time, or let the rows come at a rate".to_owned();
+            self.checker
+                .say(&at("file"), "when the rows of this file happened is not known", help);
+            return None;
+        }
+        let times: Vec<&str> = event.into_iter().chain(arrival).collect();
+        let wanted = Wanted {
+            declared: source.schema.as_ref(),
+            times,
+            format: source.time_format,
+        };
+        let rows = match data::read(name, &bytes, &wanted) {
+            Ok(rows) => rows,
+            Err(problem) => {
+                self.checker.problems.push(problem);
+                return None;
+            }
+        };
+        if source.on_bad == OnBad::Stop && rows.bad > 0 {
+            self.checker.problems.extend(rows.problems.into_iter().map(|p| {
+                let help = p
+                    .help
+                    .clone()
+                    .or_else(|| Some("on_bad = \"skip\" leaves such rows out".into()));
+                p.with_help(help)
+            }));
+            return None;
+        }
+        let slot = |name: Option<&str>| name.and_then(|name| rows.fields.iter().position(|(n, _)| n == name));
+        let (event, arrival) = (slot(event), slot(arrival));
+        let mut turn = crate::sampling::Arrivals::new(
+            source.rate.as_ref().unwrap_or(&crate::generate::Rate::Even(1.0)),
+            &source.name,
+            self.scenario.time.seed,
+        );
+        let time = |row: &[Value], slot: Option<usize>| match slot.map(|slot| &row[slot]) {
+            Some(Value::Time(time)) => Some(*time),
+            _ => None,
+        };
+        let relative = event.is_none() && arrival.is_none();
+        let mut listed = Vec::with_capacity(rows.rows.len());
+        for row in rows.rows {
+            let (happened, leaves) = if relative {
+                let Some(since) = turn.next() else { break };
+                let at = Time::ZERO + since;
+                (at, Some(at))
+            } else {
+                let happened = time(&row, event).or_else(|| time(&row, arrival)).unwrap_or(Time::ZERO);
+                (
+                    happened,
+                    if arrival.is_some() {
+                        time(&row, arrival)
+                    } else {
+                        Some(happened)
+                    },
+                )
+            };
+            listed.push(Planned {
+                number: 0,
+                happened,
+                leaves,
+                what: What::Event(row.into()),
+            });
+        }
+        Some((
+            Read {
+                shapes: rows.fields,
+                listed: Some((!relative, listed)),
+            },
+            (rows.bad, rows.problems),
+        ))
+    }
+
+    fn literal(&mut self, index: usize, source: &Source) -> Read {
+        let rows: Vec<Vec<(arcstr::ArcStr, Value)>> = source
+            .events
+            .iter()
+            .map(|event| event.row.iter().map(|(n, v)| (n.clone(), v.into())).collect())
+            .collect();
+        let (shapes, rows) = line_up(&rows);
+        let mut listed = Vec::with_capacity(rows.len());
+        let mut last = Span::ZERO;
+        for (i, (event, row)) in source.events.iter().zip(rows).enumerate() {
+            let path = format!("source[{index}].events[{i}]");
+            let LiteralEvent { t, at, watermark, .. } = event;
+            match (watermark, t) {
+                (Some(_), Some(_)) => {
+                    self.checker.say(
+                        &path,
+                        "this is an event or a watermark, not both",
+                        "take `t` or `watermark` out".to_owned(),
+                    );
+                    continue;
+                }
+                (None, None) if at.is_none() => {
+                    self.checker.say(
+                        &path,
+                        "when this event happened is not said",
+                        "add t = \"5s\"".to_owned(),
+                    );
+                    continue;
+                }
+                (Some(_), None) if !event.row.is_empty() => {
+                    self.checker
+                        .say(&path, "a watermark has no row", "take `row` out".to_owned());
+                    continue;
+                }
+                _ => {}
+            }
+            let leaves = at.unwrap_or_else(|| t.unwrap_or(last).max(last));
+            if leaves < last || leaves.is_negative() {
+                let help = format!("events stand in order of leaving: `at` is {last} at least");
+                self.checker
+                    .say(&path, format!("this leaves at {leaves}, before the one above it"), help);
+                continue;
+            }
+            last = leaves;
+            let since = |span: Span| Time::ZERO + span;
+            let (happened, what) = match watermark {
+                Some(mark) => (since(leaves), What::Watermark(since(*mark))),
+                None => (since(t.unwrap_or(leaves)), What::Event(row.into())),
+            };
+            listed.push(Planned {
+                number: 0,
+                happened,
+                leaves: Some(since(leaves)),
+                what,
+            });
+        }
+        Read {
+            shapes,
+            listed: Some((false, listed)),
+        }
+    }
+
+    fn marbles(&mut self, index: usize, source: &Source, marbles: &str) -> Read {
+        let path = format!("source[{index}].marbles");
+        let mut listed = Vec::new();
+        let mut now = Time::ZERO;
+        let mut open = false;
+        let mut ended = false;
+        for (i, c) in marbles.chars().enumerate() {
+            let mut wrong = |message: String| {
+                self.checker.say_inside(&path, &SyntaxError::at((1, i + 1), message));
+            };
+            match c {
+                _ if c.is_whitespace() => {}
+                _ if ended => {
+                    wrong("nothing comes behind the end `|`".into());
+                    break;
+                }
+                '-' if open => wrong("a group stands at one instant: no `-` inside".into()),
+                '-' => now += source.marble_step,
+                '(' if open => wrong("a group inside a group".into()),
+                '(' => open = true,
+                ')' if !open => wrong("there is no `(` to this".into()),
+                ')' => open = false,
+                '|' => ended = true,
+                _ if c.is_alphanumeric() => {
+                    let row = [Value::text(c.to_string())].into();
+                    listed.push(Planned {
+                        number: 0,
+                        happened: now,
+                        leaves: Some(now),
+                        what: What::Event(row),
+                    });
+                }
+                _ => wrong(format!(
+                    "`{c}` is no marble: letters are events, `-` waits, `(ab)` comes at once, `|` ends"
+                )),
+            }
+        }
+        if open {
+            self.checker.say(&path, "a group is not closed", "add `)`".to_owned());
+        }
+        Read {
+            shapes: vec![("marble".into(), Shape::of_type(crate::schema::FieldType::Text))],
+            listed: Some((false, listed)),
+        }
+    }
+
+    /// The fields of every operator's output.
+    fn fields(&mut self, sources: &[Read], tables: &[Rows]) -> Vec<Shapes> {
+        let scenario = self.scenario;
+        let tables: BTreeMap<&str, &Shapes> = scenario
+            .tables
+            .iter()
+            .zip(tables)
+            .map(|(table, rows)| (table.name.as_str(), &rows.fields))
+            .collect();
+        let mut main: BTreeMap<&str, Shapes> = scenario
+            .sources
+            .iter()
+            .zip(sources)
+            .map(|(source, read)| (source.name.as_str(), read.shapes.clone()))
+            .collect();
+        let mut taken: BTreeMap<&str, Shapes> = BTreeMap::new();
+        let mut out: Vec<Shapes> = vec![vec![]; scenario.operators.len()];
+        let (order, _) = self.checker.order();
+        for index in order {
+            let operator = &scenario.operators[index];
+            let mut input: Option<Shapes> = None;
+            for (i, entry) in operator.input.iter().enumerate() {
+                let (name, port) = input_name(entry);
+                let found = if port == Port::Main {
+                    main.get(name)
+                } else {
+                    taken.get(name)
+                };
+                let found = found.cloned().unwrap_or_default();
+                match &input {
+                    Some(first) if shapes::schema(first).names().ne(shapes::schema(&found).names()) => {
+                        let message = format!("`{entry}` has other fields than `{}`", operator.input[0]);
+                        let help =
+                            "the inputs of an operator have the same fields; transform one of them first".to_owned();
+                        self.checker
+                            .say(&format!("operator[{index}].input[{i}]"), message, help);
+                    }
+                    Some(first) => {
+                        let merged = first.iter().cloned().zip(found).map(|((n, a), (_, b))| (n, a.merge(b)));
+                        input = Some(merged.collect());
+                    }
+                    None => input = Some(found),
+                }
+            }
+            let input = input.unwrap_or_default();
+            out[index] = self.output(index, &input, &tables);
+            main.insert(&operator.name, out[index].clone());
+            taken.insert(&operator.name, input);
+        }
+        out
+    }
+
+    fn misfit(&mut self, path: &str, misfit: Misfit) {
+        self.checker.say(path, misfit.message, misfit.help);
+    }
+
+    fn output(&mut self, index: usize, input: &Shapes, tables: &BTreeMap<&str, &Shapes>) -> Shapes {
+        let scenario = self.scenario;
+        let operator = &scenario.operators[index];
+        let at = |key: &str| format!("operator[{index}].{key}");
+        let scope = Scope {
+            shapes: input,
+            input: vec![],
+        };
+        let looked_up = |loader: &mut Self, key: &str, expr: &crate::query::Expr| {
+            if expr.has_aggregate() {
+                let help = "aggregates work on windows: write a query".to_owned();
+                loader.checker.say(&at(key), "an aggregate cannot stand here", help);
+            } else if let Err(misfit) = scope.shape(expr) {
+                loader.misfit(&at(key), misfit);
+            }
+        };
+        let by = |loader: &mut Self, key: &str, names: &[String]| {
+            for name in names {
+                if shapes::schema(input).slot(name).is_none() {
+                    let help = suggest::help(name, input.iter().map(|(n, _)| n.as_str()));
+                    loader
+                        .checker
+                        .say(&at(key), format!("there is no field `{name}`"), help);
+                }
+            }
+        };
+        if let Some(query) = &operator.query {
+            let streams: Vec<String> = operator.input.iter().map(|entry| self.stream_of(entry)).collect();
+            let mut names: Vec<&str> = operator.input.iter().map(String::as_str).collect();
+            names.extend(streams.iter().map(String::as_str));
+            if !names.iter().any(|name| name.eq_ignore_ascii_case(&query.from)) {
+                let help = suggest::help(&query.from, operator.input.iter().map(String::as_str));
+                let message = format!("the query reads `{}`, which is no input of this operator", query.from);
+                self.checker.say(&at("query"), message, help);
+            }
+            names.extend(query.alias.as_deref());
+            let mut result = shapes::of_query(
+                query,
+                &Scope {
+                    shapes: input,
+                    input: names,
+                },
+            );
+            if let Ok(fields) = &mut result
+                && operator.truncate_integer_avg
+            {
+                truncate_averages(query, fields, input);
+            }
+            return result.unwrap_or_else(|misfit| {
+                self.misfit(&at("query"), misfit);
+                vec![]
+            });
+        }
+        if let Some(steps) = &operator.transform {
+            let mut fields = input.clone();
+            for (k, step) in steps.iter().enumerate() {
+                fields = match shapes::after(step, fields, tables) {
+                    Ok(fields) => fields,
+                    Err(misfit) => {
+                        self.misfit(&at(&format!("transform[{k}]")), misfit);
+                        return vec![];
+                    }
+                };
+            }
+            return fields;
+        }
+        if let Some(filter) = &operator.filter {
+            looked_up(self, "filter", &filter.expr);
+        }
+        if let Some(change) = &operator.change {
+            looked_up(self, "change.value", &change.value.expr);
+            by(self, "change.by", &change.by);
+        }
+        if let Some(first) = &operator.first {
+            by(self, "first.by", &first.by);
+        }
+        let mut fields = input.clone();
+        if let Some(threshold) = &operator.threshold {
+            looked_up(self, "threshold.value", &threshold.value.expr);
+            by(self, "threshold.by", &threshold.by);
+            if threshold.emit == crate::script::ThresholdEmit::Crossings {
+                if fields.iter().any(|(n, _)| n == "on") {
+                    let help = "rename it first, or emit = \"on\"".to_owned();
+                    self.checker.say(
+                        &at("threshold.emit"),
+                        "crossings add a field `on`, and there is one already",
+                        help,
+                    );
+                }
+                fields.push(("on".into(), Shape::of_type(crate::schema::FieldType::Bool)));
+            }
+        }
+        fields
+    }
+
+    /// The name of the stream that an entry of an `input` list carries.
+    fn stream_of(&self, entry: &str) -> String {
+        let (name, _) = input_name(entry);
+        let source = self
+            .scenario
+            .sources
+            .iter()
+            .find(|s| s.name == name)
+            .and_then(|s| s.stream.as_ref());
+        let operator = self
+            .scenario
+            .operators
+            .iter()
+            .find(|o| o.name == name)
+            .and_then(|o| o.stream.as_ref());
+        source
+            .or(operator)
+            .map_or_else(|| name.to_owned(), |stream| stream.name.to_string())
+    }
+
+    /// What each part says, with absolute times, and where time starts.
+    fn stock(&self, read: Vec<Read>) -> (Vec<Stock>, Time) {
+        let first = read
+            .iter()
+            .filter_map(|r| r.listed.as_ref())
+            .filter(|(absolute, _)| *absolute)
+            .flat_map(|(_, listed)| listed.iter().map(|p| p.leaves.unwrap_or(p.happened)))
+            .min();
+        let start = self.scenario.time.start.or(first).unwrap_or(Time::ZERO);
+        let end = self.scenario.time.length.map(|length| start + length);
+        let shift = start.since(Time::ZERO);
+        let stock = read
+            .into_iter()
+            .zip(&self.scenario.sources)
+            .map(|(read, source)| match read.listed {
+                None => Stock::Generated,
+                Some((absolute, mut listed)) => {
+                    if !absolute {
+                        for planned in &mut listed {
+                            planned.happened += shift;
+                            planned.leaves = planned.leaves.map(|at| at + shift);
+                            if let What::Watermark(mark) = &mut planned.what {
+                                *mark += shift;
+                            }
+                        }
+                    }
+                    let by = source
+                        .node_by
+                        .as_ref()
+                        .and_then(|by| shapes::schema(&read.shapes).slot(by));
+                    Stock::Listed(deal(source, by, listed, end))
+                }
+            });
+        (stock.collect(), start)
+    }
+}
+
+/// With truncated means, the mean of whole numbers is whole.
+fn truncate_averages(query: &crate::query::Query, fields: &mut Shapes, input: &Shapes) {
+    use crate::query::{AggregateFunction, Expr, SelectItem};
+    use crate::schema::FieldType;
+    for item in &query.select {
+        if let SelectItem::Expr {
+            expr: Expr::Aggregate(aggregate),
+            name,
+        } = item
+            && aggregate.function == AggregateFunction::Avg
+            && let Some(argument) = &aggregate.argument
+            && let Ok(shape) = (Scope {
+                shapes: input,
+                input: vec![],
+            })
+            .shape(argument)
+            && shape.kind() == FieldType::Int
+            && let Some((_, field)) = fields.iter_mut().find(|(n, _)| n == name)
+        {
+            *field = Shape::of_type(FieldType::Int);
+        }
+    }
+}
+
+/// Rows of names and values under common fields, in order of first appearance; whole numbers in a column with fractions
+/// become floats, and what is missing is null.
+fn line_up(rows: &[Vec<(arcstr::ArcStr, Value)>]) -> (Shapes, Vec<Vec<Value>>) {
+    let mut shapes: Shapes = Vec::new();
+    for (name, value) in rows.iter().flatten() {
+        let shape = Shape::of(value);
+        match shapes.iter_mut().find(|(n, _)| n == name) {
+            Some((_, known)) => *known = known.clone().merge(shape),
+            None => shapes.push((name.clone(), shape)),
+        }
+    }
+    let filled = rows.iter().map(|row| {
+        let value = |(name, shape): &(arcstr::ArcStr, Shape)| {
+            let value = row
+                .iter()
+                .find(|(n, _)| n == name)
+                .map_or(Value::Null, |(_, v)| v.clone());
+            data::fit(value.clone(), shape.kind()).unwrap_or(value)
+        };
+        shapes.iter().map(value).collect()
+    });
+    let rows = filled.collect();
+    (shapes, rows)
+}
