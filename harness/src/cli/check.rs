@@ -42,7 +42,7 @@ pub fn check(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
                     .expand()
                     .map_err(|why| Stop::new(Exit::Internal, format!("{}: {why}", target.origin)))?;
                 output.print(&format!("# {}\n{}\n", printable(&target.origin), text.trim_end()))?;
-                valid.push(script.target());
+                valid.push(script.target().to_owned());
             }
             Ok(script) => {
                 let scenario = &script.scenario;
@@ -56,10 +56,10 @@ pub fn check(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
                 let counted = parts.map(|(n, what)| format!("{n} {what}{}", if n == 1 { "" } else { "s" }));
                 let line = format!("{} {}", styled(GOOD, "valid"), printable(&target.origin));
                 output.print(&format!("{line}: {}\n", counted.join(", ")))?;
-                for problem in script.inputs.problems() {
+                for problem in script.skipped.iter().flat_map(|(_, problems)| problems) {
                     output.print(&format!("  skipped: {problem}\n"))?;
                 }
-                valid.push(script.target());
+                valid.push(script.target().to_owned());
             }
             Err(found) => {
                 problems += found.len();

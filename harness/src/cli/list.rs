@@ -8,10 +8,11 @@ use wavetank_scenarios::fault::FAULTS;
 use wavetank_scenarios::metric::METRICS;
 use wavetank_scenarios::pattern::PATTERNS;
 use wavetank_scenarios::script::Must;
-use wavetank_scenarios::{Scenario, library};
+use wavetank_scenarios::Scenario;
+use wavetank_scenarios::library::{Entry, LIBRARY};
 
+use super::Stop;
 use super::output::Output;
-use super::{Stop, targets};
 
 /// What `wavetank list` takes.
 #[derive(Debug, clap::Args)]
@@ -146,18 +147,18 @@ pub fn list(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
 }
 
 fn scenarios() -> Result<Vec<Listed>, Stop> {
-    let read = |(path, text): &(&str, &str)| {
-        let scenario: Scenario =
-            toml::from_str(text).map_err(|error| Stop::new(Exit::Internal, format!("library/{path}: {error}")))?;
+    let read = |entry: Entry| {
+        let scenario: Scenario = toml::from_str(entry.text)
+            .map_err(|error| Stop::new(Exit::Internal, format!("library/{}: {error}", entry.path)))?;
         Ok(Listed {
-            name: targets::library_name(path).to_owned(),
+            name: entry.name().to_owned(),
             pattern: scenario.pattern.name(),
             about: scenario.about,
             tags: scenario.tags,
             must: scenario.must,
         })
     };
-    library::scenarios().iter().map(read).collect()
+    LIBRARY.entries().map(read).collect()
 }
 
 fn json<T: Serialize>(all: &[T], output: &mut Output) -> Result<Exit, Stop> {

@@ -98,7 +98,7 @@ mod tests {
     use std::sync::Arc;
     use wavetank_reports::record::Outcome;
     use wavetank_scenarios::Script;
-    use wavetank_scenarios::input::LibraryFiles;
+    use wavetank_scenarios::library::LibraryFiles;
 
     #[test]
     fn every_template_is_valid_passes_and_uses_its_pattern() {

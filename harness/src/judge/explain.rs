@@ -313,7 +313,7 @@ impl Judge {
 
     fn commands(&self, loss: Option<Loss>, event: Option<EventId>) -> Vec<Command> {
         let scenario = &self.script.scenario;
-        let target = &self.script.origin;
+        let target = self.script.target();
         let at = match loss {
             Some(Loss::Late(actor) | Loss::Failed(actor) | Loss::Shed(actor) | Loss::Mailbox(actor) | Loss::State(actor)) => Some(actor),
             _ => event.and_then(|id| self.seen.get(&id)).map(|(_, actor, _)| *actor),
@@ -337,7 +337,7 @@ impl Judge {
     /// The command that runs this run again.
     pub fn reproduce(&self) -> String {
         let overrides: String = self.script.overrides.iter().map(|(key, value)| format!(" --set {key}={value}")).collect();
-        format!("wavetank run {} --seed {}{overrides}", self.script.origin, self.run.seed)
+        format!("wavetank run {} --seed {}{overrides}", self.script.target(), self.run.seed)
     }
 
     fn ideas(&self, event: Option<EventId>, loss: Option<(Time, Loss)>) -> Vec<Idea> {
