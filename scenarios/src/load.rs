@@ -171,6 +171,18 @@ impl Script {
         })
     }
 
+    /// What to type behind `wavetank run` for this scenario: the name of one of the library (whose origin is its path
+    /// below `library/`), else the path.
+    pub fn target(&self) -> &str {
+        match self.origin.strip_prefix("library/") {
+            Some(path) => {
+                let file = path.rsplit('/').next().unwrap_or(path);
+                file.strip_suffix(".toml").unwrap_or(file)
+            }
+            None => &self.origin,
+        }
+    }
+
     /// Where virtual time starts: as set, else at the first thing that leaves a source of files, else at the epoch.
     pub const fn start(&self) -> Time {
         self.start

@@ -397,7 +397,7 @@ impl Judge {
 
     fn commands(&self, loss: Option<Loss>, event: Option<EventId>) -> Vec<Command> {
         let scenario = &self.script.scenario;
-        let target = &self.script.origin;
+        let target = self.script.target();
         let at = match loss {
             Some(
                 Loss::Late(actor) | Loss::Failed(actor) | Loss::Shed(actor) | Loss::Mailbox(actor) | Loss::State(actor),
@@ -439,7 +439,8 @@ impl Judge {
             .collect();
         format!(
             "wavetank run {} --seed {}{overrides}",
-            self.script.origin, self.run.seed
+            self.script.target(),
+            self.run.seed
         )
     }
 
