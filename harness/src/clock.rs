@@ -34,7 +34,11 @@ pub struct Real {
 impl Real {
     /// A clock that shows `start` when the run begins and then runs `speed` times as fast as the machine's.
     pub const fn new(start: Time, speed: f64) -> Self {
-        Self { began: None, start, speed }
+        Self {
+            began: None,
+            start,
+            speed,
+        }
     }
     fn now(&self, began: Instant) -> Time {
         self.start + Span::from_secs_f64(began.elapsed().as_secs_f64() * self.speed)

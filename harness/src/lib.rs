@@ -1,11 +1,13 @@
 //! The machine: builds a world from a script, makes the faults, judges the run, and keeps its record; the `wavetank`
 //! command is a shell around it.
 
+pub mod cli;
 pub mod clock;
 pub mod faults;
 mod judge;
 mod recording;
 pub mod run;
+pub mod store;
 mod tracing;
 
 pub use run::{Options, Ran, RunError, Tank, run};

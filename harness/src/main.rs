@@ -1,1 +1,5 @@
-fn main() {}
+//! The `wavetank` command; everything it does is in the library beside it.
+
+fn main() -> std::process::ExitCode {
+    wavetank_harness::cli::main()
+}

@@ -27,7 +27,12 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
     let mut record = Record::new(&scenario.name, scenario.pattern.name(), judge.run.seed);
     record.about = scenario.about.clone();
     record.origin = judge.script.origin.to_string();
-    record.overrides = judge.script.overrides.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    record.overrides = judge
+        .script
+        .overrides
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     record.must = match scenario.must {
         script::Must::Pass => Must::Pass,
         script::Must::Fail => Must::Fail,
@@ -44,45 +49,66 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
     record.events = judge.events;
     record.wall = wavetank_reports::time::Span(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX));
     record.expectations = judge.expectations(ending);
-    record.faults = scenario.faults.iter().zip(&judge.faults).map(|(fault, meter)| Fault {
-        id: fault.id.clone(),
-        kind: fault.kind.name().into(),
-        on: fault.on.clone(),
-        about: about(fault),
-        declared: fault.rate > 0.0,
-        fired: meter.fired,
-        touched: meter.touched,
-        first: meter.first.map(explain_time),
-        last: meter.last.map(explain_time),
-        detected_after: None,
-        recovered_after: None,
-    }).collect();
+    record.faults = scenario
+        .faults
+        .iter()
+        .zip(&judge.faults)
+        .map(|(fault, meter)| Fault {
+            id: fault.id.clone(),
+            kind: fault.kind.name().into(),
+            on: fault.on.clone(),
+            about: about(fault),
+            declared: fault.rate > 0.0,
+            fired: meter.fired,
+            touched: meter.touched,
+            first: meter.first.map(explain_time),
+            last: meter.last.map(explain_time),
+            detected_after: None,
+            recovered_after: None,
+        })
+        .collect();
     metrics(judge, &mut record);
-    record.actors = judge.topology.actors.iter().zip(&judge.actors).map(|(actor, meter)| {
-        let both = |f: fn(&wavetank_actors::world::Account) -> u64| f(&meter.account) + f(&meter.before);
-        ActorCounts {
-            actor: actor.name.to_string(),
-            role: measured(actor.role).name().into(),
-            taken: meter.taken,
-            emitted: meter.emitted,
-            caused: both(|a| a.caused),
-            filtered: both(|a| a.filtered),
-            late: both(|a| a.late),
-            shed: meter.shed,
-            failed: both(|a| a.failed),
-            held: meter.account.held,
-            lost_in_crash: meter.lost_in_crash,
-        }
-    }).collect();
-    record.links = judge.topology.links.iter().zip(&judge.links).map(|(link, meter)| LinkCounts {
-        link: link.name.to_string(),
-        sent: meter.sent,
-        delivered: meter.arrived,
-        lost: meter.lost,
-        duplicated: meter.counts.copies,
-        retransmitted: meter.counts.resent,
-        reordered: meter.counts.overtaken,
-    }).collect();
+    record.actors = judge
+        .topology
+        .actors
+        .iter()
+        .zip(&judge.actors)
+        .map(|(actor, meter)| {
+            let both = |f: fn(&wavetank_actors::world::Account) -> u64| f(&meter.account) + f(&meter.before);
+            ActorCounts {
+                actor: actor.name.to_string(),
+                role: measured(actor.role).name().into(),
+                taken: meter.taken,
+                emitted: meter.emitted,
+                // A sink keeps what it takes, and a generator passes it on.
+                caused: match actor.role {
+                    Role::Operator { .. } => both(|a| a.caused),
+                    _ => meter.taken,
+                },
+                filtered: both(|a| a.filtered),
+                late: both(|a| a.late),
+                shed: meter.shed,
+                failed: both(|a| a.failed),
+                held: meter.account.held,
+                lost_in_crash: meter.lost_in_crash,
+            }
+        })
+        .collect();
+    record.links = judge
+        .topology
+        .links
+        .iter()
+        .zip(&judge.links)
+        .map(|(link, meter)| LinkCounts {
+            link: link.name.to_string(),
+            sent: meter.sent,
+            delivered: meter.arrived,
+            lost: meter.lost,
+            duplicated: meter.counts.copies,
+            retransmitted: meter.counts.resent,
+            reordered: meter.counts.overtaken,
+        })
+        .collect();
     for (index, actor) in judge.topology.actors.iter().enumerate() {
         let id = ActorId(index as u32);
         let Some(watch) = judge.sinks.get(&id) else { continue };
@@ -90,21 +116,34 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
         record.sinks.push(sink_table(&actor.name, &columns, &watch.came));
         let twin = ending.twin.as_ref().and_then(|tables| tables.get(&id));
         let truth = ending.truth.as_ref().and_then(|tables| tables.get(&id));
-        let references = [(Reference::Truth, truth), (Reference::Admitted, Some(&watch.admitted)), (Reference::Twin, twin)];
+        let references = [
+            (Reference::Truth, truth),
+            (Reference::Admitted, Some(&watch.admitted)),
+            (Reference::Twin, twin),
+        ];
         for (reference, table) in references {
             if let Some(table) = table {
-                record.distances.push(distance(&actor.name, reference, &columns, &watch.came, table));
+                record
+                    .distances
+                    .push(distance(&actor.name, reference, &columns, &watch.came, table));
             }
         }
     }
     record.data = DataProblems {
         skipped: judge.script.skipped.iter().map(|(rows, _)| rows).sum(),
-        first: judge.script.skipped.iter().flat_map(|(_, problems)| problems).take(20).map(|problem| DataProblem {
-            file: problem.file.clone(),
-            line: problem.line as u64,
-            column: problem.column as u64,
-            message: problem.message.clone(),
-        }).collect(),
+        first: judge
+            .script
+            .skipped
+            .iter()
+            .flat_map(|(_, problems)| problems)
+            .take(20)
+            .map(|problem| DataProblem {
+                file: problem.file.clone(),
+                line: problem.line as u64,
+                column: problem.column as u64,
+                message: problem.message.clone(),
+            })
+            .collect(),
     };
     record.reproduce = judge.reproduce();
     record.conclude();
@@ -216,7 +255,10 @@ fn sink_table(sink: &str, columns: &[String], table: &Table) -> SinkTable {
                 let bound = |t: &Time| serde_json::Value::String(explain_time(*t).to_string());
                 [bound(start), bound(end)].into_iter().chain(cells).collect()
             }
-            Name::Single(..) if windows => [serde_json::Value::Null, serde_json::Value::Null].into_iter().chain(cells).collect(),
+            Name::Single(..) if windows => [serde_json::Value::Null, serde_json::Value::Null]
+                .into_iter()
+                .chain(cells)
+                .collect(),
             Name::Single(..) => cells.collect(),
         }
     });
@@ -244,9 +286,15 @@ fn distance(sink: &str, reference: Reference, columns: &[String], came: &Table, 
             }
         }
     }
-    let columns = columns.iter().zip(off).filter(|(_, (_, max, _))| *max > 0.0).map(|(column, (sum, max, n))| {
-        ColumnDistance { column: column.clone(), mean: Number(sum / n as f64), max: Number(max) }
-    });
+    let columns = columns
+        .iter()
+        .zip(off)
+        .filter(|(_, (_, max, _))| *max > 0.0)
+        .map(|(column, (sum, max, n))| ColumnDistance {
+            column: column.clone(),
+            mean: Number(sum / n as f64),
+            max: Number(max),
+        });
     Distance {
         sink: sink.into(),
         reference,

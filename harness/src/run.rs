@@ -18,8 +18,8 @@ use wavetank_scenarios::{Row, Schema, Script, Span, Time};
 
 use crate::faults::{Faults, Run};
 use crate::judge::{Ending, Judge, Scope};
-use crate::tracing::Tracer;
 use crate::recording;
+use crate::tracing::Tracer;
 
 /// How a scenario is run.
 #[derive(Clone, Debug)]
@@ -99,7 +99,9 @@ impl Default for Tank {
             Ok(runtime) => runtime,
             Err(error) => panic!("the machine refuses a runtime: {error}"),
         };
-        Self { system: actix_rt::System::with_tokio_rt(bare) }
+        Self {
+            system: actix_rt::System::with_tokio_rt(bare),
+        }
     }
 }
 
@@ -110,7 +112,10 @@ impl Tank {
     /// When the scenario asks for something that cannot be built; everything that happens in the run itself is in the
     /// record.
     pub fn run(&self, script: &Arc<Script>, options: &Options) -> Result<Ran, RunError> {
-        let build = |why: String| RunError::Build { scenario: script.scenario.name.clone(), why };
+        let build = |why: String| RunError::Build {
+            scenario: script.scenario.name.clone(),
+            why,
+        };
         let run = conditions(script, options);
         let scope = Scope { oracle: options.oracle };
         let faults = Faults::new(&script.scenario, &script.topology, run);
@@ -124,7 +129,12 @@ impl Tank {
             None
         };
         let twin = if wants_twin {
-            let calm = Options { trace: false, hash: false, progress: None, ..options.clone() };
+            let calm = Options {
+                trace: false,
+                hash: false,
+                progress: None,
+                ..options.clone()
+            };
             let none = Faults::none(&script.topology, run);
             let (twin, _, _) = self.play(script, &calm, &none, run, scope).map_err(build)?;
             Some(twin.sink_tables())
@@ -135,7 +145,10 @@ impl Tank {
         judge.close(&ending);
         let wall = started.elapsed();
         let record = recording::record(&judge, &ending, wall);
-        Ok(Ran { record, trace: tracer.map_or_else(Vec::new, Tracer::into_lines) })
+        Ok(Ran {
+            record,
+            trace: tracer.map_or_else(Vec::new, Tracer::into_lines),
+        })
     }
 
     /// Plays one world to its end.
@@ -146,7 +159,14 @@ impl Tank {
         faults: &Faults,
         run: Run,
         scope: Scope,
-    ) -> Result<(Judge, Option<Tracer>, Result<Outcome, wavetank_actors::world::WorldError>), String> {
+    ) -> Result<
+        (
+            Judge,
+            Option<Tracer>,
+            Result<Outcome, wavetank_actors::world::WorldError>,
+        ),
+        String,
+    > {
         let clocks = faults.clocks()?;
         let watchers = Rc::new(RefCell::new(Watchers {
             judge: Judge::new(script, &clocks, scope, run)?,
@@ -175,9 +195,13 @@ impl Tank {
         let world = World::new(setup)?;
         let outcome = match options.real_time {
             None => self.system.block_on(world.run(Virtual)),
-            Some(speed) => self.system.block_on(world.run(crate::clock::Real::new(run.start, speed))),
+            Some(speed) => self
+                .system
+                .block_on(world.run(crate::clock::Real::new(run.start, speed))),
         };
-        let watchers = Rc::try_unwrap(watchers).map_err(|_| "the world is still watched after its end")?.into_inner();
+        let watchers = Rc::try_unwrap(watchers)
+            .map_err(|_| "the world is still watched after its end")?
+            .into_inner();
         Ok((watchers.judge, watchers.tracer, outcome))
     }
 }
@@ -200,7 +224,9 @@ pub fn conditions(script: &Script, options: &Options) -> Run {
             return None;
         }
         let sources = sources(&script.topology);
-        sources.filter_map(|actor| script.input(actor, seed).filter_map(|planned| planned.leaves).max()).max()
+        sources
+            .filter_map(|actor| script.input(actor, seed).filter_map(|planned| planned.leaves).max())
+            .max()
     });
     // The last event still belongs to the run.
     let length = end.map_or(Span::MAX, |end| end.since(start).max(Span::UNIT));
@@ -210,7 +236,9 @@ pub fn conditions(script: &Script, options: &Options) -> Run {
 /// The source actors of a topology.
 fn sources(topology: &Topology) -> impl Iterator<Item = ActorId> + '_ {
     let actors = topology.actors.iter().enumerate();
-    actors.filter(|(_, actor)| matches!(actor.role, Role::Source { .. })).map(|(i, _)| ActorId(i as u32))
+    actors
+        .filter(|(_, actor)| matches!(actor.role, Role::Source { .. }))
+        .map(|(i, _)| ActorId(i as u32))
 }
 
 /// Who plays in a script's world.
@@ -233,7 +261,11 @@ pub fn players(
         .collect();
     let make = move |operator: usize| {
         let topology = &made.topology;
-        let at = topology.actors.iter().position(|a| a.role == Role::Operator { operator }).ok_or("nobody plays it")?;
+        let at = topology
+            .actors
+            .iter()
+            .position(|a| a.role == Role::Operator { operator })
+            .ok_or("nobody plays it")?;
         let around = processing::Surroundings {
             inputs: &input_schemas(topology, ActorId(at as u32)),
             output: &topology.actors[at].schema,
@@ -250,7 +282,14 @@ pub fn players(
 /// The tables to enrich from, by name.
 pub fn tables(script: &Script) -> BTreeMap<String, (Schema, Vec<Row>)> {
     let names = script.scenario.tables.iter().map(|table| table.name.clone());
-    names.zip(script.tables.iter().map(|table| (table.schema.clone(), table.rows.clone()))).collect()
+    names
+        .zip(
+            script
+                .tables
+                .iter()
+                .map(|table| (table.schema.clone(), table.rows.clone())),
+        )
+        .collect()
 }
 
 /// What each sink should have over the fault-free input.
@@ -259,7 +298,9 @@ fn truth(script: &Script, seed: u64) -> Result<BTreeMap<ActorId, Table>, String>
     let plans = |actor: ActorId| -> Box<dyn Iterator<Item = Planned>> { Box::new(script.input(actor, seed)) };
     let truth = Truth::new(&script.scenario, &script.topology, &tables, &plans);
     let sinks = script.topology.actors.iter().enumerate();
-    let sinks = sinks.filter(|(_, actor)| matches!(actor.role, Role::Sink { .. })).map(|(i, _)| ActorId(i as u32));
+    let sinks = sinks
+        .filter(|(_, actor)| matches!(actor.role, Role::Sink { .. }))
+        .map(|(i, _)| ActorId(i as u32));
     sinks.map(|sink| Ok((sink, truth.table(sink)?))).collect()
 }
 

@@ -20,7 +20,10 @@ pub struct Tracer {
 impl Tracer {
     /// A tracer of a run of a script.
     pub fn new(script: &Arc<Script>) -> Self {
-        Self { script: Arc::clone(script), lines: Vec::new() }
+        Self {
+            script: Arc::clone(script),
+            lines: Vec::new(),
+        }
     }
     /// All lines, in order.
     pub fn into_lines(self) -> Vec<TraceLine> {
@@ -32,9 +35,17 @@ impl Tracer {
         let line = |kind| TraceLine::new(explain_time(at), self.lines.len() as u64, kind);
         let new = match happening {
             // An arrival is told where its actor takes it, and the books follow from everything else.
-            Happening::Arrived { .. } | Happening::Account { .. } | Happening::Done { .. } | Happening::Queue { .. } => return,
-            Happening::Delivered { actor, input, element, .. } => {
-                let link = self.script.topology.actors[actor.0 as usize].inputs.get(*input).copied();
+            Happening::Arrived { .. }
+            | Happening::Account { .. }
+            | Happening::Done { .. }
+            | Happening::Queue { .. } => return,
+            Happening::Delivered {
+                actor, input, element, ..
+            } => {
+                let link = self.script.topology.actors[actor.0 as usize]
+                    .inputs
+                    .get(*input)
+                    .copied();
                 let kind = match element {
                     Element::Event(_) => TraceKind::Deliver,
                     Element::Watermark(_) => TraceKind::Watermark,
@@ -46,9 +57,11 @@ impl Tracer {
                 line.link = link.map(|link| self.link(link));
                 line
             }
-            Happening::Timer { actor, token } => {
-                TraceLine { actor: Some(self.actor(*actor)), detail: Some(token.to_string()), ..line(TraceKind::Timer) }
-            }
+            Happening::Timer { actor, token } => TraceLine {
+                actor: Some(self.actor(*actor)),
+                detail: Some(token.to_string()),
+                ..line(TraceKind::Timer)
+            },
             Happening::Emitted { actor, port, element } => {
                 let mut line = self.element(line(TraceKind::Emit), element);
                 line.actor = Some(self.actor(*actor));
@@ -68,19 +81,37 @@ impl Tracer {
                     Dropped::Failed => "failed",
                 };
                 let event = Some(self.id(*id));
-                TraceLine { actor: Some(self.actor(*actor)), event, detail: Some(why.into()), ..line(TraceKind::Drop) }
+                TraceLine {
+                    actor: Some(self.actor(*actor)),
+                    event,
+                    detail: Some(why.into()),
+                    ..line(TraceKind::Drop)
+                }
             }
             Happening::Failed { actor, failure } => {
                 let line = self.event(line(TraceKind::Drop), &failure.event);
-                TraceLine { actor: Some(self.actor(*actor)), detail: Some(format!("failed: {}", failure.reason)), ..line }
+                TraceLine {
+                    actor: Some(self.actor(*actor)),
+                    detail: Some(format!("failed: {}", failure.reason)),
+                    ..line
+                }
             }
             Happening::Took { actor, event } => {
                 let line = self.event(line(TraceKind::Note), event);
-                TraceLine { actor: Some(self.actor(*actor)), detail: Some("taken by the sink".into()), ..line }
+                TraceLine {
+                    actor: Some(self.actor(*actor)),
+                    detail: Some("taken by the sink".into()),
+                    ..line
+                }
             }
             Happening::Missed { actor, id } => {
                 let (actor, event) = (Some(self.actor(*actor)), Some(self.id(*id)));
-                TraceLine { actor, event, detail: Some("never left its source".into()), ..line(TraceKind::Lose) }
+                TraceLine {
+                    actor,
+                    event,
+                    detail: Some("never left its source".into()),
+                    ..line(TraceKind::Lose)
+                }
             }
             Happening::Lost { link, element, why } => {
                 let line = self.element(line(TraceKind::Lose), element);
@@ -88,14 +119,23 @@ impl Tracer {
                     LossReason::Network => "lost by the network",
                     LossReason::Crash => "the receiver had crashed",
                 };
-                TraceLine { link: Some(self.link(*link)), detail: Some(why.into()), ..line }
+                TraceLine {
+                    link: Some(self.link(*link)),
+                    detail: Some(why.into()),
+                    ..line
+                }
             }
-            Happening::Shed { actor, event } => {
-                TraceLine { actor: Some(self.actor(*actor)), ..self.event(line(TraceKind::Shed), event) }
-            }
+            Happening::Shed { actor, event } => TraceLine {
+                actor: Some(self.actor(*actor)),
+                ..self.event(line(TraceKind::Shed), event)
+            },
             Happening::LostInMailbox { actor, event } => {
                 let line = self.event(line(TraceKind::Lose), event);
-                TraceLine { actor: Some(self.actor(*actor)), detail: Some("in the mailbox at the crash".into()), ..line }
+                TraceLine {
+                    actor: Some(self.actor(*actor)),
+                    detail: Some("in the mailbox at the crash".into()),
+                    ..line
+                }
             }
             Happening::Node { node, fault, by } => {
                 let kind = match fault {
@@ -108,12 +148,20 @@ impl Tracer {
                 let fault = &self.script.scenario.faults[*by];
                 let detail = Some(format!("{} ({})", fault.id, fault.kind.name()));
                 let actor = Some(self.script.topology.nodes[node.0 as usize].name.clone());
-                TraceLine { actor, detail, ..line(kind) }
+                TraceLine {
+                    actor,
+                    detail,
+                    ..line(kind)
+                }
             }
             Happening::Fault { fault, id } => {
                 let fault = &self.script.scenario.faults[*fault];
                 let detail = Some(format!("{} ({} on {})", fault.id, fault.kind.name(), fault.on));
-                TraceLine { event: id.map(|id| self.id(id)), detail, ..line(TraceKind::Fault) }
+                TraceLine {
+                    event: id.map(|id| self.id(id)),
+                    detail,
+                    ..line(TraceKind::Fault)
+                }
             }
         };
         self.lines.push(new);
@@ -132,22 +180,36 @@ impl Tracer {
     fn element(&self, line: TraceLine, element: &Element) -> TraceLine {
         match element {
             Element::Event(event) => self.event(line, event),
-            Element::Watermark(watermark) => {
-                TraceLine { stamp: Some(explain_time(*watermark)), detail: Some("watermark".into()), ..line }
-            }
-            Element::Idle(idle) => TraceLine { detail: Some(if *idle { "idle" } else { "active" }.into()), ..line },
-            Element::End => TraceLine { detail: Some("end".into()), ..line },
+            Element::Watermark(watermark) => TraceLine {
+                stamp: Some(explain_time(*watermark)),
+                detail: Some("watermark".into()),
+                ..line
+            },
+            Element::Idle(idle) => TraceLine {
+                detail: Some(if *idle { "idle" } else { "active" }.into()),
+                ..line
+            },
+            Element::End => TraceLine {
+                detail: Some("end".into()),
+                ..line
+            },
         }
     }
 
     fn event(&self, line: TraceLine, event: &Event) -> TraceLine {
         let actor = self.script.topology.actors.get(event.id.producer.0 as usize);
-        let names = actor.map(|actor| actor.schema.names().collect::<Vec<_>>()).unwrap_or_default();
+        let names = actor
+            .map(|actor| actor.schema.names().collect::<Vec<_>>())
+            .unwrap_or_default();
         let fields = event.row.iter().enumerate().map(|(slot, value)| {
             let name = names.get(slot).map_or_else(|| format!("_{slot}"), ToString::to_string);
             (name, json(value))
         });
-        let origins = if event.origins() == [event.id] { &[] } else { event.origins() };
+        let origins = if event.origins() == [event.id] {
+            &[]
+        } else {
+            event.origins()
+        };
         TraceLine {
             event: Some(self.id(event.id)),
             stamp: Some(explain_time(event.stamp)),
@@ -168,8 +230,11 @@ pub fn json(value: &Value) -> serde_json::Value {
         Value::Text(text) => text.as_str().into(),
         Value::Time(_) | Value::Bytes(_) => value.to_string().into(),
         Value::List(list) => list.iter().map(json).collect(),
-        Value::Record(record) => {
-            serde_json::Value::Object(record.iter().map(|(name, value)| (name.to_string(), json(value))).collect())
-        }
+        Value::Record(record) => serde_json::Value::Object(
+            record
+                .iter()
+                .map(|(name, value)| (name.to_string(), json(value)))
+                .collect(),
+        ),
     }
 }

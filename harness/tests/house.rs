@@ -5,7 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the harness lies in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the harness lies in the workspace")
+        .to_owned()
 }
 
 /// The wavetank crates that a crate's manifest names, without its tests' own.
@@ -13,7 +16,10 @@ fn arrows(manifest: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join(manifest)).expect(manifest);
     let normal = text.split("[dev-dependencies]").next().unwrap_or_default();
     let named = normal.lines().filter_map(|line| line.strip_prefix("wavetank-"));
-    named.filter_map(|line| line.split(['.', ' ', '=']).next()).map(str::to_owned).collect()
+    named
+        .filter_map(|line| line.split(['.', ' ', '=']).next())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -24,18 +30,29 @@ fn the_arrows_between_crates_point_one_way() {
         ("reports/Cargo.toml", &[]),
         ("actors/Cargo.toml", &["scenarios", "models"]),
         ("harness/oracle/Cargo.toml", &["scenarios"]),
-        ("harness/Cargo.toml", &["scenarios", "models", "reports", "actors", "oracle"]),
+        (
+            "harness/Cargo.toml",
+            &["scenarios", "models", "reports", "actors", "oracle"],
+        ),
     ]);
     for (manifest, allowed) in allowed {
         for arrow in arrows(manifest) {
-            assert!(allowed.contains(&arrow.as_str()), "{manifest} must not know wavetank-{arrow}");
+            assert!(
+                allowed.contains(&arrow.as_str()),
+                "{manifest} must not know wavetank-{arrow}"
+            );
         }
     }
 }
 
 #[test]
 fn the_script_and_the_judge_know_no_actix() {
-    for manifest in ["scenarios/Cargo.toml", "models/Cargo.toml", "reports/Cargo.toml", "harness/oracle/Cargo.toml"] {
+    for manifest in [
+        "scenarios/Cargo.toml",
+        "models/Cargo.toml",
+        "reports/Cargo.toml",
+        "harness/oracle/Cargo.toml",
+    ] {
         let text = fs::read_to_string(root().join(manifest)).expect(manifest);
         assert!(!text.contains("actix"), "{manifest} must not know actix");
     }
@@ -67,7 +84,14 @@ fn nothing_of_the_machine_gets_into_a_world() {
         "thread::",
     ];
     let mut files = Vec::new();
-    for folder in ["actors/src", "models/src", "scenarios/src", "harness/oracle/src", "harness/src/judge", "harness/src/faults"] {
+    for folder in [
+        "actors/src",
+        "models/src",
+        "scenarios/src",
+        "harness/oracle/src",
+        "harness/src/judge",
+        "harness/src/faults",
+    ] {
         sources(&root().join(folder), &mut files);
     }
     assert!(files.len() > 30, "the folders have been found");
@@ -77,7 +101,12 @@ fn nothing_of_the_machine_gets_into_a_world() {
             let code = line.split("//").next().unwrap_or_default();
             for word in forbidden {
                 let allowed = word.ends_with("::new") && (code.contains("FxHash") || code.contains("BTree"));
-                assert!(!code.contains(word) || allowed, "{}:{}: {word}", file.display(), number + 1);
+                assert!(
+                    !code.contains(word) || allowed,
+                    "{}:{}: {word}",
+                    file.display(),
+                    number + 1
+                );
             }
         }
     }

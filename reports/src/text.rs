@@ -4,20 +4,20 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Something holds.
-pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub const GOOD: Style = AnsiColor::Green.on_default().bold();
 /// Something is broken.
-pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
 /// Something was not put to the test, or deserves a look.
-pub(crate) const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
+pub const UNSURE: Style = AnsiColor::Yellow.on_default().bold();
 /// What something is about.
-pub(crate) const STRONG: Style = Style::new().bold();
+pub const STRONG: Style = Style::new().bold();
 /// What can be skipped.
-pub(crate) const DIM: Style = Style::new().dimmed();
+pub const DIM: Style = Style::new().dimmed();
 /// What can be typed.
-pub(crate) const TYPED: Style = AnsiColor::Cyan.on_default();
+pub const TYPED: Style = AnsiColor::Cyan.on_default();
 
 /// `text` in `style`.
-pub(crate) fn styled(style: Style, text: impl std::fmt::Display) -> String {
+pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
@@ -54,7 +54,7 @@ pub fn short_count(n: u64) -> String {
 }
 
 /// `1 event`, `2 events`.
-pub(crate) fn plural(n: u64, one: &str) -> String {
+pub fn plural(n: u64, one: &str) -> String {
     format!("{} {one}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// `text`, [`printable`], wrapped to `width` columns, the first line behind `head`, the others below its text.
-pub(crate) fn hang(head: &str, text: &str, width: usize) -> String {
+pub fn hang(head: &str, text: &str, width: usize) -> String {
     let blanks = " ".repeat(head.width());
     let options = textwrap::Options::new(width.max(head.width() + 20))
         .initial_indent(head)

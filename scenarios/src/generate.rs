@@ -135,7 +135,7 @@ fn above_zero(rate: f64) -> Result<f64, String> {
     if rate > 0.0 {
         Ok(rate)
     } else {
-        Err("a rate must be above zero".into())
+        Err("a rate must be above zero; leave the source out instead".into())
     }
 }
 

@@ -171,6 +171,18 @@ impl Script {
         })
     }
 
+    /// What to type behind `wavetank run` for this scenario: the name of one of the library (whose origin is its path
+    /// below `library/`), else the path.
+    pub fn target(&self) -> &str {
+        match self.origin.strip_prefix("library/") {
+            Some(path) => {
+                let file = path.rsplit('/').next().unwrap_or(path);
+                file.strip_suffix(".toml").unwrap_or(file)
+            }
+            None => &self.origin,
+        }
+    }
+
     /// Where virtual time starts: as set, else at the first thing that leaves a source of files, else at the epoch.
     pub const fn start(&self) -> Time {
         self.start
@@ -272,10 +284,7 @@ pub(crate) fn inside(text: &str, origin: &str, range: Range<usize>, error: &Synt
     } else {
         (first.line + error.line - 1, error.column)
     };
-    let (message, help) = match error.message.split_once("; did you mean ") {
-        Some((message, near)) => (message.to_owned(), Some(format!("did you mean {near}"))),
-        None => (error.message.clone(), None),
-    };
+    let (message, help) = split_help(&error.message);
     Problem {
         file: origin.into(),
         line,
@@ -306,23 +315,42 @@ fn explain(message: &str) -> (String, Option<String>) {
         let name = rest.trim_matches('`');
         return (format!("`{name}` is missing"), Some(format!("add {name} = …")));
     }
-    if let Some((message, near)) = message.split_once("; did you mean ") {
-        return (message.to_owned(), Some(format!("did you mean {near}")));
+    for prefix in ["invalid type: ", "invalid value: "] {
+        if let Some((found, wanted)) = message
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.split_once(", expected "))
+        {
+            let wanted = match wanted {
+                "u64" | "u32" | "usize" => "a whole number that is not negative",
+                "i64" | "i32" => "a whole number",
+                "f64" => "a number",
+                "a sequence" => "a list: [ … ]",
+                "a map" => "a table: { … }",
+                other => other,
+            };
+            return (format!("{found} does not fit here"), Some(format!("write {wanted}")));
+        }
     }
-    if let Some((found, wanted)) = message
-        .strip_prefix("invalid type: ")
-        .and_then(|rest| rest.split_once(", expected "))
-    {
-        return (format!("{found} does not fit here"), Some(format!("write {wanted}")));
+    if message.contains("duplicate key") {
+        let help = "every key is written once; use [[…]] for several entries".to_owned();
+        return (message.to_owned(), Some(help));
     }
-    let help = if message.contains("duplicate key") {
-        Some("every key is written once; use [[…]] for several entries".to_owned())
-    } else if message.contains("is no unit") || message.contains("is not a duration") {
-        Some("us, ms, s, m, h and d are units: \"250ms\", \"1h30m\"".to_owned())
-    } else {
-        None
-    };
-    (message.replace('\n', ", "), help)
+    match message.split_once(", expected ") {
+        Some((message, expected)) => (
+            message.to_owned(),
+            Some(format!("expected {}", expected.replace('\n', ", "))),
+        ),
+        None => split_help(message),
+    }
+}
+
+/// A message and the help that stands behind its semicolon.
+fn split_help(message: &str) -> (String, Option<String>) {
+    let message = message.replace('\n', ", ");
+    match message.split_once("; ") {
+        Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
+        None => (message, None),
+    }
 }
 
 /// Puts the overrides over the file's settings, one after another, so that each answers for itself.

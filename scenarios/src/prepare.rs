@@ -437,10 +437,10 @@ impl<'a> Loader<'a> {
             match c {
                 _ if c.is_whitespace() => {}
                 _ if ended => {
-                    wrong("nothing comes behind the end `|`".into());
+                    wrong("nothing comes behind the end `|`; take `|` or what follows out".into());
                     break;
                 }
-                '-' if open => wrong("a group stands at one instant: no `-` inside".into()),
+                '-' if open => wrong("a group stands at one instant: no `-` inside; close it with `)` first".into()),
                 '-' => now += source.marble_step,
                 '(' if open => wrong("a group inside a group".into()),
                 '(' => open = true,
@@ -457,7 +457,7 @@ impl<'a> Loader<'a> {
                     });
                 }
                 _ => wrong(format!(
-                    "`{c}` is no marble: letters are events, `-` waits, `(ab)` comes at once, `|` ends"
+                    "`{c}` is no marble; letters are events, `-` waits, `(ab)` comes at once, `|` ends"
                 )),
             }
         }

@@ -22,7 +22,10 @@ impl Files for Given {
 }
 
 fn try_load(text: &str, overrides: &[(&str, &str)]) -> Result<Script, Vec<Problem>> {
-    let overrides: Vec<_> = overrides.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let overrides: Vec<_> = overrides
+        .iter()
+        .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+        .collect();
     Script::load(text, "test.toml", &Given::default(), &overrides)
 }
 fn load(text: &str) -> Script {
@@ -46,7 +49,17 @@ fn inputs(script: &Script, name: &str, seed: u64) -> Vec<Planned> {
 fn the_orders_scenario_has_three_source_parts_a_generator_an_operator_and_a_sink() {
     let script = load(library("orders-per-minute"));
     let names: Vec<&str> = script.topology.actors.iter().map(|a| a.name.as_str()).collect();
-    assert_eq!(names, ["orders-0", "orders-1", "orders-2", "per-minute.watermark", "per-minute", "dashboard"]);
+    assert_eq!(
+        names,
+        [
+            "orders-0",
+            "orders-1",
+            "orders-2",
+            "per-minute.watermark",
+            "per-minute",
+            "dashboard"
+        ]
+    );
     let links: Vec<&str> = script.topology.links.iter().map(|l| l.name.as_str()).collect();
     assert_eq!(
         links,
@@ -65,15 +78,36 @@ fn the_orders_scenario_has_three_source_parts_a_generator_an_operator_and_a_sink
     let of = |actor: wavetank_scenarios::topology::ActorId| &script.topology.actors[actor.0 as usize];
     assert_eq!(of(generator).node, of(operator).node);
     assert_eq!(of(generator).inputs.len(), 3);
-    assert_eq!(of(generator).schema, of(script.topology.actor("orders-0").expect("a part")).schema);
-    let fields: Vec<_> = of(operator).schema.fields.iter().map(|f| (f.name.as_str(), f.kind)).collect();
-    assert_eq!(fields, [("store", FieldType::Int), ("n", FieldType::Int), ("total", FieldType::Float)]);
-    assert_eq!(of(script.topology.actor("dashboard").expect("a sink")).schema, of(operator).schema);
+    assert_eq!(
+        of(generator).schema,
+        of(script.topology.actor("orders-0").expect("a part")).schema
+    );
+    let fields: Vec<_> = of(operator)
+        .schema
+        .fields
+        .iter()
+        .map(|f| (f.name.as_str(), f.kind))
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            ("store", FieldType::Int),
+            ("n", FieldType::Int),
+            ("total", FieldType::Float)
+        ]
+    );
+    assert_eq!(
+        of(script.topology.actor("dashboard").expect("a sink")).schema,
+        of(operator).schema
+    );
 }
 
 #[test]
 fn what_an_operator_puts_aside_has_the_fields_of_what_came_in() {
-    let mut text = with("rate = \"1/s\"\nfields = { a = 1 }", "transform = [{ derive = { b = \"a + 1\" } }]");
+    let mut text = with(
+        "rate = \"1/s\"\nfields = { a = 1 }",
+        "transform = [{ derive = { b = \"a + 1\" } }]",
+    );
     text.push_str("[[sink]]\nname = \"aside\"\ninput = [\"o.failed\"]\n");
     let script = load(&text);
     let aside = &script.topology.actors[script.topology.actor("aside").expect("a sink").0 as usize];
@@ -86,7 +120,10 @@ fn what_an_operator_puts_aside_has_the_fields_of_what_came_in() {
 fn the_line_of_a_setting_is_found_by_name() {
     let script = load(library("orders-per-minute"));
     for (path, wanted) in [
-        ("operator.per-minute.watermark", "watermark = { behind = \"2s\", idle = \"30s\" }"),
+        (
+            "operator.per-minute.watermark",
+            "watermark = { behind = \"2s\", idle = \"30s\" }",
+        ),
         ("fault.slow-link.rate", "rate   = 0.05"),
         ("time.seed", "seed   = 42"),
         ("operator.per-minute.query", "query = \"\"\""),
@@ -113,7 +150,10 @@ fn overrides_win_over_the_file_and_go_by_name() {
     )
     .expect("a script");
     assert_eq!(script.scenario.faults[0].rate, 0.2);
-    assert_eq!(script.scenario.operators[0].watermark.as_ref().map(|w| w.behind), Some(Span::from_secs(5)));
+    assert_eq!(
+        script.scenario.operators[0].watermark.as_ref().map(|w| w.behind),
+        Some(Span::from_secs(5))
+    );
     assert_eq!(script.scenario.time.seed, 7);
     assert_eq!(script.scenario.time.tick, Span::from_millis(1));
 }
@@ -121,8 +161,18 @@ fn overrides_win_over_the_file_and_go_by_name() {
 #[test]
 fn a_wrong_override_says_which_and_what_was_meant() {
     for (path, value, message, help) in [
-        ("fault.slow-lnk.rate", "0.2", "no fault is called `slow-lnk`", "did you mean `slow-link`?"),
-        ("operator.per-minute.horizn", "3s", "there is no key `horizn` here", "did you mean `horizon`?"),
+        (
+            "fault.slow-lnk.rate",
+            "0.2",
+            "no fault is called `slow-lnk`",
+            "did you mean `slow-link`?",
+        ),
+        (
+            "operator.per-minute.horizn",
+            "3s",
+            "there is no key `horizn` here",
+            "did you mean `horizon`?",
+        ),
         ("time.length", "soon", "not a duration", ""),
         ("time.seed.x", "3", "is a single value", ""),
         ("", "3", "a name is missing", ""),
@@ -142,7 +192,12 @@ fn the_expansion_of_every_scenario_means_the_same_and_expands_to_itself() {
         let expanded = script.expand().expect(entry.path);
         let again = load(&expanded);
         assert_eq!(again.expand().as_deref(), Ok(expanded.as_str()), "{}", entry.path);
-        assert_eq!(format!("{:?}", again.topology), format!("{:?}", script.topology), "{}", entry.path);
+        assert_eq!(
+            format!("{:?}", again.topology),
+            format!("{:?}", script.topology),
+            "{}",
+            entry.path
+        );
         assert_eq!(again.claims, script.claims);
         let events = |s: &Script| s.truth(3).take(500).collect::<Vec<_>>();
         assert_eq!(events(&again), events(&script), "{}", entry.path);
@@ -153,7 +208,12 @@ fn the_expansion_of_every_scenario_means_the_same_and_expands_to_itself() {
 fn the_expansion_writes_defaults_out() {
     let script = load(library("large-transactions"));
     let expanded = expand(&script.scenario).expect("text");
-    for line in ["flush_at_end = true", "on_error = \"side\"", "step_budget = 1000000", "promise = \"at-most-once\""] {
+    for line in [
+        "flush_at_end = true",
+        "on_error = \"side\"",
+        "step_budget = 1000000",
+        "promise = \"at-most-once\"",
+    ] {
         assert!(expanded.contains(line), "{line} in\n{expanded}");
     }
 }
@@ -162,7 +222,9 @@ fn the_expansion_writes_defaults_out() {
 fn the_json_schema_describes_every_section() {
     let schema = json_schema();
     let properties = schema["properties"].as_object().expect("properties");
-    for section in ["schema", "name", "pattern", "time", "source", "operator", "sink", "link", "fault", "expect", "node", "table"] {
+    for section in [
+        "schema", "name", "pattern", "time", "source", "operator", "sink", "link", "fault", "expect", "node", "table",
+    ] {
         assert!(properties.contains_key(section), "{section}");
     }
     assert_eq!(schema["additionalProperties"], false);
@@ -170,14 +232,19 @@ fn the_json_schema_describes_every_section() {
 
 #[test]
 fn generated_events_do_not_change_when_fields_nodes_or_sources_are_added() {
-    let plain = load(&with("rate = { poisson = \"50/s\" }\nfields = { a = { normal = [0, 1] } }", "filter = \"a > 0\""));
+    let plain = load(&with(
+        "rate = { poisson = \"50/s\" }\nfields = { a = { normal = [0, 1] } }",
+        "filter = \"a > 0\"",
+    ));
     let more = "rate = { poisson = \"50/s\" }\nfields = { b = { seq = 3 }, a = { normal = [0, 1] } }\n\
                 [[source]]\nname = \"other\"\nrate = \"9/s\"";
     let more = load(&with(more, "filter = \"a > 0\""));
     let (plain, more) = (inputs(&plain, "s", 5), inputs(&more, "s", 5));
     assert_eq!(plain.len(), more.len());
     for (a, b) in plain.iter().zip(&more) {
-        let (What::Event(x), What::Event(y)) = (&a.what, &b.what) else { panic!("events only") };
+        let (What::Event(x), What::Event(y)) = (&a.what, &b.what) else {
+            panic!("events only")
+        };
         assert_eq!((a.number, a.happened, &x[0]), (b.number, b.happened, &y[1]));
     }
 }
@@ -199,20 +266,28 @@ fn the_parts_of_a_source_share_its_events_in_turn() {
         let dealt: Vec<_> = all.iter().skip(part).step_by(3).collect();
         assert_eq!(own.len(), dealt.len());
         for (i, (mine, whole)) in own.iter().zip(dealt).enumerate() {
-            assert_eq!((mine.number, &mine.what, mine.happened), (i as u64, &whole.what, whole.happened));
+            assert_eq!(
+                (mine.number, &mine.what, mine.happened),
+                (i as u64, &whole.what, whole.happened)
+            );
         }
     }
 }
 
 #[test]
 fn events_dealt_by_a_field_keep_each_value_on_one_node() {
-    let text = with("rate = \"100/s\"\nnodes = 4\nnode_by = \"k\"\nfields = { k = { zipf = 1, count = 20 } }", "filter = \"true\"");
+    let text = with(
+        "rate = \"100/s\"\nnodes = 4\nnode_by = \"k\"\nfields = { k = { zipf = 1, count = 20 } }",
+        "filter = \"true\"",
+    );
     let script = load(&text);
     let mut seen: BTreeMap<Value, usize> = BTreeMap::new();
     let mut total = 0;
     for part in 0..4 {
         for planned in inputs(&script, &format!("s-{part}"), 1) {
-            let What::Event(row) = planned.what else { panic!("events only") };
+            let What::Event(row) = planned.what else {
+                panic!("events only")
+            };
             assert_eq!(*seen.entry(row[0].clone()).or_insert(part), part);
             total += 1;
         }
@@ -235,7 +310,14 @@ fn literal_events_leave_in_the_order_written_and_carry_watermarks() {
     let seconds = |t: Option<Time>| t.map(|t| t.micros() / 1_000_000);
     let read: Vec<_> = inputs(&script, "s", 1)
         .into_iter()
-        .map(|p| (p.number, seconds(Some(p.happened)), seconds(p.leaves), matches!(p.what, What::Event(_))))
+        .map(|p| {
+            (
+                p.number,
+                seconds(Some(p.happened)),
+                seconds(p.leaves),
+                matches!(p.what, What::Event(_)),
+            )
+        })
         .collect();
     assert_eq!(
         read,
@@ -246,10 +328,17 @@ fn literal_events_leave_in_the_order_written_and_carry_watermarks() {
             (2, Some(1), Some(4), true),
         ]
     );
-    let truth: Vec<_> = script.truth(1).map(|(_, p)| (p.happened.micros() / 1_000_000, p.number)).collect();
+    let truth: Vec<_> = script
+        .truth(1)
+        .map(|(_, p)| (p.happened.micros() / 1_000_000, p.number))
+        .collect();
     assert_eq!(truth, [(1, 1), (1, 2), (2, 0)]);
     let source = &script.topology.actors[0];
-    assert_eq!(source.schema.fields[0].kind, FieldType::Float, "a whole number among fractions is one of them");
+    assert_eq!(
+        source.schema.fields[0].kind,
+        FieldType::Float,
+        "a whole number among fractions is one of them"
+    );
 }
 
 #[test]
@@ -262,25 +351,37 @@ fn marbles_wait_group_and_end() {
             What::Watermark(_) => panic!("events only"),
         })
         .collect();
-    let wanted: Vec<(i64, String)> = [(2, "a"), (3, "b"), (5, "c"), (5, "d")].map(|(t, m)| (t, m.to_owned())).into();
+    let wanted: Vec<(i64, String)> = [(2, "a"), (3, "b"), (5, "c"), (5, "d")]
+        .map(|(t, m)| (t, m.to_owned()))
+        .into();
     assert_eq!(read, wanted);
 }
 
 #[test]
 fn recorded_arrivals_are_replayed_as_recorded_and_cancelled_flights_never_leave() {
-    let source = "file = \"flights-2013-01.csv\"\nevent_time = \"scheduled_departure\"\narrival_time = \"actual_departure\"";
+    let source =
+        "file = \"flights-2013-01.csv\"\nevent_time = \"scheduled_departure\"\narrival_time = \"actual_departure\"";
     let text = with(source, "filter = \"origin = 'JFK'\"").replace("[time]\nlength = \"10s\"\n", "");
     let script = load(&text);
     let flights = inputs(&script, "s", 1);
     assert_eq!(flights.len(), 27_004);
     assert_eq!(flights.iter().filter(|p| p.leaves.is_none()).count(), 521);
-    assert_eq!(flights.iter().filter(|p| p.leaves.is_some_and(|at| at < p.happened)).count(), 15_412);
+    assert_eq!(
+        flights
+            .iter()
+            .filter(|p| p.leaves.is_some_and(|at| at < p.happened))
+            .count(),
+        15_412
+    );
     let leaving: Vec<Time> = flights.iter().filter_map(|p| p.leaves).collect();
     assert!(leaving.is_sorted());
     assert_eq!(Some(script.start()), leaving.first().copied());
     let mut numbers: Vec<u64> = flights.iter().map(|p| p.number).collect();
     numbers.sort_unstable();
-    assert!(numbers.iter().enumerate().all(|(i, n)| i as u64 == *n), "numbers are those of the rows");
+    assert!(
+        numbers.iter().enumerate().all(|(i, n)| i as u64 == *n),
+        "numbers are those of the rows"
+    );
     let truth: Vec<_> = script.truth(1).map(|(_, p)| (p.happened, p.number)).collect();
     assert_eq!(truth.len(), 27_004);
     assert!(truth.is_sorted());
@@ -288,38 +389,72 @@ fn recorded_arrivals_are_replayed_as_recorded_and_cancelled_flights_never_leave(
 
 #[test]
 fn bad_rows_are_skipped_and_counted_or_stop_the_run_as_the_scenario_says() {
-    let files = Given(BTreeMap::from([("x.csv", "t,n\n2013-01-01T00:00:00Z,1\nnoon,2\n2013-01-01T00:00:02Z,x\n")]));
+    let files = Given(BTreeMap::from([(
+        "x.csv",
+        "t,n\n2013-01-01T00:00:00Z,1\nnoon,2\n2013-01-01T00:00:02Z,x\n",
+    )]));
     let text = |on_bad: &str| {
-        with(&format!("file = \"x.csv\"\nevent_time = \"t\"\nschema = {{ n = \"int\" }}\n{on_bad}"), "filter = \"n > 0\"")
+        with(
+            &format!("file = \"x.csv\"\nevent_time = \"t\"\nschema = {{ n = \"int\" }}\n{on_bad}"),
+            "filter = \"n > 0\"",
+        )
     };
     let script = Script::load(&text("on_bad = \"skip\""), "test.toml", &files, &[]).expect("a script");
     assert_eq!(inputs(&script, "s", 1).len(), 1);
     let (count, problems) = &script.skipped[0];
     assert_eq!((*count, problems.len()), (2, 2));
     let problems = Script::load(&text(""), "test.toml", &files, &[]).expect_err("bad rows");
-    assert_eq!(problems.iter().map(|p| (p.file.as_str(), p.line, p.column)).collect::<Vec<_>>(), [("x.csv", 3, 1), ("x.csv", 4, 22)]);
+    assert_eq!(
+        problems
+            .iter()
+            .map(|p| (p.file.as_str(), p.line, p.column))
+            .collect::<Vec<_>>(),
+        [("x.csv", 3, 1), ("x.csv", 4, 22)]
+    );
 }
 
 #[test]
 fn a_million_generated_events_are_read_one_at_a_time() {
-    let text = with("rate = \"200000/s\"\nfields = { k = { zipf = 1.1, count = 100 }, v = { exp = 1.0 } }", "filter = \"v > 1\"");
+    let text = with(
+        "rate = \"200000/s\"\nfields = { k = { zipf = 1.1, count = 100 }, v = { exp = 1.0 } }",
+        "filter = \"v > 1\"",
+    );
     let script = load(&text);
-    let last = script.input(script.topology.actor("s").expect("s"), 1).last().expect("events");
+    let last = script
+        .input(script.topology.actor("s").expect("s"), 1)
+        .last()
+        .expect("events");
     assert_eq!(last.number, 1_999_999);
 }
 
 #[test]
 fn settings_of_links_and_nodes_reach_all_parts_and_the_most_exact_ones_win() {
-    let mut text = with("rate = \"1/s\"\nnodes = 3", "filter = \"true\"\nwatermark = { behind = \"1s\" }");
+    let mut text = with(
+        "rate = \"1/s\"\nnodes = 3",
+        "filter = \"true\"\nwatermark = { behind = \"1s\" }",
+    );
     text.push_str(
         "[[link]]\nfrom = \"s\"\nto = \"o\"\nkind = \"datagram\"\ndelay = \"1s\"\n[[link]]\nfrom = \"s-1\"\nto = \"o\"\ndelay = \"2s\"\n\
          [[node]]\nname = \"s\"\noffset = \"3s\"\n[[node]]\nname = \"s-2\"\noffset = \"4s\"\n",
     );
     let script = load(&text);
-    let delays: Vec<_> = script.topology.links[..3].iter().map(|l| l.settings.delay.as_ref().map(|d| d.sampler().constant())).collect();
+    let delays: Vec<_> = script.topology.links[..3]
+        .iter()
+        .map(|l| l.settings.delay.as_ref().map(|d| d.sampler().constant()))
+        .collect();
     assert_eq!(delays, [1, 2, 1].map(|s| Some(Some(Span::from_secs(s)))));
-    let offsets: Vec<_> = script.topology.nodes[..3].iter().map(|n| (n.name.as_str(), n.offset)).collect();
-    assert_eq!(offsets, [("s-0", Span::from_secs(3)), ("s-1", Span::from_secs(3)), ("s-2", Span::from_secs(4))]);
+    let offsets: Vec<_> = script.topology.nodes[..3]
+        .iter()
+        .map(|n| (n.name.as_str(), n.offset))
+        .collect();
+    assert_eq!(
+        offsets,
+        [
+            ("s-0", Span::from_secs(3)),
+            ("s-1", Span::from_secs(3)),
+            ("s-2", Span::from_secs(4))
+        ]
+    );
     assert!(matches!(script.topology.actors[0].role, Role::Source { part: 0, .. }));
 }
 

@@ -101,13 +101,22 @@ impl Windowed {
 
     /// Nothing with this last instant is taken in any more.
     fn shut(&self, last: Time) -> bool {
-        let shift = match self.late_when {
-            LateWhen::AtEnd => Span::ZERO,
-            LateWhen::TickBeforeEnd => -self.shape.tick,
-            LateWhen::AfterEnd => self.shape.tick,
-        };
-        let w = self.state.watermark;
-        w == Time::MAX || (w > Time::MIN && w >= last + self.horizon + shift)
+        self.state.watermark > Time::MIN && last + self.shape.tick <= self.shut_to()
+    }
+
+    /// How long after its last instant something shuts.
+    fn patience(&self) -> Span {
+        self.horizon
+            + match self.late_when {
+                LateWhen::AtEnd => Span::ZERO,
+                LateWhen::TickBeforeEnd => -self.shape.tick,
+                LateWhen::AfterEnd => self.shape.tick,
+            }
+    }
+
+    /// Windows that end up to here are shut.
+    fn shut_to(&self) -> Time {
+        self.state.watermark + self.shape.tick - self.patience()
     }
 
     fn complete(&self, end: Time) -> bool {
@@ -157,16 +166,19 @@ impl Windowed {
             Ok(false) => return Err(Why::Filtered),
             Err(_) => return Err(Why::Failed),
         }
-        let mut held = Held {
+        let held = Held {
             key: self.asked.key(event).map_err(|_| Why::Failed)?,
             lasts: self.lasts(event).map_err(|_| Why::Failed)?,
             event: event.clone(),
-            admitted: vec![],
+            shut_to: self.shut_to(),
             caused: false,
             failed: false,
         };
-        let grid = self.shape.on_grid(event.stamp);
-        if grid.as_ref().is_some_and(Vec::is_empty) {
+        let in_none = self
+            .shape
+            .on_grid(event.stamp, Time::MIN)
+            .is_some_and(|mut all| all.next().is_none());
+        if in_none {
             return Err(Why::Filtered);
         }
         if self.late_by == LateBy::Event && self.shut(event.stamp) {
@@ -177,19 +189,24 @@ impl Windowed {
             Window::Global if self.shut(Time::MAX) => return Err(Why::Late),
             _ => {}
         }
-        if let Some(grid) = grid {
-            held.admitted = grid;
-            held.admitted.retain(|(end, _)| !self.shut(self.last(*end)));
-            let (Some(first), Some(last)) = (held.admitted.first().copied(), held.admitted.last().copied()) else {
+        if let Some(open) = self.shape.on_grid(event.stamp, held.shut_to) {
+            let open: Vec<Bounds> = open.collect();
+            let (Some(first), Some(last)) = (open.first().copied(), open.last().copied()) else {
                 return Err(Why::Late);
             };
             let (earliest, latest) = self.state.span.unwrap_or((first, last));
             self.state.span = Some((earliest.min(first), latest.max(last)));
         }
         self.state.held.push(held);
-        if matches!(self.shape.window, Window::Session { .. } | Window::Stagger { .. }) {
+        // A session reaches a gap beyond each of its events, a staggered window beyond each: most cannot be closed.
+        let at_least = match self.shape.window {
+            Window::Session { gap } => self.last(event.stamp + gap),
+            Window::Stagger { .. } => event.stamp,
+            _ => return Ok(()),
+        };
+        if self.shut(at_least) {
             let place = self.state.held.len() - 1;
-            let windows = self.shape.windows(&self.state.held, self.state.closed);
+            let windows = self.shape.windows(&self.state.held, self.state.closed, Time::MAX);
             let own = windows.iter().find(|(_, events)| events.contains(&place));
             if own.is_some_and(|((end, _), _)| self.shut(self.last(*end))) {
                 self.state.held.pop();
@@ -199,14 +216,13 @@ impl Windowed {
         Ok(())
     }
 
-    /// All windows, those without events too where they are asked for.
+    /// All windows that are complete (and those that are not, where that depends on other events), also those without
+    /// events where they are asked for.
     fn windows(&self) -> BTreeMap<Bounds, Vec<usize>> {
-        let mut windows = self.shape.windows(&self.state.held, self.state.closed);
+        let until = self.state.watermark + self.shape.tick;
+        let mut windows = self.shape.windows(&self.state.held, self.state.closed, until);
         if let (true, Some((first, last))) = (self.emit_empty, self.state.span) {
-            let until = match self.state.watermark {
-                Time::MAX => last,
-                w => (w + self.shape.tick, Time::MAX),
-            };
+            let until = if until == Time::MAX { last } else { (until, Time::MAX) };
             for bounds in self.shape.grid(self.state.closed, first, until) {
                 windows.entry(bounds).or_default();
             }
@@ -296,14 +312,9 @@ impl Windowed {
                 places.iter().for_each(|i| over[*i] = true);
             }
         }
-        let mut held = std::mem::take(&mut self.state.held);
-        for (h, over) in held.iter_mut().zip(&mut over) {
-            h.admitted.retain(|(end, _)| !self.closed(*end));
-            *over |= match self.shape.window {
-                Window::Tumbling { .. } | Window::Hop { .. } | Window::Cumulate { .. } => h.admitted.is_empty(),
-                Window::Sliding { .. } | Window::Snapshot { .. } => self.closed(self.gone_at(h)),
-                _ => false,
-            };
+        let held = std::mem::take(&mut self.state.held);
+        for (h, over) in held.iter().zip(&mut over) {
+            *over |= self.gone_at(h).is_some_and(|end| self.closed(end));
         }
         let mut dropped = Vec::new();
         for (h, over) in held.into_iter().zip(over) {
@@ -330,37 +341,54 @@ impl Windowed {
         dropped
     }
 
-    /// Sliding and snapshot windows: the end of the last window that can have this event in it, or comes of its leaving.
-    fn gone_at(&self, held: &Held) -> Time {
+    /// The end of the last window that can have this event in it, or comes of its leaving; `None` where that depends on
+    /// other events.
+    fn gone_at(&self, held: &Held) -> Option<Time> {
         let stamp = held.event.stamp;
         match self.shape.window {
-            Window::Sliding { size, on_change: true } => stamp + size + self.shape.tick,
-            Window::Sliding { size, .. } => stamp + size,
-            _ if self.shape.by_stamp => stamp + self.shape.tick,
-            _ => stamp + held.lasts,
+            Window::Tumbling { size, offset } => Some(stamp.floor_to(size, offset) + size),
+            Window::Hop { size, every, offset } => Some(stamp.floor_to(every, offset) + size),
+            Window::Cumulate { max, step, offset } => {
+                let longest = max.micros() / step.micros() * step.micros();
+                Some(stamp.floor_to(max, offset) + Span::from_micros(longest))
+            }
+            Window::Sliding { size, on_change: true } => Some(stamp + size + self.shape.tick),
+            Window::Sliding { size, .. } => Some(stamp + size),
+            Window::Snapshot { .. } if self.shape.by_stamp => Some(stamp + self.shape.tick),
+            Window::Snapshot { .. } => Some(stamp + held.lasts),
+            _ => None,
         }
     }
 
-    /// The next watermark at which a window fires or closes or an event leaves.
+    /// The next watermark at which a window can fire or close or an event leave.
     fn next(&self) -> Time {
         if self.emit_empty && self.state.span.is_some() {
             return Time::MIN;
         }
-        let closes = |end: Time| match self.late_when {
-            LateWhen::AfterEnd => end + self.horizon,
-            _ => (self.last(end) + self.horizon - self.shape.tick).max(self.last(end)),
-        };
+        let closes = |end: Time| self.last(end).max(self.last(end) + self.patience());
         let windows = self.windows();
         let firing = windows
             .keys()
             .filter(|b| !self.state.fired.contains(*b))
             .map(|b| self.last(b.0));
-        let closing = windows.keys().map(|b| closes(b.0));
-        let leaving = self.state.held.iter().map(|h| match self.shape.window {
-            Window::Sliding { .. } | Window::Snapshot { .. } => self.last(self.gone_at(h)),
-            _ => Time::MAX,
+        let closing = windows.keys().chain(&self.state.fired).map(|b| closes(b.0));
+        let complete = self.state.watermark + self.shape.tick;
+        let held = self.state.held.iter().flat_map(|h| {
+            let leaves = self.gone_at(h).map(closes);
+            let own = self.shape.on_grid(h.event.stamp, h.shut_to.max(complete));
+            let fires = own.and_then(|mut open| open.next()).map(|(end, _)| self.last(end));
+            let sliding = matches!(self.shape.window, Window::Sliding { .. });
+            let instant = (sliding && h.event.stamp > self.state.watermark).then_some(h.event.stamp);
+            [leaves, fires, instant].into_iter().flatten()
         });
-        firing.chain(closing).chain(leaving).min().unwrap_or(Time::MAX)
+        // What an event leaves behind at a moment that is past waits for a window to close, which is among them.
+        let ahead = |t: &Time| *t > self.state.watermark;
+        firing
+            .chain(closing)
+            .chain(held)
+            .filter(ahead)
+            .min()
+            .unwrap_or(Time::MAX)
     }
 }
 
@@ -387,8 +415,9 @@ impl Reference for Windowed {
                     }
                     // No window of this event is over before its own stamp is.
                     let earliest = event.stamp - self.shape.tick - self.shape.tick;
-                    let own = self.state.held.last().and_then(|h| h.admitted.first());
-                    let first = own.map_or(earliest, |(end, _)| self.last(*end) - self.shape.tick);
+                    let own = self.shape.on_grid(event.stamp, self.shut_to());
+                    let first = own.and_then(|mut open| open.next());
+                    let first = first.map_or(earliest, |(end, _)| self.last(end) - self.shape.tick);
                     self.state.nothing_before = self.state.nothing_before.min(first);
                 }
             },

@@ -20,8 +20,8 @@ pub(crate) struct Held {
     pub key: Row,
     /// Snapshots: how long it lasts.
     pub lasts: Span,
-    /// Windows on a grid: those that were open to it and have not closed since.
-    pub admitted: Vec<Bounds>,
+    /// Windows on a grid: those that end up to here were closed to it when it came.
+    pub shut_to: Time,
     /// A result goes back to it.
     pub caused: bool,
     /// A result that it was in could not be computed.
@@ -39,27 +39,29 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Every window on the grid that contains `stamp`; `None` for windows that are on no grid.
-    pub fn on_grid(&self, stamp: Time) -> Option<Vec<Bounds>> {
+    /// The windows on the grid that contain `stamp` and end after `after`, as they fire; `None` for windows on no grid.
+    pub fn on_grid(&self, stamp: Time, after: Time) -> Option<Box<dyn Iterator<Item = Bounds>>> {
+        let hops = |size: Span, every: Span, offset: Span| -> Box<dyn Iterator<Item = Bounds>> {
+            // The first start whose end lies after both: one grid step behind the last whose end does not.
+            let first = (stamp.max(after) - size).floor_to(every, offset) + every;
+            let starts = std::iter::successors(Some(first), move |start| Some(*start + every));
+            Box::new(
+                starts
+                    .take_while(move |s| *s <= stamp && after < Time::MAX)
+                    .map(move |s| (s + size, s)),
+            )
+        };
         match self.window {
-            Window::Tumbling { size, offset } => {
-                let start = stamp.floor_to(size, offset);
-                Some(vec![(start + size, start)])
-            }
-            Window::Hop { size, every, offset } => {
-                let mut found = Vec::new();
-                let mut start = stamp.floor_to(every, offset);
-                while stamp < start + size {
-                    found.push((start + size, start));
-                    start = start - every;
-                }
-                found.reverse();
-                Some(found)
-            }
+            Window::Tumbling { size, offset } => Some(hops(size, size, offset)),
+            Window::Hop { size, every, offset } => Some(hops(size, every, offset)),
             Window::Cumulate { max, step, offset } => {
                 let start = stamp.floor_to(max, offset);
-                let ends = (1..=max.micros() / step.micros()).map(|k| start + Span::from_micros(k * step.micros()));
-                Some(ends.filter(|end| stamp < *end).map(|end| (end, start)).collect())
+                let ends =
+                    (1..=max.micros() / step.micros()).map(move |k| start + Span::from_micros(k * step.micros()));
+                Some(Box::new(
+                    ends.filter(move |end| *end > stamp && *end > after)
+                        .map(move |end| (end, start)),
+                ))
             }
             _ => None,
         }
@@ -96,14 +98,16 @@ impl Shape {
     }
 
     /// Every window that the held events make, and the places of the events in it. `closed` is the last window that has
-    /// closed: instants up to it are over.
-    pub fn windows(&self, held: &[Held], closed: Bounds) -> BTreeMap<Bounds, Vec<usize>> {
+    /// closed: instants up to it are over. Of windows whose bounds do not depend on other events only those that end up to
+    /// `until` are written down.
+    pub fn windows(&self, held: &[Held], closed: Bounds, until: Time) -> BTreeMap<Bounds, Vec<usize>> {
         let mut windows: BTreeMap<Bounds, Vec<usize>> = BTreeMap::new();
         match self.window {
             Window::Tumbling { .. } | Window::Hop { .. } | Window::Cumulate { .. } => {
                 for (i, h) in held.iter().enumerate() {
-                    for bounds in &h.admitted {
-                        windows.entry(*bounds).or_default().push(i);
+                    let own = self.on_grid(h.event.stamp, h.shut_to.max(closed.0));
+                    for bounds in own.into_iter().flatten().take_while(|(end, _)| *end <= until) {
+                        windows.entry(bounds).or_default().push(i);
                     }
                 }
             }
@@ -125,7 +129,7 @@ impl Shape {
                 }
                 for t in instants {
                     let bounds = (t + self.tick, t + self.tick - size);
-                    if bounds.0 > closed.0 {
+                    if bounds.0 > closed.0 && bounds.0 <= until {
                         let inside = |h: &Held| h.event.stamp > t - size && h.event.stamp <= t;
                         windows.insert(bounds, places(held, inside));
                     }

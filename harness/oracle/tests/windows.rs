@@ -281,6 +281,39 @@ fn a_window_is_late_from_its_last_instant_plus_horizon_on() {
 }
 
 #[test]
+fn state_is_dropped_at_the_very_watermark_that_closes_it() {
+    for (window, settings, closes) in [
+        ("tumbling(10us)", json!({"horizon": "20us"}), 29),
+        ("session(5us)", json!({"horizon": "20us"}), 27),
+        ("time(10us)", json!({"horizon": "20us"}), 32),
+        ("time(10us)", json!({}), 12),
+        ("snapshot(4us)", json!({"horizon": "20us"}), 26),
+        (
+            "hop(6us, 2us)",
+            json!({"horizon": "20us", "late_when": "after-end"}),
+            28,
+        ),
+        (
+            "cumulate(8us, 4us)",
+            json!({"horizon": "20us", "late_when": "tick-before-end"}),
+            26,
+        ),
+    ] {
+        let mut told = Told::query(
+            "select count(*) as n from s window W".replace('W', window).as_str(),
+            settings,
+        );
+        told.event(3, "a", 1);
+        for w in 0..closes {
+            told.watermark(w);
+            assert_eq!(told.held(), 1, "{window} at {w}");
+        }
+        told.watermark(closes);
+        assert_eq!(told.held(), 0, "{window}");
+    }
+}
+
+#[test]
 fn strictness_moves_lateness_by_a_tick() {
     let late_at = |when: &str| {
         (90..=110)

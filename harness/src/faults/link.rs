@@ -53,8 +53,10 @@ impl Waves {
         for (link, active) in faults {
             let spec = &topology.links[link.0 as usize];
             let schema = &topology.actors[spec.from.0 as usize].schema;
-            links[link.0 as usize] =
-                active.iter().map(|active| LinkFault::new(active.clone(), &spec.name, schema, seed)).collect();
+            links[link.0 as usize] = active
+                .iter()
+                .map(|active| LinkFault::new(active.clone(), &spec.name, schema, seed))
+                .collect();
         }
         Self { links }
     }
@@ -65,18 +67,36 @@ impl LinkFault {
         let fault = &active.fault;
         let key = |purpose| DrawKey::new(seed, &fault.id, purpose, link);
         let standard = (fault.kind == FaultKind::Reorder).then_some(Delay::Constant(DISPLACEMENT));
-        let amount = fault.amount.clone().or(standard).map(|amount| (amount.sampler(), key("amount")));
-        let interval = matches!(fault.kind, FaultKind::Partition | FaultKind::Hold | FaultKind::Bandwidth);
+        let amount = fault
+            .amount
+            .clone()
+            .or(standard)
+            .map(|amount| (amount.sampler(), key("amount")));
+        let interval = matches!(
+            fault.kind,
+            FaultKind::Partition | FaultKind::Hold | FaultKind::Bandwidth
+        );
         let acts = if interval {
             Acts::Periods(active.periods())
         } else if active.schedule.has_moments() {
-            let moments: Vec<Time> = active.schedule.moments().map(|moment| active.run.start + moment).collect();
+            let moments: Vec<Time> = active
+                .schedule
+                .moments()
+                .map(|moment| active.run.start + moment)
+                .collect();
             Acts::Moments(moments.into_iter().peekable())
         } else {
             Acts::Drawn
         };
         let field = fault.field.as_deref().and_then(|field| schema.slot(field));
-        Self { hit: key("hit"), amount, field, change: key("change"), acts, active }
+        Self {
+            hit: key("hit"),
+            amount,
+            field,
+            change: key("change"),
+            acts,
+            active,
+        }
     }
 
     /// Whether a fault on single packets hits this one.
@@ -100,14 +120,20 @@ impl LinkFault {
     /// The end of the period that an interval fault is in.
     fn until(&self, at: Time) -> Option<Time> {
         match &self.acts {
-            Acts::Periods(periods) => periods.iter().filter(|(from, to)| *from <= at && at < *to).map(|(_, to)| *to).max(),
+            Acts::Periods(periods) => periods
+                .iter()
+                .filter(|(from, to)| *from <= at && at < *to)
+                .map(|(_, to)| *to)
+                .max(),
             Acts::Drawn | Acts::Moments(_) => None,
         }
     }
 
     fn draw(&self, packet: &Packet<'_>, copy: u32) -> Span {
         self.amount.as_ref().map_or(Span::ZERO, |(sampler, key)| {
-            sampler.sample(&mut key.rng(packet.producer, packet.number, packet.attempt + (copy << 16))).max(Span::ZERO)
+            sampler
+                .sample(&mut key.rng(packet.producer, packet.number, packet.attempt + (copy << 16)))
+                .max(Span::ZERO)
         })
     }
 
@@ -128,7 +154,10 @@ impl LinkFault {
             Value::Time(t) => Value::Time(*t + Span::from_secs(3600)),
             _ => Value::Null,
         };
-        Some(Event { row: row.into(), ..event.clone() })
+        Some(Event {
+            row: row.into(),
+            ..event.clone()
+        })
     }
 }
 
@@ -138,7 +167,9 @@ impl Network for Waves {
     }
 
     fn bandwidth(&self, link: LinkId, at: Time) -> Option<(f64, usize)> {
-        let narrow = self.links[link.0 as usize].iter().filter(|f| f.active.fault.kind == FaultKind::Bandwidth);
+        let narrow = self.links[link.0 as usize]
+            .iter()
+            .filter(|f| f.active.fault.kind == FaultKind::Bandwidth);
         narrow
             .filter(|fault| fault.until(at).is_some())
             .filter_map(|fault| Some((fault.active.fault.factor?, fault.active.index)))
@@ -150,7 +181,9 @@ impl Network for Waves {
             let (kind, index) = (fault.active.fault.kind, fault.active.index);
             match kind {
                 FaultKind::Partition => {
-                    let Some(until) = fault.until(packet.departs) else { continue };
+                    let Some(until) = fault.until(packet.departs) else {
+                        continue;
+                    };
                     match fault.active.fault.way.unwrap_or_default() {
                         Way::Both | Way::Data => transit.cut_until = transit.cut_until.max(Some(until)),
                         Way::Acks => transit.unacknowledged_until = transit.unacknowledged_until.max(Some(until)),
@@ -158,7 +191,9 @@ impl Network for Waves {
                     transit.fired.push(index);
                 }
                 FaultKind::Hold => {
-                    let Some(until) = fault.until(packet.departs) else { continue };
+                    let Some(until) = fault.until(packet.departs) else {
+                        continue;
+                    };
                     transit.held_until = transit.held_until.max(Some(until));
                     transit.fired.push(index);
                 }
@@ -175,7 +210,9 @@ impl Network for Waves {
                         FaultKind::Drop => transit.lost = true,
                         FaultKind::Duplicate => {
                             let copies = fault.active.fault.copies.unwrap_or(1);
-                            transit.copies.extend((1..=copies).map(|copy| fault.draw(&packet, copy)));
+                            transit
+                                .copies
+                                .extend((1..=copies).map(|copy| fault.draw(&packet, copy)));
                         }
                         _ => {
                             let Some(event) = packet.event else { continue };

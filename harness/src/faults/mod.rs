@@ -46,7 +46,13 @@ impl Active {
     }
     /// The periods in which an interval fault acts, in virtual time.
     fn periods(&self) -> Vec<(Time, Time)> {
-        let at = |span: Span| if span == Span::MAX { Time::MAX } else { self.run.start + span };
+        let at = |span: Span| {
+            if span == Span::MAX {
+                Time::MAX
+            } else {
+                self.run.start + span
+            }
+        };
         self.schedule.periods().map(|(from, to)| (at(from), at(to))).collect()
     }
 }
@@ -74,7 +80,12 @@ impl Faults {
         };
         for (index, fault) in scenario.faults.iter().enumerate().filter(|(_, fault)| fault.rate > 0.0) {
             let schedule = Schedule::new(fault, run.seed, run.length);
-            let active = Active { index, fault: fault.clone(), schedule, run };
+            let active = Active {
+                index,
+                fault: fault.clone(),
+                schedule,
+                run,
+            };
             match fault.kind.descriptor().place {
                 Place::Link => {
                     for link in topology.links_named(&fault.on) {
@@ -99,7 +110,13 @@ impl Faults {
     /// No faults at all: the calm of the twin.
     pub fn none(topology: &Arc<Topology>, run: Run) -> Self {
         let none = BTreeMap::new;
-        Self { topology: Arc::clone(topology), links: none(), nodes: BTreeMap::new(), sources: BTreeMap::new(), run }
+        Self {
+            topology: Arc::clone(topology),
+            links: none(),
+            nodes: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            run,
+        }
     }
 
     /// What befalls links.
@@ -135,7 +152,14 @@ impl Faults {
             let at = planned.leaves?;
             let faults = Vec::new();
             let (number, happened) = (planned.number, planned.happened);
-            Some(Departure { at, planned: at, happened, number, what: Some(planned.what), faults })
+            Some(Departure {
+                at,
+                planned: at,
+                happened,
+                number,
+                what: Some(planned.what),
+                faults,
+            })
         });
         match self.sources.get(&source) {
             Some(faults) => {
@@ -161,11 +185,17 @@ pub fn over(fault: &Fault, run: Run) -> Time {
     let schedule = Schedule::new(fault, run.seed, run.length);
     let point = matches!(fault.kind, FaultKind::Crash | FaultKind::Jump);
     let end = if point || (schedule.has_moments() && fault.lasting.is_none()) {
-        schedule.moments().last().map(|moment| moment + fault.restart.unwrap_or_default())
+        schedule
+            .moments()
+            .last()
+            .map(|moment| moment + fault.restart.unwrap_or_default())
     } else if schedule.has_moments() {
         schedule.periods().map(|(_, end)| end).max()
     } else {
-        fault.during.as_ref().map_or(Some(run.length), |periods| periods.0.iter().map(|(_, end)| *end).max())
+        fault
+            .during
+            .as_ref()
+            .map_or(Some(run.length), |periods| periods.0.iter().map(|(_, end)| *end).max())
     };
     run.start + end.unwrap_or_default().min(run.length)
 }

@@ -77,25 +77,47 @@ pub(super) fn clock(settings: &Node, faults: &[Active], start: Time) -> Result<N
         let fault = &active.fault;
         let amount = |turn: usize| {
             let key = DrawKey::new(active.run.seed, &fault.id, "amount", &settings.name);
-            fault.amount.as_ref().map_or(Span::ZERO, |amount| amount.sampler().sample(&mut key.rng(0, turn as u64, 0)))
+            fault.amount.as_ref().map_or(Span::ZERO, |amount| {
+                amount.sampler().sample(&mut key.rng(0, turn as u64, 0))
+            })
         };
         match fault.kind {
             FaultKind::Offset => {
                 for (turn, (from, to)) in active.periods().into_iter().enumerate() {
-                    bends.push(Bend { at: from, by: amount(turn), ppb: 0 });
-                    bends.push(Bend { at: to, by: -amount(turn), ppb: 0 });
+                    bends.push(Bend {
+                        at: from,
+                        by: amount(turn),
+                        ppb: 0,
+                    });
+                    bends.push(Bend {
+                        at: to,
+                        by: -amount(turn),
+                        ppb: 0,
+                    });
                 }
             }
             FaultKind::Drift => {
                 let ppb = to_ppb(fault.factor.unwrap_or(0.0));
                 for (from, to) in active.periods() {
-                    bends.push(Bend { at: from, by: Span::ZERO, ppb });
-                    bends.push(Bend { at: to, by: Span::ZERO, ppb: -ppb });
+                    bends.push(Bend {
+                        at: from,
+                        by: Span::ZERO,
+                        ppb,
+                    });
+                    bends.push(Bend {
+                        at: to,
+                        by: Span::ZERO,
+                        ppb: -ppb,
+                    });
                 }
             }
             FaultKind::Jump => {
                 for (turn, moment) in active.schedule.moments().enumerate() {
-                    bends.push(Bend { at: active.run.start + moment, by: amount(turn), ppb: 0 });
+                    bends.push(Bend {
+                        at: active.run.start + moment,
+                        by: amount(turn),
+                        ppb: 0,
+                    });
                 }
             }
             _ => {}
@@ -104,8 +126,16 @@ pub(super) fn clock(settings: &Node, faults: &[Active], start: Time) -> Result<N
     bends.retain(|bend| bend.at < Time::MAX);
     bends.sort_by_key(|bend| bend.at);
     let ppb = to_ppb(settings.drift_ppm);
-    let wall = vec![Segment { from: start, shows: start + settings.offset, ppb }];
-    let monotonic = vec![Segment { from: start, shows: start, ppb }];
+    let wall = vec![Segment {
+        from: start,
+        shows: start + settings.offset,
+        ppb,
+    }];
+    let monotonic = vec![Segment {
+        from: start,
+        shows: start,
+        ppb,
+    }];
     let (mut wall, mut monotonic) = (wall, monotonic);
     for bend in bends {
         push(&mut wall, bend.at, bend.by, bend.ppb);
@@ -118,7 +148,11 @@ pub(super) fn clock(settings: &Node, faults: &[Active], start: Time) -> Result<N
 
 fn push(segments: &mut Vec<Segment>, at: Time, by: Span, ppb: i64) {
     if let Some(last) = segments.last().copied() {
-        segments.push(Segment { from: at, shows: last.read(at) + by, ppb: last.ppb + ppb });
+        segments.push(Segment {
+            from: at,
+            shows: last.read(at) + by,
+            ppb: last.ppb + ppb,
+        });
     }
 }
 

@@ -53,7 +53,10 @@ struct Hit {
 
 impl Hit {
     fn new(active: &Active, source: &str) -> Self {
-        let moments = active.schedule.has_moments().then(|| active.schedule.moments().collect::<Vec<_>>());
+        let moments = active
+            .schedule
+            .has_moments()
+            .then(|| active.schedule.moments().collect::<Vec<_>>());
         Self {
             index: active.index,
             key: DrawKey::new(active.run.seed, &active.fault.id, "hit", source),
@@ -98,7 +101,12 @@ impl Held {
         let factor = active.fault.factor.filter(|_| active.fault.kind == FaultKind::Burst);
         let mut periods = active.periods();
         periods.sort_unstable();
-        Self { plan, periods, index: active.index, factor }
+        Self {
+            plan,
+            periods,
+            index: active.index,
+            factor,
+        }
     }
 }
 
@@ -106,7 +114,11 @@ impl Iterator for Held {
     type Item = Departure;
     fn next(&mut self) -> Option<Departure> {
         let mut departure = self.plan.next()?;
-        if let Some((_, end)) = self.periods.iter().find(|(from, to)| *from <= departure.at && departure.at < *to) {
+        if let Some((_, end)) = self
+            .periods
+            .iter()
+            .find(|(from, to)| *from <= departure.at && departure.at < *to)
+        {
             departure.faults.push(self.index);
             if *end == Time::MAX {
                 departure.what = None;
@@ -154,7 +166,9 @@ impl Repeated {
 
     fn repeat(&mut self, original: &Departure, turn: u32, at: Time) {
         let gap = self.amount.as_ref().map_or(Span::ZERO, |(sampler, key)| {
-            sampler.sample(&mut key.rng(self.hit.producer, original.number, turn)).max(Span::ZERO)
+            sampler
+                .sample(&mut key.rng(self.hit.producer, original.number, turn))
+                .max(Span::ZERO)
         });
         let mut copy = original.clone();
         copy.at = at + gap;
@@ -169,7 +183,11 @@ impl Iterator for Repeated {
     fn next(&mut self) -> Option<Departure> {
         if let Some(entry) = self.pending.first_entry() {
             let due = entry.key().0;
-            if self.plan.peek().is_none_or(|next| due < next.at || (due == next.at && self.replays)) {
+            if self
+                .plan
+                .peek()
+                .is_none_or(|next| due < next.at || (due == next.at && self.replays))
+            {
                 return Some(entry.remove());
             }
         }

@@ -92,7 +92,13 @@ pub fn kind(expect: &Expect) -> Option<(When, &str)> {
     if let Some(text) = &expect.always {
         Some((When::Always, text))
     } else if let Some(text) = &expect.eventually {
-        Some((When::Eventually { within: expect.within, after: expect.after }, text))
+        Some((
+            When::Eventually {
+                within: expect.within,
+                after: expect.after,
+            },
+            text,
+        ))
     } else if let Some(text) = &expect.sometimes {
         Some((When::Sometimes, text))
     } else if let Some(text) = &expect.never {
@@ -110,18 +116,34 @@ pub fn watches(judge: &Judge) -> Result<Vec<Watch>, String> {
     let scenario = &judge.script.scenario;
     let mut watches = Vec::new();
     for (index, expect) in scenario.expects.iter().enumerate() {
-        let (Some((when, _)), Some(claim)) = (kind(expect), judge.script.claims.get(index)) else { continue };
+        let (Some((when, _)), Some(claim)) = (kind(expect), judge.script.claims.get(index)) else {
+            continue;
+        };
         let claim = bind(judge, claim).map_err(|why| format!("expectation `{}`: {why}", expect.name))?;
         let deadline = match when {
-            When::Eventually { within: Some(within), after: After::Start } => judge.start + within,
-            When::Eventually { within: Some(within), after: After::Faults } => {
+            When::Eventually {
+                within: Some(within),
+                after: After::Start,
+            } => judge.start + within,
+            When::Eventually {
+                within: Some(within),
+                after: After::Faults,
+            } => {
                 let ends = scenario.faults.iter().map(|fault| faults::over(fault, judge.run));
                 ends.max().unwrap_or(judge.start) + within
             }
             _ => Time::MAX,
         };
         let (first_true, first_false, judged) = (None, None, false);
-        watches.push(Watch { index, when, claim, first_true, first_false, judged, deadline });
+        watches.push(Watch {
+            index,
+            when,
+            claim,
+            first_true,
+            first_false,
+            judged,
+            deadline,
+        });
     }
     Ok(watches)
 }
@@ -176,17 +198,25 @@ fn probe(judge: &Judge, metric: &Metric) -> Result<Probe, String> {
         _ => {}
     }
     let statistic = metric.statistic.as_ref().map(ToString::to_string);
-    Ok(Probe { metric: found, statistic, of })
+    Ok(Probe {
+        metric: found,
+        statistic,
+        of,
+    })
 }
 
 impl Probe {
     fn read(&self, judge: &Judge) -> Option<f64> {
         let max = self.statistic.as_deref() == Some("max");
         let readings: Vec<Reading<'_>> = match &self.of {
-            Of::Actors(actors) => {
-                actors.iter().map(|actor| judge.actors[actor.0 as usize].read(self.metric, max)).collect()
-            }
-            Of::Links(links) => links.iter().map(|link| judge.links[link.0 as usize].read(self.metric, max)).collect(),
+            Of::Actors(actors) => actors
+                .iter()
+                .map(|actor| judge.actors[actor.0 as usize].read(self.metric, max))
+                .collect(),
+            Of::Links(links) => links
+                .iter()
+                .map(|link| judge.links[link.0 as usize].read(self.metric, max))
+                .collect(),
             Of::Fault(fault) => vec![judge.faults[*fault].read(self.metric)],
         };
         if let [Reading::Histogram(one)] = readings.as_slice() {

@@ -59,9 +59,16 @@ impl Judge {
         let (expected, came) = match reason {
             Reason::Table { difference, distance } => {
                 let wrong = distance.missing + distance.extra + distance.different;
-                let more = if wrong > 1 { format!("; {wrong} of {} rows are wrong", distance.due + distance.extra) } else { String::new() };
+                let more = if wrong > 1 {
+                    format!("; {wrong} of {} rows are wrong", distance.due + distance.extra)
+                } else {
+                    String::new()
+                };
                 let under = window(&difference.name);
-                (format!("{under}{}", entry(difference.due.as_ref())), entry(difference.came.as_ref()) + &more)
+                (
+                    format!("{under}{}", entry(difference.due.as_ref())),
+                    entry(difference.came.as_ref()) + &more,
+                )
             }
             Reason::Numbers { numbers, .. } => (text.to_owned(), numbers.clone()),
             Reason::Rule { breach } => (breach.expected.clone(), breach.came.clone()),
@@ -95,23 +102,41 @@ impl Judge {
     /// too many.
     fn guilty(&self, difference: &Difference) -> Option<EventId> {
         let all = || difference.lacks.iter().chain(&difference.too_many);
-        all().find(|id| self.lost.contains_key(id)).or_else(|| all().find(|id| self.touches.contains_key(id))).or_else(|| all().next()).copied()
+        all()
+            .find(|id| self.lost.contains_key(id))
+            .or_else(|| all().find(|id| self.touches.contains_key(id)))
+            .or_else(|| all().next())
+            .copied()
     }
 
     fn is_source(&self, id: EventId) -> bool {
-        self.topology.actors.get(id.producer.0 as usize).is_some_and(|a| matches!(a.role, Role::Source { .. }))
+        self.topology
+            .actors
+            .get(id.producer.0 as usize)
+            .is_some_and(|a| matches!(a.role, Role::Source { .. }))
     }
 
     fn origin(&self, id: EventId) -> Option<Origin> {
         let actor = self.topology.actors.get(id.producer.0 as usize)?;
         let Role::Source { .. } = actor.role else { return None };
-        let planned = self.script.input(ActorId(id.producer.0), self.run.seed).find(|planned| planned.number == id.number)?;
+        let planned = self
+            .script
+            .input(ActorId(id.producer.0), self.run.seed)
+            .find(|planned| planned.number == id.number)?;
         let What::Event(values) = planned.what else { return None };
-        Some(Origin { happened: planned.happened, leaves: planned.leaves, row: row(&values) })
+        Some(Origin {
+            happened: planned.happened,
+            leaves: planned.leaves,
+            row: row(&values),
+        })
     }
 
     fn name_of(&self, id: EventId) -> String {
-        let name = self.topology.actors.get(id.producer.0 as usize).map_or("?", |actor| actor.name.as_str());
+        let name = self
+            .topology
+            .actors
+            .get(id.producer.0 as usize)
+            .map_or("?", |actor| actor.name.as_str());
         format!("{name}#{}", id.number)
     }
 
@@ -148,7 +173,9 @@ impl Judge {
             happened: time(origin.happened),
             stamp: seen.map(|(.., stamp)| time(*stamp)),
             seen: seen.map(|(at, ..)| time(*at)),
-            at: seen.map_or_else(String::new, |(_, actor, _)| self.topology.actors[actor.0 as usize].name.to_string()),
+            at: seen.map_or_else(String::new, |(_, actor, _)| {
+                self.topology.actors[actor.0 as usize].name.to_string()
+            }),
             fate,
         })
     }
@@ -159,7 +186,10 @@ impl Judge {
         match loss {
             Loss::Missed(id) => format!("never left {}", actor(id)),
             Loss::Link(link) => format!("lost on {}", self.topology.links[link.0 as usize].name),
-            Loss::Crash(link) => format!("on its way over {} when the receiver crashed", self.topology.links[link.0 as usize].name),
+            Loss::Crash(link) => format!(
+                "on its way over {} when the receiver crashed",
+                self.topology.links[link.0 as usize].name
+            ),
             Loss::Mailbox(id) => format!("in the mailbox of {} when its node crashed", actor(id)),
             Loss::State(id) => format!("in the state of {} when its node crashed", actor(id)),
             Loss::Shed(id) => format!("shed at the full mailbox of {}", actor(id)),
@@ -173,27 +203,49 @@ impl Judge {
         for (fault, at) in touches {
             let fault = &self.script.scenario.faults[*fault];
             if named.iter().all(|touched| touched.id != fault.id) {
-                named.push(Touched { id: fault.id.clone(), how: format!("{} on {} at {}", fault.kind.name(), fault.on, time(*at)) });
+                named.push(Touched {
+                    id: fault.id.clone(),
+                    how: format!("{} on {} at {}", fault.kind.name(), fault.on, time(*at)),
+                });
             }
         }
         named
     }
 
-    fn deciding_line(&self, reason: &Reason, name: &str, event: Option<EventId>, loss: Option<Loss>) -> Option<ScriptLine> {
+    fn deciding_line(
+        &self,
+        reason: &Reason,
+        name: &str,
+        event: Option<EventId>,
+        loss: Option<Loss>,
+    ) -> Option<ScriptLine> {
         let scenario = &self.script.scenario;
-        let touch = event.and_then(|id| self.touches.get(&id)).and_then(|touches| touches.first());
-        let fault = |kind: &[FaultKind]| scenario.faults.iter().find(|f| kind.contains(&f.kind)).map(|f| format!("fault.{}", f.id));
+        let touch = event
+            .and_then(|id| self.touches.get(&id))
+            .and_then(|touches| touches.first());
+        let fault = |kind: &[FaultKind]| {
+            scenario
+                .faults
+                .iter()
+                .find(|f| kind.contains(&f.kind))
+                .map(|f| format!("fault.{}", f.id))
+        };
         let actor = |id: ActorId| &self.topology.actors[id.0 as usize];
         let (path, note) = match loss {
             Some(Loss::Late(id)) => {
-                let Role::Operator { operator } = actor(id).role else { return None };
+                let Role::Operator { operator } = actor(id).role else {
+                    return None;
+                };
                 let operator = &scenario.operators[operator];
                 match &operator.watermark {
                     Some(watermark) => (
                         Some(format!("operator.{}.watermark", operator.name)),
                         format!("waits {} for what is behind", span(watermark.behind).short()),
                     ),
-                    None => (Some(format!("operator.{}.query", operator.name)), "closes its windows by upstream watermarks".into()),
+                    None => (
+                        Some(format!("operator.{}.query", operator.name)),
+                        "closes its windows by upstream watermarks".into(),
+                    ),
                 }
             }
             Some(Loss::Failed(id)) => (Some(format!("operator.{}", actor(id).name)), "cannot work on it".into()),
@@ -201,13 +253,20 @@ impl Judge {
                 let node = &self.topology.nodes[actor(id).node.0 as usize].name;
                 (Some(format!("node.{node}.mailbox")), "the mailbox is full".into())
             }
-            Some(Loss::Mailbox(_) | Loss::State(_) | Loss::Crash(_)) => (fault(&[FaultKind::Crash]), "what was not saved is lost".into()),
+            Some(Loss::Mailbox(_) | Loss::State(_) | Loss::Crash(_)) => {
+                (fault(&[FaultKind::Crash]), "what was not saved is lost".into())
+            }
             Some(Loss::Link(_) | Loss::Missed(_)) | None => match touch {
-                Some((fault, _)) => (Some(format!("fault.{}", scenario.faults[*fault].id)), "this fault did it".into()),
+                Some((fault, _)) => (
+                    Some(format!("fault.{}", scenario.faults[*fault].id)),
+                    "this fault did it".into(),
+                ),
                 None => {
                     let clocks = [FaultKind::Offset, FaultKind::Drift, FaultKind::Jump];
                     let skewed = event.is_some_and(|id| {
-                        self.origin(id).zip(self.seen.get(&id)).is_some_and(|(o, (.., stamp))| o.happened != *stamp)
+                        self.origin(id)
+                            .zip(self.seen.get(&id))
+                            .is_some_and(|(o, (.., stamp))| o.happened != *stamp)
                     });
                     if skewed {
                         let node = event.map(|id| actor(ActorId(id.producer.0)).node);
@@ -228,9 +287,22 @@ impl Judge {
             None => (written()?, "says so".into()),
         };
         let place = self.script.span(&path)?;
-        let text = self.script.text.lines().nth(place.line - 1).unwrap_or_default().to_owned();
+        let text = self
+            .script
+            .text
+            .lines()
+            .nth(place.line - 1)
+            .unwrap_or_default()
+            .to_owned();
         let file = self.script.origin.to_string();
-        Some(ScriptLine { file, line: place.line, column: place.column, length: place.length, text, note })
+        Some(ScriptLine {
+            file,
+            line: place.line,
+            column: place.column,
+            length: place.length,
+            text,
+            note,
+        })
     }
 
     fn picture(&self, reason: &Reason, event: Option<EventId>, loss: Option<(Time, Loss)>) -> Vec<String> {
@@ -247,10 +319,15 @@ impl Judge {
         match (loss, seen) {
             (Some((at, Loss::Late(actor))), _) => {
                 let stamp = seen.map_or(origin.happened, |(.., stamp)| *stamp);
-                let Some((start, end)) = bounds.or_else(|| self.tumbling(actor, stamp)) else { return vec![] };
+                let Some((start, end)) = bounds.or_else(|| self.tumbling(actor, stamp)) else {
+                    return vec![];
+                };
                 let last = end - self.script.scenario.time.tick;
                 let history = &self.actors[actor.0 as usize].watermarks;
-                let closed = history.iter().find(|(_, watermark)| *watermark >= last).map_or(at, |(at, _)| *at);
+                let closed = history
+                    .iter()
+                    .find(|(_, watermark)| *watermark >= last)
+                    .map_or(at, |(at, _)| *at);
                 let mut others: Vec<(shown::Time, shown::Time)> = self
                     .seen
                     .iter()
@@ -301,8 +378,15 @@ impl Judge {
 
     /// The window of a stamp where the operator's windows form a plain grid.
     fn tumbling(&self, actor: ActorId, stamp: Time) -> Option<(Time, Time)> {
-        let Role::Operator { operator } = self.topology.actors[actor.0 as usize].role else { return None };
-        match self.script.scenario.operators[operator].query.as_ref()?.window.as_ref()? {
+        let Role::Operator { operator } = self.topology.actors[actor.0 as usize].role else {
+            return None;
+        };
+        match self.script.scenario.operators[operator]
+            .query
+            .as_ref()?
+            .window
+            .as_ref()?
+        {
             wavetank_scenarios::query::Window::Tumbling { size, offset } => {
                 let start = stamp.floor_to(*size, *offset);
                 Some((start, start + *size))
@@ -313,16 +397,24 @@ impl Judge {
 
     fn commands(&self, loss: Option<Loss>, event: Option<EventId>) -> Vec<Command> {
         let scenario = &self.script.scenario;
-        let target = &self.script.origin;
+        let target = self.script.target();
         let at = match loss {
-            Some(Loss::Late(actor) | Loss::Failed(actor) | Loss::Shed(actor) | Loss::Mailbox(actor) | Loss::State(actor)) => Some(actor),
+            Some(
+                Loss::Late(actor) | Loss::Failed(actor) | Loss::Shed(actor) | Loss::Mailbox(actor) | Loss::State(actor),
+            ) => Some(actor),
             _ => event.and_then(|id| self.seen.get(&id)).map(|(_, actor, _)| *actor),
         };
-        let mut commands = vec![Command { purpose: Purpose::Reproduce, line: self.reproduce() }];
+        let mut commands = vec![Command {
+            purpose: Purpose::Reproduce,
+            line: self.reproduce(),
+        }];
         if let Some(actor) = at {
             let name = &self.topology.actors[actor.0 as usize].name;
             let line = format!("wavetank tap {target}@{} --at {name}", self.run.seed);
-            commands.push(Command { purpose: Purpose::Look, line });
+            commands.push(Command {
+                purpose: Purpose::Look,
+                line,
+            });
         }
         let word = match loss {
             Some(Loss::Late(_)) => "late",
@@ -330,22 +422,40 @@ impl Judge {
             Some(Loss::Mailbox(_) | Loss::State(_) | Loss::Crash(_)) => "crash",
             _ => scenario.pattern.name(),
         };
-        commands.push(Command { purpose: Purpose::Learn, line: format!("wavetank explain {word}") });
+        commands.push(Command {
+            purpose: Purpose::Learn,
+            line: format!("wavetank explain {word}"),
+        });
         commands
     }
 
     /// The command that runs this run again.
     pub fn reproduce(&self) -> String {
-        let overrides: String = self.script.overrides.iter().map(|(key, value)| format!(" --set {key}={value}")).collect();
-        format!("wavetank run {} --seed {}{overrides}", self.script.origin, self.run.seed)
+        let overrides: String = self
+            .script
+            .overrides
+            .iter()
+            .map(|(key, value)| format!(" --set {key}={value}"))
+            .collect();
+        format!(
+            "wavetank run {} --seed {}{overrides}",
+            self.script.target(),
+            self.run.seed
+        )
     }
 
     fn ideas(&self, event: Option<EventId>, loss: Option<(Time, Loss)>) -> Vec<Idea> {
         let scenario = &self.script.scenario;
-        let idea = |change: String, gain: &str, price: String| Idea { change, gain: gain.into(), price };
+        let idea = |change: String, gain: &str, price: String| Idea {
+            change,
+            gain: gain.into(),
+            price,
+        };
         match loss {
             Some((at, Loss::Late(actor))) => {
-                let Role::Operator { operator } = self.topology.actors[actor.0 as usize].role else { return vec![] };
+                let Role::Operator { operator } = self.topology.actors[actor.0 as usize].role else {
+                    return vec![];
+                };
                 let operator = &scenario.operators[operator];
                 let stamp = event.and_then(|id| self.seen.get(&id)).map(|(.., stamp)| *stamp);
                 let behind = stamp.map(|stamp| self.behind(actor, at, stamp));
@@ -368,18 +478,29 @@ impl Judge {
             Some((_, Loss::Link(link))) if self.topology.links[link.0 as usize].settings.kind == LinkKind::Datagram => {
                 let settings = &self.topology.links[link.0 as usize].settings;
                 let change = format!("link {} -> {}: kind = \"stream\"", settings.from, settings.to);
-                let price = format!("a lost packet holds up what follows by {}", span(settings.resend).short());
+                let price = format!(
+                    "a lost packet holds up what follows by {}",
+                    span(settings.resend).short()
+                );
                 vec![idea(change, "what is lost is sent again", price)]
             }
             Some((_, Loss::Shed(actor))) => {
                 let node = &self.topology.nodes[self.topology.actors[actor.0 as usize].node.0 as usize].name;
                 let change = format!("node.{node}.overflow = \"back-pressure\"");
-                vec![idea(change, "nothing is shed", "senders wait, and results come later".into())]
+                vec![idea(
+                    change,
+                    "nothing is shed",
+                    "senders wait, and results come later".into(),
+                )]
             }
             Some((_, Loss::Crash(link))) => {
                 let settings = &self.topology.links[link.0 as usize].settings;
                 let change = format!("link {} -> {}: on_crash = \"redirect\"", settings.from, settings.to);
-                vec![idea(change, "the next incarnation gets it", "the sender keeps what was not acknowledged".into())]
+                vec![idea(
+                    change,
+                    "the next incarnation gets it",
+                    "the sender keeps what was not acknowledged".into(),
+                )]
             }
             _ => vec![],
         }
@@ -390,9 +511,17 @@ impl Judge {
     fn behind(&self, actor: ActorId, at: Time, stamp: Time) -> Span {
         let history = &self.actors[actor.0 as usize].watermarks;
         let place = history.partition_point(|(when, _)| *when <= at);
-        let Role::Operator { operator } = self.topology.actors[actor.0 as usize].role else { return Span::ZERO };
-        let allowed = self.script.scenario.operators[operator].watermark.as_ref().map_or(Span::ZERO, |w| w.behind);
-        let last = place.checked_sub(1).map(|place| history[place].1).filter(|watermark| *watermark < Time::MAX);
+        let Role::Operator { operator } = self.topology.actors[actor.0 as usize].role else {
+            return Span::ZERO;
+        };
+        let allowed = self.script.scenario.operators[operator]
+            .watermark
+            .as_ref()
+            .map_or(Span::ZERO, |w| w.behind);
+        let last = place
+            .checked_sub(1)
+            .map(|place| history[place].1)
+            .filter(|watermark| *watermark < Time::MAX);
         last.map_or(Span::ZERO, |watermark| watermark.since(stamp).max(Span::ZERO) + allowed)
     }
 }
@@ -400,7 +529,11 @@ impl Judge {
 fn window(name: &Name) -> String {
     match name {
         Name::Window(end, start, key) => {
-            let group = if key.is_empty() { String::new() } else { format!("{} ", row(key)) };
+            let group = if key.is_empty() {
+                String::new()
+            } else {
+                format!("{} ", row(key))
+            };
             format!("[{}, {}) {group}", time(*start), time(*end))
         }
         Name::Single(..) => String::new(),

@@ -16,7 +16,11 @@ use wavetank_scenarios::{Event, EventId, Span, Time};
 #[derive(Clone, Debug)]
 pub enum Given {
     /// An element, on a link and for an entry of the `input` list.
-    Element { input: usize, lane: usize, element: Element },
+    Element {
+        input: usize,
+        lane: usize,
+        element: Element,
+    },
     /// A timer.
     Timer(u64),
 }
@@ -76,12 +80,22 @@ pub enum Model {
 impl Model {
     /// The model of an operator with that many links leading to it.
     pub fn operator(reference: Box<dyn Reference>, inputs: usize) -> Self {
-        Self::Operator { reference, minimum: Minimum::new(inputs), account: Box::default() }
+        Self::Operator {
+            reference,
+            minimum: Minimum::new(inputs),
+            account: Box::default(),
+        }
     }
     /// The model of a generator with that many links leading to it.
     pub fn generator(settings: &Watermark, tick: Span, inputs: usize, entered: Time) -> Self {
         let model = Generator::new(settings, inputs, tick);
-        Self::Generator { model, settings: settings.clone(), tick, inputs, entered }
+        Self::Generator {
+            model,
+            settings: settings.clone(),
+            tick,
+            inputs,
+            entered,
+        }
     }
 }
 
@@ -109,7 +123,19 @@ impl Lockstep {
     /// An actor and its model, on a node with that clock.
     pub fn new(model: Model, clock: Rc<NodeClock>, lineage: bool) -> Self {
         let given = VecDeque::new();
-        Self { model, clock, lineage, given, did: Vec::new(), held: 0, caused: 0, caused_before: 0, steps: 0, deviation: None, imbalance: None }
+        Self {
+            model,
+            clock,
+            lineage,
+            given,
+            did: Vec::new(),
+            held: 0,
+            caused: 0,
+            caused_before: 0,
+            steps: 0,
+            deviation: None,
+            imbalance: None,
+        }
     }
     /// The actor is given something.
     pub fn give(&mut self, given: Given) {
@@ -124,12 +150,22 @@ impl Lockstep {
         self.given.clear();
         self.did.clear();
         match &mut self.model {
-            Model::Operator { reference, minimum, account } => {
+            Model::Operator {
+                reference,
+                minimum,
+                account,
+            } => {
                 reference.arrive(&Arrival::Crash);
                 account.crash();
                 *minimum = Minimum::new(minimum.inputs());
             }
-            Model::Generator { model, settings, tick, inputs, .. } => *model = Generator::new(settings, *inputs, *tick),
+            Model::Generator {
+                model,
+                settings,
+                tick,
+                inputs,
+                ..
+            } => *model = Generator::new(settings, *inputs, *tick),
         }
         (self.held, self.caused, self.caused_before) = (0, 0, 0);
     }
@@ -156,7 +192,13 @@ impl Lockstep {
                 Given::Element { element, .. } => element.event().cloned(),
                 Given::Timer(_) => None,
             };
-            self.deviation = Some(Deviation { at, given: describe(&given), event, expected: should, came });
+            self.deviation = Some(Deviation {
+                at,
+                given: describe(&given),
+                event,
+                expected: should,
+                came,
+            });
         }
         if self.imbalance.is_none() {
             self.balance(at, &given);
@@ -167,9 +209,14 @@ impl Lockstep {
 
     /// Enters the input into the account of events.
     fn balance(&mut self, at: Time, given: &Given) {
-        let Model::Operator { account, .. } = &mut self.model else { return };
+        let Model::Operator { account, .. } = &mut self.model else {
+            return;
+        };
         let arrived = match given {
-            Given::Element { element: Element::Event(event), .. } => Some((event.id, event.origins())),
+            Given::Element {
+                element: Element::Event(event),
+                ..
+            } => Some((event.id, event.origins())),
             _ => None,
         };
         let mut results: Vec<&[EventId]> = Vec::new();
@@ -183,7 +230,15 @@ impl Lockstep {
         }
         let caused = self.caused - self.caused_before;
         let (results, dropped) = (results.as_slice(), dropped.as_slice());
-        let step = Step { at, arrived, shed: &[], results, dropped, caused, held: self.held };
+        let step = Step {
+            at,
+            arrived,
+            shed: &[],
+            results,
+            dropped,
+            caused,
+            held: self.held,
+        };
         if let Some(broken) = account.step(&step) {
             self.imbalance = Some((broken.at, format!("{:?}", broken.what)));
         }
@@ -193,15 +248,37 @@ impl Lockstep {
     fn expect(&mut self, at: Time, given: &Given) -> (Due, Vec<Signal>) {
         match &mut self.model {
             Model::Operator { reference, minimum, .. } => match given {
-                Given::Timer(_) => (Due { held: self.held, ..Due::default() }, vec![]),
-                Given::Element { lane, element: Element::Event(event), .. } => {
+                Given::Timer(_) => (
+                    Due {
+                        held: self.held,
+                        ..Due::default()
+                    },
+                    vec![],
+                ),
+                Given::Element {
+                    lane,
+                    element: Element::Event(event),
+                    ..
+                } => {
                     let now = self.clock.wall(at);
-                    (reference.arrive(&Arrival::Event { input: *lane, event: (**event).clone(), now }), vec![])
+                    (
+                        reference.arrive(&Arrival::Event {
+                            input: *lane,
+                            event: (**event).clone(),
+                            now,
+                        }),
+                        vec![],
+                    )
                 }
                 Given::Element { input, element, .. } => {
-                    let Some(signal) = signal(element) else { return (Due::default(), vec![]) };
+                    let Some(signal) = signal(element) else {
+                        return (Due::default(), vec![]);
+                    };
                     let controls = minimum.arrive(*input, signal);
-                    let mut due = Due { held: self.held, ..Due::default() };
+                    let mut due = Due {
+                        held: self.held,
+                        ..Due::default()
+                    };
                     for control in &controls {
                         if let Signal::Watermark(watermark) = control {
                             due = reference.arrive(&Arrival::Watermark(*watermark));
@@ -215,10 +292,20 @@ impl Lockstep {
                 let heard = match given {
                     Given::Timer(wavetank_actors::EVERY) => Some(Heard::Tick),
                     Given::Timer(_) => Some(Heard::Look { at }),
-                    Given::Element { input, element: Element::Event(event), .. } => {
-                        Some(Heard::Event { input: *input, stamp: event.stamp, at })
-                    }
-                    Given::Element { input, element: Element::End, .. } => Some(Heard::End { input: *input }),
+                    Given::Element {
+                        input,
+                        element: Element::Event(event),
+                        ..
+                    } => Some(Heard::Event {
+                        input: *input,
+                        stamp: event.stamp,
+                        at,
+                    }),
+                    Given::Element {
+                        input,
+                        element: Element::End,
+                        ..
+                    } => Some(Heard::End { input: *input }),
                     Given::Element { .. } => None,
                 };
                 let controls = heard.map_or_else(Vec::new, |heard| model.arrive(heard));
@@ -241,15 +328,24 @@ impl Lockstep {
         if let Model::Generator { .. } = &self.model {
             // A generator passes every event on, unchanged and first.
             let passed: Vec<&Event> = match given {
-                Given::Element { element: Element::Event(event), .. } => vec![&**event],
+                Given::Element {
+                    element: Element::Event(event),
+                    ..
+                } => vec![&**event],
                 _ => vec![],
             };
             if passed != results {
-                return Err((format!("{} passed on", count(passed.len(), "event")), format!("{} came", results.len())));
+                return Err((
+                    format!("{} passed on", count(passed.len(), "event")),
+                    format!("{} came", results.len()),
+                ));
             }
         } else {
             if due.results.len() != results.len() {
-                return Err((list(due.results.iter().map(show_due)), list(results.iter().map(|event| show(event)))));
+                return Err((
+                    list(due.results.iter().map(show_due)),
+                    list(results.iter().map(|event| show(event))),
+                ));
             }
             for (should, came) in due.results.iter().zip(&results) {
                 let alike = should.stamp == came.stamp
@@ -268,11 +364,17 @@ impl Lockstep {
                 return Err((list(dropped.iter().map(show_end)), list(ended.iter().map(show_end))));
             }
             if due.held != self.held {
-                return Err((count(due.held as usize, "event") + " held", format!("{} held", self.held)));
+                return Err((
+                    count(due.held as usize, "event") + " held",
+                    format!("{} held", self.held),
+                ));
             }
         }
         if controls != came_controls {
-            return Err((list(controls.iter().map(show_signal)), list(came_controls.iter().map(show_signal))));
+            return Err((
+                list(controls.iter().map(show_signal)),
+                list(came_controls.iter().map(show_signal)),
+            ));
         }
         Ok(())
     }
@@ -290,7 +392,10 @@ fn signal(element: &Element) -> Option<Signal> {
 fn describe(given: &Given) -> String {
     match given {
         Given::Timer(_) => "a timer".into(),
-        Given::Element { element: Element::Event(event), .. } => format!("event {} {}", event.id, row(&event.row)),
+        Given::Element {
+            element: Element::Event(event),
+            ..
+        } => format!("event {} {}", event.id, row(&event.row)),
         Given::Element { element, .. } => signal(element).as_ref().map_or_else(String::new, show_signal),
     }
 }

@@ -22,9 +22,9 @@ use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Script, Span, Time};
 
 use claims::Watch;
+pub use explain::time as explain_time;
 use lockstep::{Did, Given, Lockstep, Model};
 pub use meters::{ActorMeter, FaultMeter, LinkMeter, Reading};
-pub use explain::time as explain_time;
 pub use verdict::Ending;
 
 /// Why an event of the input is missing from the results.
@@ -125,7 +125,12 @@ impl Judge {
     ///
     /// # Errors
     /// When an operator has no model, or an expectation names what is not there.
-    pub fn new(script: &Arc<Script>, clocks: &[NodeClock], scope: Scope, run: crate::faults::Run) -> Result<Self, String> {
+    pub fn new(
+        script: &Arc<Script>,
+        clocks: &[NodeClock],
+        scope: Scope,
+        run: crate::faults::Run,
+    ) -> Result<Self, String> {
         let topology = Arc::clone(&script.topology);
         let clocks: Vec<Rc<NodeClock>> = clocks.iter().cloned().map(Rc::new).collect();
         let tables: Tables = crate::run::tables(script);
@@ -139,13 +144,21 @@ impl Judge {
                 Role::Operator { operator } => {
                     let settings = &script.scenario.operators[operator];
                     let inputs = wavetank_actors::input_schemas(&topology, id);
-                    let reference = wavetank_oracle::reference(settings, &inputs, Some(&actor.schema), &tables, script.scenario.time.tick)?;
+                    let reference = wavetank_oracle::reference(
+                        settings,
+                        &inputs,
+                        Some(&actor.schema),
+                        &tables,
+                        script.scenario.time.tick,
+                    )?;
                     Some(Model::operator(reference, actor.inputs.len()))
                 }
-                Role::Watermark { operator } => script.scenario.operators[operator].watermark.as_ref().map(|settings| {
-                    let entered = clocks[actor.node.0 as usize].monotonic(run.start);
-                    Model::generator(settings, script.scenario.time.tick, actor.inputs.len(), entered)
-                }),
+                Role::Watermark { operator } => {
+                    script.scenario.operators[operator].watermark.as_ref().map(|settings| {
+                        let entered = clocks[actor.node.0 as usize].monotonic(run.start);
+                        Model::generator(settings, script.scenario.time.tick, actor.inputs.len(), entered)
+                    })
+                }
                 Role::Sink { .. } => {
                     sinks.insert(id, SinkWatch::default());
                     for link in &actor.inputs {
@@ -206,13 +219,25 @@ impl Judge {
                     let came = element.event().map(|event| event.id);
                     let due = law.under_way.pop_front();
                     if due != Some(came) && law.breach.is_none() {
-                        let show = |id: Option<EventId>| id.map_or_else(|| "a control element".into(), |id| format!("event {id}"));
+                        let show = |id: Option<EventId>| {
+                            id.map_or_else(|| "a control element".into(), |id| format!("event {id}"))
+                        };
                         let expected = due.map_or_else(|| "nothing".into(), show);
-                        law.breach = Some(Breach { at, event: came, expected, came: show(came) });
+                        law.breach = Some(Breach {
+                            at,
+                            event: came,
+                            expected,
+                            came: show(came),
+                        });
                     }
                 }
             }
-            Happening::Delivered { actor, input, lane, element } => self.delivered(at, *actor, *input, *lane, element),
+            Happening::Delivered {
+                actor,
+                input,
+                lane,
+                element,
+            } => self.delivered(at, *actor, *input, *lane, element),
             Happening::Timer { actor, token } => {
                 if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
                     lockstep.give(Given::Timer(*token));
@@ -371,7 +396,15 @@ impl Judge {
                     if *watermark < meter.watermark && self.stepped_back.is_none() {
                         let show = |t: Time| format!("watermark {}", wavetank_reports::time::Time(t.micros()));
                         let expected = format!("at least {}", show(meter.watermark));
-                        self.stepped_back = Some((actor, Breach { at, event: None, expected, came: show(*watermark) }));
+                        self.stepped_back = Some((
+                            actor,
+                            Breach {
+                                at,
+                                event: None,
+                                expected,
+                                came: show(*watermark),
+                            },
+                        ));
                     }
                     meter.watermark = *watermark;
                     if self.scope.oracle && matches!(spec.role, Role::Operator { .. }) {
@@ -405,7 +438,11 @@ impl Judge {
             }
         }
         if let Some(lockstep) = &mut self.lockstep[index] {
-            lockstep.give(Given::Element { input, lane, element: element.clone() });
+            lockstep.give(Given::Element {
+                input,
+                lane,
+                element: element.clone(),
+            });
         }
     }
 
@@ -433,7 +470,15 @@ impl Judge {
                 "{} caused + {} filtered + {} late + {} failed + {} held",
                 account.caused, account.filtered, account.late, account.failed, account.held
             );
-            self.books = Some((actor, Breach { at, event: None, expected: format!("{} taken in", account.taken), came }));
+            self.books = Some((
+                actor,
+                Breach {
+                    at,
+                    event: None,
+                    expected: format!("{} taken in", account.taken),
+                    came,
+                },
+            ));
         }
         if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
             lockstep.held = account.held;
@@ -448,10 +493,17 @@ impl Judge {
         if !self.scope.oracle {
             return;
         }
-        let Some(watch) = self.sinks.get_mut(&actor) else { return };
+        let Some(watch) = self.sinks.get_mut(&actor) else {
+            return;
+        };
         if !watch.seen.insert(event.id) && watch.twice.is_none() {
             let came = format!("event {} again", event.id);
-            watch.twice = Some(Breach { at, event: Some(event.id), expected: "each event once".into(), came });
+            watch.twice = Some(Breach {
+                at,
+                event: Some(event.id),
+                expected: "each event once".into(),
+                came,
+            });
         }
         watch.came.fold_event(event);
         if let Some(pane) = &event.pane
@@ -459,7 +511,12 @@ impl Judge {
             && watch.inconsistent.is_none()
         {
             let expected = "an answer that follows from those before it".into();
-            watch.inconsistent = Some(Breach { at, event: Some(event.id), expected, came: inconsistency(&why) });
+            watch.inconsistent = Some(Breach {
+                at,
+                event: Some(event.id),
+                expected,
+                came: inconsistency(&why),
+            });
         }
         meter.results = watch.came.len() as u64;
         // What comes straight from a source, or was put aside, is due as it comes.
@@ -472,18 +529,29 @@ impl Judge {
 
     /// True when an event at a sink is a result of an operator that the sink reads: then its model says what is due.
     fn made_by_reader(&self, sink: ActorId, id: EventId) -> bool {
-        self.readers.get(id.producer.0 as usize).is_some_and(|readers| readers.contains(&sink))
+        self.readers
+            .get(id.producer.0 as usize)
+            .is_some_and(|readers| readers.contains(&sink))
             && matches!(self.topology.actors[id.producer.0 as usize].role, Role::Operator { .. })
     }
 
     fn crashed(&mut self, at: Time, node: wavetank_scenarios::topology::NodeId, by: usize) {
-        for (index, actor) in self.topology.actors.iter().enumerate().filter(|(_, actor)| actor.node == node) {
+        for (index, actor) in self
+            .topology
+            .actors
+            .iter()
+            .enumerate()
+            .filter(|(_, actor)| actor.node == node)
+        {
             let id = ActorId(index as u32);
             let meter = &mut self.actors[index];
             let held = meter.account.held;
             if held > 0 {
                 meter.lost_in_crash += held;
-                let entry = self.losses.entry(Loss::State(id)).or_insert((0, at, EventId::default()));
+                let entry = self
+                    .losses
+                    .entry(Loss::State(id))
+                    .or_insert((0, at, EventId::default()));
                 entry.0 += held;
             }
             let account = std::mem::take(&mut meter.account);

@@ -27,9 +27,10 @@ pub struct Ending {
 impl Judge {
     /// Whether an expectation speaks of the twin.
     pub fn wants_twin(&self) -> bool {
-        self.watches.iter().flat_map(|watch| watch.claim.tables()).any(|(left, right)| {
-            *left == Table::Twin || *right == Table::Twin
-        })
+        self.watches
+            .iter()
+            .flat_map(|watch| watch.claim.tables())
+            .any(|(left, right)| *left == Table::Twin || *right == Table::Twin)
     }
 
     /// What each sink has.
@@ -70,23 +71,43 @@ impl Judge {
         let expect = &self.script.scenario.expects[watch.index];
         let text = claims::kind(expect).map_or_else(String::new, |(_, text)| text.to_owned());
         let end = ending.outcome.as_ref().map_or(self.start, |outcome| outcome.ended);
-        let finally = || watch.claim.holds(self, &mut |left, right| self.compare(left, right, ending));
+        let finally = || {
+            watch
+                .claim
+                .holds(self, &mut |left, right| self.compare(left, right, ending))
+        };
         let (kind, holds, broken) = match watch.when {
             When::Final => {
                 let holds = finally();
-                (Kind::Final, holds, (holds == Some(false)).then(|| (end, watch.claim.show(self))))
+                (
+                    Kind::Final,
+                    holds,
+                    (holds == Some(false)).then(|| (end, watch.claim.show(self))),
+                )
             }
             When::Always => {
                 let last = (finally() == Some(false)).then(|| (end, watch.claim.show(self)));
                 let broken = watch.first_false.clone().or(last);
                 (Kind::Always, watch.judged.then_some(broken.is_none()), broken)
             }
-            When::Never => (Kind::Never, watch.judged.then_some(watch.first_true.is_none()), watch.first_false.clone()),
+            When::Never => (
+                Kind::Never,
+                watch.judged.then_some(watch.first_true.is_none()),
+                watch.first_false.clone(),
+            ),
             When::Sometimes | When::Eventually { .. } => {
                 let holds = watch.first_true.is_some() || finally() == Some(true);
                 let moment = watch.deadline.min(end);
-                let kind = if watch.when == When::Sometimes { Kind::Sometimes } else { Kind::Eventually };
-                (kind, watch.judged.then_some(holds), (!holds).then(|| (moment, watch.claim.show(self))))
+                let kind = if watch.when == When::Sometimes {
+                    Kind::Sometimes
+                } else {
+                    Kind::Eventually
+                };
+                (
+                    kind,
+                    watch.judged.then_some(holds),
+                    (!holds).then(|| (moment, watch.claim.show(self))),
+                )
             }
         };
         let failure = match (holds, broken) {
@@ -110,7 +131,11 @@ impl Judge {
 
     fn untested(&self, watch: &Watch) -> String {
         let numbers = watch.claim.show(self);
-        if numbers.is_empty() { "nothing came that it speaks of".into() } else { numbers }
+        if numbers.is_empty() {
+            "nothing came that it speaks of".into()
+        } else {
+            numbers
+        }
     }
 
     /// Whether two tables are equal; `None` when there is nothing in either, or a reference is not there.
@@ -141,12 +166,16 @@ impl Judge {
     /// The sink of that name.
     pub fn sink(&self, name: &str) -> Option<ActorId> {
         let named = self.topology.actors.iter().position(|actor| actor.name == name);
-        named.map(|i| ActorId(i as u32)).filter(|id| self.sinks.contains_key(id))
+        named
+            .map(|i| ActorId(i as u32))
+            .filter(|id| self.sinks.contains_key(id))
     }
 
     fn reason(&self, watch: &Watch, numbers: String, ending: &Ending) -> Reason {
         for (left, right) in watch.claim.tables() {
-            let Some((came, reference)) = self.tables(left, right, ending) else { continue };
+            let Some((came, reference)) = self.tables(left, right, ending) else {
+                continue;
+            };
             let name = match (left, right) {
                 (Table::Sink(sink), _) | (_, Table::Sink(sink)) => self.sink(sink),
                 _ => None,
@@ -154,11 +183,17 @@ impl Judge {
             let columns = name.map(|sink| self.columns(sink)).unwrap_or_default();
             let distance: Distance = came.distance(reference, &columns);
             if let Some(first) = distance.first.clone() {
-                return Reason::Table { difference: Box::new(first), distance: Box::new(distance) };
+                return Reason::Table {
+                    difference: Box::new(first),
+                    distance: Box::new(distance),
+                };
             }
         }
         let loss = watch.claim.probes().iter().find_map(|probe| self.first_loss(probe));
-        Reason::Numbers { numbers, event: loss.map(|(_, id)| id) }
+        Reason::Numbers {
+            numbers,
+            event: loss.map(|(_, id)| id),
+        }
     }
 
     /// The first event that a counting metric counted.
@@ -172,7 +207,11 @@ impl Judge {
             (M::Lost, Loss::Link(_) | Loss::Crash(_)) | (M::Differs, _) => true,
             _ => false,
         };
-        let first = self.losses.iter().filter(|(loss, _)| counts(loss)).map(|(_, (_, at, id))| (*at, *id));
+        let first = self
+            .losses
+            .iter()
+            .filter(|(loss, _)| counts(loss))
+            .map(|(_, (_, at, id))| (*at, *id));
         first.min()
     }
 
@@ -182,8 +221,18 @@ impl Judge {
                 WorldError::Endless { at, .. } | WorldError::Stopped { at, .. } => *at,
                 WorldError::Enter { .. } => self.start,
             };
-            let breach = Breach { at, event: None, expected: "the run comes to its end".into(), came: error.to_string() };
-            all.push(self.rule("the run comes to its end", "no endless exchange, no stop on error", true, Some(&breach)));
+            let breach = Breach {
+                at,
+                event: None,
+                expected: "the run comes to its end".into(),
+                came: error.to_string(),
+            };
+            all.push(self.rule(
+                "the run comes to its end",
+                "no endless exchange, no stop on error",
+                true,
+                Some(&breach),
+            ));
         }
         for (index, lockstep) in self.lockstep.iter().enumerate() {
             let Some(lockstep) = lockstep else { continue };
@@ -206,33 +255,59 @@ impl Judge {
             });
             all.push(self.rule(&name, text, lockstep.steps > 0, breach.as_ref()));
         }
-        let streams: Vec<_> = self.laws.iter().enumerate().filter_map(|(i, law)| Some((i, law.as_ref()?))).collect();
+        let streams: Vec<_> = self
+            .laws
+            .iter()
+            .enumerate()
+            .filter_map(|(i, law)| Some((i, law.as_ref()?)))
+            .collect();
         if !streams.is_empty() {
             let end = ending.outcome.as_ref().map_or(self.start, |outcome| outcome.ended);
             let interrupted = ending.outcome.as_ref().map_or(true, |outcome| outcome.interrupted);
-            let breach = streams.iter().filter_map(|(_, law)| law.breach.clone()).min_by_key(|breach| breach.at);
-            let left = streams.iter().find(|(_, law)| !interrupted && !law.under_way.is_empty()).map(|(i, law)| Breach {
-                at: end,
-                event: law.under_way.iter().flatten().next().copied(),
-                expected: format!("everything that was put on {} arrives", self.topology.links[*i].name),
-                came: format!("{} never did", law.under_way.len()),
-            });
+            let breach = streams
+                .iter()
+                .filter_map(|(_, law)| law.breach.clone())
+                .min_by_key(|breach| breach.at);
+            let left = streams
+                .iter()
+                .find(|(_, law)| !interrupted && !law.under_way.is_empty())
+                .map(|(i, law)| Breach {
+                    at: end,
+                    event: law.under_way.iter().flatten().next().copied(),
+                    expected: format!("everything that was put on {} arrives", self.topology.links[*i].name),
+                    came: format!("{} never did", law.under_way.len()),
+                });
             let tested = self.links.iter().any(|link| link.arrived > 0);
             let text = "everything that is put on a stream comes out once, in order";
             all.push(self.rule("streams keep their promise", text, tested, breach.or(left).as_ref()));
         }
         if self.scope.oracle {
-            let operators = self.topology.actors.iter().any(|actor| matches!(actor.role, Role::Operator { .. }));
+            let operators = self
+                .topology
+                .actors
+                .iter()
+                .any(|actor| matches!(actor.role, Role::Operator { .. }));
             if operators {
-                let tested = self.actors.iter().any(|actor| actor.account.taken + actor.before.taken > 0);
+                let tested = self
+                    .actors
+                    .iter()
+                    .any(|actor| actor.account.taken + actor.before.taken > 0);
                 let text = "taken in = caused a result + filtered + late + failed + held, at every instant";
                 let breach = self.books.as_ref().map(|(actor, breach)| self.at_actor(*actor, breach));
                 all.push(self.rule("every event is accounted for", text, tested, breach.as_ref()));
             }
             let tested = self.actors.iter().any(|actor| actor.watermark > Time::MIN) || self.stepped_back.is_some();
             if tested {
-                let breach = self.stepped_back.as_ref().map(|(actor, breach)| self.at_actor(*actor, breach));
-                all.push(self.rule("watermarks never step back", "on any output, at any instant", true, breach.as_ref()));
+                let breach = self
+                    .stepped_back
+                    .as_ref()
+                    .map(|(actor, breach)| self.at_actor(*actor, breach));
+                all.push(self.rule(
+                    "watermarks never step back",
+                    "on any output, at any instant",
+                    true,
+                    breach.as_ref(),
+                ));
             }
             self.promises(all);
         }
@@ -240,12 +315,17 @@ impl Judge {
 
     fn at_actor(&self, actor: ActorId, breach: &Breach) -> Breach {
         let name = &self.topology.actors[actor.0 as usize].name;
-        Breach { came: format!("{} at {name}", breach.came), ..breach.clone() }
+        Breach {
+            came: format!("{} at {name}", breach.came),
+            ..breach.clone()
+        }
     }
 
     fn promises(&self, all: &mut Vec<Expectation>) {
         for (index, actor) in self.topology.actors.iter().enumerate() {
-            let (Role::Sink { sink }, Some(watch)) = (actor.role, self.sinks.get(&ActorId(index as u32))) else { continue };
+            let (Role::Sink { sink }, Some(watch)) = (actor.role, self.sinks.get(&ActorId(index as u32))) else {
+                continue;
+            };
             let promise = self.script.scenario.sinks[sink].promise;
             let tested = self.actors[index].taken > 0;
             if promise != Promise::AtLeastOnce {
@@ -259,8 +339,17 @@ impl Judge {
             }
             if promise != Promise::AtMostOnce {
                 let upstream = self.upstream(ActorId(index as u32));
-                let first = self.losses.iter().filter(|(loss, _)| upstream(loss)).min_by_key(|(_, (_, at, id))| (*at, *id));
-                let total: u64 = self.losses.iter().filter(|(loss, _)| upstream(loss)).map(|(_, (n, ..))| n).sum();
+                let first = self
+                    .losses
+                    .iter()
+                    .filter(|(loss, _)| upstream(loss))
+                    .min_by_key(|(_, (_, at, id))| (*at, *id));
+                let total: u64 = self
+                    .losses
+                    .iter()
+                    .filter(|(loss, _)| upstream(loss))
+                    .map(|(_, (n, ..))| n)
+                    .sum();
                 let breach = first.map(|(loss, (_, at, id))| Breach {
                     at: *at,
                     event: (!matches!(loss, Loss::State(_))).then_some(*id),
@@ -268,7 +357,12 @@ impl Judge {
                     came: format!("{total} lost, the first {}", self.how(*loss)),
                 });
                 let name = format!("{} loses nothing", actor.name);
-                all.push(self.rule(&name, "every event of the input reaches its result", tested, breach.as_ref()));
+                all.push(self.rule(
+                    &name,
+                    "every event of the input reaches its result",
+                    tested,
+                    breach.as_ref(),
+                ));
             }
         }
     }
@@ -300,7 +394,9 @@ impl Judge {
 
     fn rule(&self, name: &str, text: &str, tested: bool, breach: Option<&Breach>) -> Expectation {
         let failure: Option<Failure> = breach.map(|breach| {
-            let reason = Reason::Rule { breach: Box::new(breach.clone()) };
+            let reason = Reason::Rule {
+                breach: Box::new(breach.clone()),
+            };
             self.explain(&reason, name, breach.at, text)
         });
         Expectation {

@@ -89,7 +89,9 @@ impl Outcome {
             (Must::Fail, Verdict::Fail) => {
                 let broken: Vec<_> = expectations.iter().filter(|e| e.holds == Holds::No).collect();
                 let named = because.iter().all(|name| broken.iter().any(|e| e.name == *name))
-                    && broken.iter().all(|e| e.kind == Kind::Derived || because.contains(&e.name));
+                    && broken
+                        .iter()
+                        .all(|e| e.kind == Kind::Derived || because.contains(&e.name));
                 if because.is_empty() || named {
                     Self::FailedAsItMust
                 } else {

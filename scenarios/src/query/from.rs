@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
                             .iter()
                             .any(|j| w.value.eq_ignore_ascii_case(j)) =>
                     {
-                        return self.refuse("a query reads one stream: joins are not known in queries");
+                        return self.refuse("a query reads one stream; joins are not known in queries");
                     }
                     Token::Word(w)
                         if alias.is_none() && !self.next_is_bracket() && hint(&w.value, words()).is_empty() =>
@@ -239,7 +239,7 @@ impl<'a> Reader<'a> {
         let mut from = self.next;
         loop {
             let Some(token) = self.peek() else {
-                return Err(SyntaxError::at(open, "this bracket is not closed"));
+                return Err(SyntaxError::at(open, "this bracket is not closed; add `)`"));
             };
             match token.token {
                 Token::LParen => depth += 1,

@@ -85,7 +85,10 @@ pub fn parse_query(text: &str) -> Result<Query, SyntaxError> {
         Some(token) if is_word(token, "select") => {}
         first => {
             let place = first.and_then(|t| point(t.span.start)).unwrap_or(end);
-            return Err(SyntaxError::at(place, "a query begins with `select`"));
+            return Err(SyntaxError::at(
+                place,
+                "a query begins with `select`; write select … from … window tumbling(1 min) where … group by … having …",
+            ));
         }
     }
     let (from, rest) = take_from(text, tokens, end)?;
@@ -355,7 +358,9 @@ fn check(query: &Query, places: &[(usize, usize)], start: (usize, usize)) -> Res
                 }
                 names.push(name);
                 if aggregates && let Some(column) = ungrouped(expr, &query.group_by, &[]) {
-                    let message = format!("`{column}` is neither in `group by` nor inside an aggregate");
+                    let message = format!(
+                        "`{column}` is neither in `group by` nor inside an aggregate; group by it, or take its max or last"
+                    );
                     return Err(SyntaxError::at(place, message));
                 }
             }

@@ -245,7 +245,10 @@ fn a_query_without_window_and_aggregates_maps_single_events() {
 #[test]
 fn errors_have_their_line_and_column_and_say_what_was_meant() {
     for (text, wanted) in [
-        ("", "line 1, column 1: a query begins with `select`"),
+        (
+            "",
+            "line 1, column 1: a query begins with `select`; write select … from … window tumbling(1 min) where … group by … having …",
+        ),
         ("select a", "line 1, column 9: `from` is missing: which stream is read?"),
         (
             "select count(*) as n\nfrom orders window tumblin(1 min)",
@@ -262,7 +265,7 @@ fn errors_have_their_line_and_column_and_say_what_was_meant() {
         ),
         (
             "select a from b join c on b.x = c.x",
-            "line 1, column 17: a query reads one stream: joins are not known in queries",
+            "line 1, column 17: a query reads one stream; joins are not known in queries",
         ),
         (
             "select a from (select b from c)",
@@ -270,7 +273,7 @@ fn errors_have_their_line_and_column_and_say_what_was_meant() {
         ),
         (
             "select a, sum(b) as c from s window length(2)",
-            "line 1, column 8: `a` is neither in `group by` nor inside an aggregate",
+            "line 1, column 8: `a` is neither in `group by` nor inside an aggregate; group by it, or take its max or last",
         ),
         (
             "select a from s whree a > 1",

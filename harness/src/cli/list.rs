@@ -1,0 +1,175 @@
+//! `wavetank list`: what there is.
+
+use clap::ValueEnum;
+use serde::Serialize;
+use wavetank_reports::table;
+use wavetank_scenarios::Scenario;
+use wavetank_scenarios::exit::Exit;
+use wavetank_scenarios::fault::FAULTS;
+use wavetank_scenarios::library::{Entry, LIBRARY};
+use wavetank_scenarios::metric::METRICS;
+use wavetank_scenarios::pattern::PATTERNS;
+use wavetank_scenarios::script::Must;
+
+use super::Stop;
+use super::output::Output;
+
+/// What `wavetank list` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to list
+    #[arg(value_enum)]
+    what: What,
+    /// How it is written
+    #[arg(long, value_enum, default_value = "human")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    /// The thirteen patterns, and which of them can be run
+    Patterns,
+    /// What can be made to go wrong
+    Faults,
+    /// What is measured
+    Metrics,
+    /// The scenarios that are built in
+    Scenarios,
+    /// Lessons in the terminal
+    Lessons,
+    /// Models that come with the command
+    Models,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Format {
+    /// For a person
+    Human,
+    /// A JSON list
+    Json,
+}
+
+/// A scenario of the library in a list.
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    pattern: &'static str,
+    about: String,
+    tags: Vec<String>,
+    must: Must,
+}
+
+/// Lists things.
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn list(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
+    let (header, rows, next): (&[&str], Vec<Vec<String>>, &str) = match args.what {
+        What::Patterns => {
+            if args.format == Format::Json {
+                return json(PATTERNS, output);
+            }
+            let state = |built| if built { "runs" } else { "planned" };
+            let rows = PATTERNS.iter().map(|p| {
+                vec![
+                    p.name.into(),
+                    p.family.name().into(),
+                    state(p.built).into(),
+                    first_sentence(p.summary),
+                ]
+            });
+            (
+                &["pattern", "family", "state", "what it does"],
+                rows.collect(),
+                "wavetank explain watermark",
+            )
+        }
+        What::Faults => {
+            if args.format == Format::Json {
+                return json(FAULTS, output);
+            }
+            let rows = FAULTS
+                .iter()
+                .map(|f| vec![f.name.into(), f.place.name().into(), f.summary.into()]);
+            (
+                &["fault", "on a", "what it does"],
+                rows.collect(),
+                "wavetank explain delay",
+            )
+        }
+        What::Metrics => {
+            if args.format == Format::Json {
+                return json(METRICS, output);
+            }
+            let rows = METRICS.iter().map(|m| {
+                let of: Vec<&str> = m.of.iter().map(|of| of.name()).collect();
+                vec![m.name.into(), of.join(", "), m.meaning.into()]
+            });
+            (
+                &["metric", "of a", "what it means"],
+                rows.collect(),
+                "wavetank explain emit_delay",
+            )
+        }
+        What::Scenarios => {
+            let all = scenarios()?;
+            if args.format == Format::Json {
+                return json(&all, output);
+            }
+            let rows = all.iter().map(|s| {
+                let must = if s.must == Must::Fail { "must fail: " } else { "" };
+                vec![
+                    s.name.clone(),
+                    s.pattern.into(),
+                    format!("{must}{}", first_sentence(&s.about)),
+                ]
+            });
+            (
+                &["scenario", "pattern", "what it shows"],
+                rows.collect(),
+                "wavetank run orders-per-minute",
+            )
+        }
+        What::Lessons | What::Models => {
+            if args.format == Format::Json {
+                return json(&[] as &[Listed], output);
+            }
+            let text = match args.what {
+                What::Lessons => "There are no lessons yet.\nnext: wavetank explain watermark\n",
+                _ => "No models come with the command yet.\nnext: wavetank explain machine-learner\n",
+            };
+            output.print(text)?;
+            return Ok(Exit::AllHold);
+        }
+    };
+    output.print(&format!("{}next: {next}\n", table::list(header, &rows, output.width())))?;
+    Ok(Exit::AllHold)
+}
+
+fn scenarios() -> Result<Vec<Listed>, Stop> {
+    let read = |entry: Entry| {
+        let scenario: Scenario = toml::from_str(entry.text)
+            .map_err(|error| Stop::new(Exit::Internal, format!("library/{}: {error}", entry.path)))?;
+        Ok(Listed {
+            name: entry.name().to_owned(),
+            pattern: scenario.pattern.name(),
+            about: scenario.about,
+            tags: scenario.tags,
+            must: scenario.must,
+        })
+    };
+    LIBRARY.entries().map(read).collect()
+}
+
+fn json<T: Serialize>(all: &[T], output: &mut Output) -> Result<Exit, Stop> {
+    let text = serde_json::to_string_pretty(all).map_err(|error| Stop::new(Exit::Internal, error.to_string()))?;
+    output.print(&(text + "\n"))?;
+    Ok(Exit::AllHold)
+}
+
+fn first_sentence(text: &str) -> String {
+    match text.split_once(". ") {
+        Some((first, _)) => format!("{first}."),
+        None => text.to_owned(),
+    }
+}

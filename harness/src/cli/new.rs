@@ -1,0 +1,140 @@
+//! `wavetank new`: a commented scenario to start from, which is valid and passes as it is.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+
+use wavetank_scenarios::exit::Exit;
+use wavetank_scenarios::pattern::{PATTERNS, Pattern, PatternDescriptor};
+use wavetank_scenarios::suggest;
+
+use super::output::Output;
+use super::{Stop, notice};
+
+/// What `wavetank new` takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The pattern, by its name in `wavetank list patterns`
+    #[arg(value_parser = pattern)]
+    pattern: &'static PatternDescriptor,
+    /// Write to this file, which must not be there yet [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+fn pattern(name: &str) -> Result<&'static PatternDescriptor, String> {
+    let found = PATTERNS.iter().find(|pattern| pattern.name == name);
+    found.ok_or_else(|| {
+        let names = PATTERNS.iter().map(|pattern| pattern.name);
+        let help = suggest::help(name, names).unwrap_or_default();
+        format!("there is no pattern of that name; {help}")
+    })
+}
+
+/// The scenario to start from; nothing for patterns that cannot be run yet.
+fn template(pattern: Pattern) -> Option<&'static str> {
+    match pattern {
+        Pattern::Transformation => Some(include_str!("templates/transformation.toml")),
+        Pattern::Filter => Some(include_str!("templates/filter.toml")),
+        Pattern::WindowedAggregation => Some(include_str!("templates/windowed-aggregation.toml")),
+        Pattern::StreamJoin
+        | Pattern::TemporalEventOrdering
+        | Pattern::MachineLearner
+        | Pattern::SequentialConvey
+        | Pattern::BufferedEventOrdering
+        | Pattern::CourseCorrection
+        | Pattern::Watermark
+        | Pattern::Replay
+        | Pattern::PeriodicSnapshot
+        | Pattern::TwoNodeFailover => None,
+    }
+}
+
+/// Prints or writes a scenario.
+///
+/// # Errors
+/// When the pattern cannot be run yet, or the file cannot be written.
+pub fn new(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
+    let Some(text) = template(args.pattern.pattern) else {
+        let built: Vec<&str> = PATTERNS
+            .iter()
+            .filter(|p| template(p.pattern).is_some())
+            .map(|pattern| pattern.name)
+            .collect();
+        let message = format!(
+            "there is no scenario to start from for {} yet; there is one for {}.\n\
+             What the pattern is: wavetank explain {}",
+            args.pattern.name,
+            built.join(", "),
+            args.pattern.name
+        );
+        return Err(Stop::new(Exit::Usage, message));
+    };
+    let Some(path) = &args.output else {
+        output.print(text)?;
+        return Ok(Exit::AllHold);
+    };
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::AlreadyExists => "is there already, and is left as it is; choose another name".to_owned(),
+            _ => format!("cannot be written: {error}"),
+        };
+        Stop::new(Exit::Usage, format!("{}: {why}", path.display()))
+    })?;
+    notice::note(&format!("written to {}", path.display()));
+    output.print(&format!("next: wavetank run {}\n", path.display()))?;
+    Ok(Exit::AllHold)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+    use std::sync::Arc;
+    use wavetank_reports::record::Outcome;
+    use wavetank_scenarios::Script;
+    use wavetank_scenarios::library::LibraryFiles;
+
+    #[test]
+    fn every_template_is_valid_passes_and_uses_its_pattern() {
+        for descriptor in PATTERNS {
+            let Some(text) = template(descriptor.pattern) else {
+                continue;
+            };
+            let script = Script::load(text, descriptor.name, &LibraryFiles, &[]);
+            let script = Arc::new(script.unwrap_or_else(|problems| panic!("{}: {problems:?}", descriptor.name)));
+            assert_eq!(script.scenario.pattern, descriptor.pattern);
+            for seed in [script.scenario.time.seed, 1, 2] {
+                let options = Options {
+                    seed: Some(seed),
+                    ..Options::default()
+                };
+                let record = crate::run(&script, &options).expect("it can be built").record;
+                assert_eq!(
+                    record.outcome,
+                    Outcome::Passed,
+                    "{} at {seed}: {:#?}",
+                    descriptor.name,
+                    record.expectations
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn there_is_a_template_for_every_pattern_that_can_be_run() {
+        for descriptor in PATTERNS {
+            assert_eq!(
+                template(descriptor.pattern).is_some(),
+                descriptor.built,
+                "{}",
+                descriptor.name
+            );
+        }
+    }
+}
