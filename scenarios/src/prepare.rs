@@ -522,8 +522,22 @@ impl<'a> Loader<'a> {
         out
     }
 
+    /// A problem with a word of the text at a path: it points at the word where it is found.
     fn misfit(&mut self, path: &str, misfit: Misfit) {
-        self.checker.say(path, misfit.message, misfit.help);
+        let whole = self.checker.places.value_at(path);
+        let text = self.checker.text.get(whole.clone()).unwrap_or_default();
+        let word = misfit.message.split('`').nth(1).unwrap_or_default();
+        let inside = |c: char| c.is_alphanumeric() || c == '_';
+        let found = text.match_indices(word).find(|(at, _)| {
+            let before = text[..*at].chars().next_back();
+            let behind = text[at + word.len()..].chars().next();
+            !before.is_some_and(inside) && !behind.is_some_and(inside)
+        });
+        let range = match found {
+            Some((at, _)) if !word.is_empty() => whole.start + at..whole.start + at + word.len(),
+            _ => whole,
+        };
+        self.checker.say_at(range, misfit.message, misfit.help);
     }
 
     fn output(&mut self, index: usize, input: &Shapes, tables: &BTreeMap<&str, &Shapes>) -> Shapes {
@@ -559,7 +573,7 @@ impl<'a> Loader<'a> {
             if !names.iter().any(|name| name.eq_ignore_ascii_case(&query.from)) {
                 let help = suggest::help(&query.from, operator.input.iter().map(String::as_str));
                 let message = format!("the query reads `{}`, which is no input of this operator", query.from);
-                self.checker.say(&at("query"), message, help);
+                self.misfit(&at("query"), Misfit { message, help });
             }
             names.extend(query.alias.as_deref());
             let mut result = shapes::of_query(

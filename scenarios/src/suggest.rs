@@ -22,7 +22,7 @@ pub fn help<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Op
     let list = || all.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
     match closest(word, all.iter().copied()) {
         Some(near) if all.len() == 1 => Some(format!("did you mean `{near}`?")),
-        Some(near) if all.len() > 24 => Some(format!("did you mean `{near}`?")),
+        Some(near) if all.len() > 8 => Some(format!("did you mean `{near}`?")),
         Some(near) => Some(format!("did you mean `{near}`? There are {}", list())),
         None if all.is_empty() => None,
         None => Some(format!("there are {}", list())),

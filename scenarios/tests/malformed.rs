@@ -412,7 +412,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "final = \"dashboard == truth\"",
         "final = \"per-minute.lat == 0\"",
-        "no metric of a operator `lat`",
+        "no metric of an operator `lat`",
     ),
     (
         "final = \"dashboard == truth\"",

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arcstr::ArcStr;
-use wavetank_scenarios::query::{Aggregate, Expr, Query, SelectItem};
+use wavetank_scenarios::query::{Aggregate, Expr, Function, Query, SelectItem};
 use wavetank_scenarios::script::{Operator, ResultStamp};
 use wavetank_scenarios::{Event, EventId, Row, Schema, Span, Time, Value};
 
@@ -22,6 +22,16 @@ pub(crate) struct Asked {
     tick: Span,
     stamp: ResultStamp,
     truncate: bool,
+}
+
+/// An event as the query sees it.
+pub(crate) struct Read {
+    pub event: Event,
+    /// The values of `group by`.
+    pub key: Row,
+    /// What each aggregate is applied to, in the order in which the query names them; `None` where its filter does not
+    /// hold.
+    arguments: Vec<Option<Value>>,
 }
 
 /// One row of a firing.
@@ -96,25 +106,32 @@ impl Asked {
         filter.map_or(Ok(true), |f| holds(f, &self.scope(event)))
     }
 
-    /// The values of `group by`, once every aggregate's argument is known to be in order.
-    pub fn key(&self, event: &Event) -> Result<Row, String> {
+    /// What the query makes of an event.
+    pub fn read(&self, event: &Event) -> Result<Read, String> {
         let scope = self.scope(event);
         let key = self.query.group_by.iter().map(|e| eval(e, &scope));
         let key: Vec<Value> = key.collect::<Result<_, _>>()?;
+        let mut arguments = Vec::new();
         for aggregate in aggregates(&self.query) {
-            if let Some(value) = argument(aggregate, &scope)? {
-                aggregate::fits(aggregate.function, &value)?;
+            let value = argument(aggregate, &scope)?;
+            if let Some(value) = &value {
+                aggregate::fits(aggregate.function, value)?;
             }
+            arguments.push(value);
         }
-        Ok(key.into())
+        Ok(Read {
+            event: event.clone(),
+            key: key.into(),
+            arguments,
+        })
     }
 
     /// The rows of a firing in their order, and which events are in rows that could not be computed. `bounds` is the window
     /// where it has bounds.
-    pub fn firing(&self, bounds: Option<(Time, Time)>, events: &[(&Event, &Row)]) -> (Vec<Answer>, Vec<usize>) {
+    pub fn firing(&self, bounds: Option<(Time, Time)>, events: &[&Read]) -> (Vec<Answer>, Vec<usize>) {
         let mut groups: BTreeMap<Row, Vec<usize>> = BTreeMap::new();
-        for (i, (_, key)) in events.iter().enumerate() {
-            groups.entry((*key).clone()).or_default().push(i);
+        for (i, read) in events.iter().enumerate() {
+            groups.entry(read.key.clone()).or_default().push(i);
         }
         if events.is_empty() && self.query.group_by.is_empty() {
             groups.insert(Vec::new().into(), vec![]);
@@ -122,8 +139,8 @@ impl Asked {
         let mut rows = Vec::new();
         let mut failed = Vec::new();
         for (key, mut members) in groups {
-            members.sort_by_key(|i| (events[*i].0.stamp, events[*i].0.id));
-            let group: Vec<&Event> = members.iter().map(|i| events[*i].0).collect();
+            members.sort_by_key(|i| (events[*i].event.stamp, events[*i].event.id));
+            let group: Vec<&Read> = members.iter().map(|i| events[*i]).collect();
             match self.answer(bounds, &key, &group) {
                 Ok(Some((mut answer, rank))) => {
                     answer.events = members;
@@ -157,7 +174,7 @@ impl Asked {
         &self,
         bounds: Option<(Time, Time)>,
         key: &Row,
-        group: &[&Event],
+        group: &[&Read],
     ) -> Result<Option<(Answer, Vec<Value>)>, String> {
         let scope = OfGroup {
             asked: self,
@@ -185,21 +202,21 @@ impl Asked {
         }
         let rank = self.query.order_by.iter().map(|o| eval(&o.expr, &scope));
         let rank = rank.collect::<Result<_, _>>()?;
-        let latest = group.last().map(|e| e.stamp);
+        let latest = group.last().map(|r| r.event.stamp);
         let stamp = match (self.stamp, bounds) {
-            (ResultStamp::Earliest, _) if !group.is_empty() => group[0].stamp,
-            (ResultStamp::Latest, _) if !group.is_empty() => group[group.len() - 1].stamp,
+            (ResultStamp::Earliest, _) if !group.is_empty() => group[0].event.stamp,
+            (ResultStamp::Latest, _) if !group.is_empty() => group[group.len() - 1].event.stamp,
             (ResultStamp::End, Some((_, end))) => end,
             (_, Some((_, end))) => end - self.tick,
             (_, None) => latest.unwrap_or(Time::ZERO),
         };
-        let origins: BTreeSet<EventId> = group.iter().flat_map(|e| e.origins().iter().copied()).collect();
+        let origins: BTreeSet<EventId> = group.iter().flat_map(|r| r.event.origins().iter().copied()).collect();
         let answer = Answer {
             key: key.clone(),
             row: row.into(),
             bounds: columns,
             stamp,
-            correlation: group.last().map(|e| e.correlation).unwrap_or_default(),
+            correlation: group.last().map(|r| r.event.correlation).unwrap_or_default(),
             origins: origins.into_iter().collect(),
             events: vec![],
         };
@@ -274,23 +291,38 @@ struct OfGroup<'a> {
     bounds: Option<(Time, Time)>,
     key: &'a Row,
     /// In order of (stamp, id).
-    group: &'a [&'a Event],
+    group: &'a [&'a Read],
     names: bool,
 }
 
 impl OfGroup<'_> {
     /// The values that an aggregate is applied to, in order of (stamp, id), nulls included.
     fn values(&self, aggregate: &Aggregate) -> Result<Vec<Value>, String> {
-        let mut values = Vec::with_capacity(self.group.len());
-        for event in self.group {
+        let place = aggregates(&self.asked.query).into_iter().position(|a| a == aggregate);
+        let place = place.ok_or("an aggregate that the query does not name")?;
+        let known = |read: &&Read| read.arguments.get(place).cloned().flatten();
+        if !looks_at_window(aggregate) {
+            return Ok(self.group.iter().filter_map(known).collect());
+        }
+        let mut values = Vec::new();
+        for read in self.group {
             let scope = OfEvent {
                 window: self.bounds,
-                ..self.asked.scope(event)
+                ..self.asked.scope(&read.event)
             };
             values.extend(argument(aggregate, &scope)?);
         }
         Ok(values)
     }
+}
+
+/// Whether what is aggregated depends on the window that looks.
+fn looks_at_window(aggregate: &Aggregate) -> bool {
+    fn walk(expr: &Expr) -> bool {
+        matches!(expr, Expr::Call(Function::WindowStart | Function::WindowEnd, _))
+            || expr.children().into_iter().any(walk)
+    }
+    aggregate.argument.iter().chain(&aggregate.filter).any(walk)
 }
 
 impl Scope for OfGroup<'_> {

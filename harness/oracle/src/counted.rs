@@ -7,9 +7,9 @@
 
 use wavetank_scenarios::query::{Query, Window};
 use wavetank_scenarios::script::{Future, Operator};
-use wavetank_scenarios::{Event, EventId, Row, Schema, Span, Time};
+use wavetank_scenarios::{Event, EventId, Schema, Span, Time};
 
-use crate::answer::Asked;
+use crate::answer::{Asked, Read};
 use crate::{Arrival, Due, DueResult, Reference, Why};
 
 pub(crate) struct Counted {
@@ -23,8 +23,7 @@ pub(crate) struct Counted {
 }
 
 struct Held {
-    event: Event,
-    key: Row,
+    read: Read,
     caused: bool,
     failed: bool,
 }
@@ -56,8 +55,7 @@ impl Counted {
             return Err(Why::Filtered);
         }
         self.held.push(Held {
-            key: self.asked.key(event).map_err(|_| Why::Failed)?,
-            event: event.clone(),
+            read: self.asked.read(event).map_err(|_| Why::Failed)?,
             caused: false,
             failed: false,
         });
@@ -65,9 +63,9 @@ impl Counted {
     }
 
     fn fire(&mut self) -> Vec<DueResult> {
-        let start = self.held.iter().map(|h| h.event.stamp).min();
-        let end = self.held.iter().map(|h| h.event.stamp + self.tick).max();
-        let events: Vec<(&Event, &Row)> = self.held.iter().map(|h| (&h.event, &h.key)).collect();
+        let start = self.held.iter().map(|h| h.read.event.stamp).min();
+        let end = self.held.iter().map(|h| h.read.event.stamp + self.tick).max();
+        let events: Vec<&Read> = self.held.iter().map(|h| &h.read).collect();
         let (rows, failed) = self.asked.firing(start.zip(end), &events);
         failed.into_iter().for_each(|i| self.held[i].failed = true);
         let mut due = Vec::new();
@@ -90,7 +88,7 @@ impl Counted {
 fn fates(left: impl Iterator<Item = Held>) -> Vec<(EventId, Why)> {
     let mut dropped: Vec<_> = left
         .filter(|h| !h.caused)
-        .map(|h| (h.event.id, if h.failed { Why::Failed } else { Why::Filtered }))
+        .map(|h| (h.read.event.id, if h.failed { Why::Failed } else { Why::Filtered }))
         .collect();
     dropped.sort_unstable();
     dropped

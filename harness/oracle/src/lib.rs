@@ -55,7 +55,7 @@ mod windowed;
 mod windows;
 
 pub use aggregate::Bound;
-pub use reference::{Tables, reference};
+pub use reference::{Tables, reference, tables};
 use wavetank_scenarios::{Event, EventId, Pane, Row, Time};
 
 /// Something that reached an operator, as the world recorded it. Arrivals come in the order in which the operator took

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wavetank_scenarios::{Row, Schema, Span, script};
+use wavetank_scenarios::{Row, Schema, Script, Span, script};
 
 use crate::counted::Counted;
 use crate::windowed::Windowed;
@@ -10,6 +10,14 @@ use crate::{Reference, single, transform};
 
 /// The tables that operators look up in, by name: their columns and rows.
 pub type Tables = BTreeMap<String, (Schema, Vec<Row>)>;
+
+/// The tables of a scenario.
+pub fn tables(script: &Script) -> Tables {
+    let named = script.scenario.tables.iter().zip(script.tables.iter());
+    named
+        .map(|(settings, table)| (settings.name.clone(), (table.schema.clone(), table.rows.clone())))
+        .collect()
+}
 
 /// The naive model of an operator, for inputs with these schemas (one for each of its inputs; they are alike) and, where it
 /// is known, the schema of what it puts out.

@@ -9,6 +9,21 @@
 //! actor that several others read is worked out once for each. Only what is out of order by its settings (a file in
 //! another order, stamps taken from a field, windows stamped by their events) is collected and sorted.
 //!
+//! For a script at a seed:
+//!
+//! ```
+//! # use wavetank_oracle::{tables, truth::Truth};
+//! # use wavetank_scenarios::Script;
+//! # fn show(script: &Script, seed: u64) -> Result<(), String> {
+//! let tables = tables(script);
+//! let plans = |actor| -> Box<dyn Iterator<Item = _>> { script.input(actor, seed) };
+//! let truth = Truth::new(&script.scenario, &script.topology, &tables, &plans);
+//! let sink = script.topology.actor("dashboard").ok_or("there is no such sink")?;
+//! let table = truth.table(sink)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Windows that are told not to fire at the end see a last watermark as a generator with that operator's bounded disorder
 //! would have sent it.
 

@@ -15,7 +15,7 @@ use wavetank_scenarios::query::{Expr, Query, Window};
 use wavetank_scenarios::script::{Future, LateBy, LateWhen, Operator};
 use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Schema, Span, Time, Timing, Value};
 
-use crate::answer::{Answer, Asked};
+use crate::answer::{Answer, Asked, Read};
 use crate::expr::eval;
 use crate::windows::{Bounds, Held, Shape};
 use crate::{Arrival, Due, DueResult, Reference, Why};
@@ -167,9 +167,8 @@ impl Windowed {
             Err(_) => return Err(Why::Failed),
         }
         let held = Held {
-            key: self.asked.key(event).map_err(|_| Why::Failed)?,
+            read: self.asked.read(event).map_err(|_| Why::Failed)?,
             lasts: self.lasts(event).map_err(|_| Why::Failed)?,
-            event: event.clone(),
             shut_to: self.shut_to(),
             caused: false,
             failed: false,
@@ -244,7 +243,7 @@ impl Windowed {
             let (end, start) = *bounds;
             let has_bounds = end != Time::MAX;
             let held = &self.state.held;
-            let events: Vec<(&Event, &Row)> = places.iter().map(|i| (&held[*i].event, &held[*i].key)).collect();
+            let events: Vec<&Read> = places.iter().map(|i| &held[*i].read).collect();
             let (rows, failed) = self.asked.firing(has_bounds.then_some((start, end)), &events);
             for i in failed {
                 self.state.held[places[i]].failed = true;
@@ -321,8 +320,8 @@ impl Windowed {
             match (over, h.caused, h.failed) {
                 (false, ..) => self.state.held.push(h),
                 (true, true, _) => {}
-                (true, false, true) => dropped.push((h.event.id, Why::Failed)),
-                (true, false, false) => dropped.push((h.event.id, Why::Filtered)),
+                (true, false, true) => dropped.push((h.read.event.id, Why::Failed)),
+                (true, false, false) => dropped.push((h.read.event.id, Why::Filtered)),
             }
         }
         dropped.sort_unstable();
@@ -344,7 +343,7 @@ impl Windowed {
     /// The end of the last window that can have this event in it, or comes of its leaving; `None` where that depends on
     /// other events.
     fn gone_at(&self, held: &Held) -> Option<Time> {
-        let stamp = held.event.stamp;
+        let stamp = held.read.event.stamp;
         match self.shape.window {
             Window::Tumbling { size, offset } => Some(stamp.floor_to(size, offset) + size),
             Window::Hop { size, every, offset } => Some(stamp.floor_to(every, offset) + size),
@@ -375,10 +374,10 @@ impl Windowed {
         let complete = self.state.watermark + self.shape.tick;
         let held = self.state.held.iter().flat_map(|h| {
             let leaves = self.gone_at(h).map(closes);
-            let own = self.shape.on_grid(h.event.stamp, h.shut_to.max(complete));
+            let own = self.shape.on_grid(h.read.event.stamp, h.shut_to.max(complete));
             let fires = own.and_then(|mut open| open.next()).map(|(end, _)| self.last(end));
             let sliding = matches!(self.shape.window, Window::Sliding { .. });
-            let instant = (sliding && h.event.stamp > self.state.watermark).then_some(h.event.stamp);
+            let instant = (sliding && h.read.event.stamp > self.state.watermark).then_some(h.read.event.stamp);
             [leaves, fires, instant].into_iter().flatten()
         });
         // What an event leaves behind at a moment that is past waits for a window to close, which is among them.
@@ -413,8 +412,13 @@ impl Reference for Windowed {
                     if event.stamp - self.shape.tick <= self.state.watermark {
                         due.results = self.difference(Timing::Late);
                     }
-                    // No window of this event is over before its own stamp is.
-                    let earliest = event.stamp - self.shape.tick - self.shape.tick;
+                    // No window of this event is over before its own stamp is, and no session before the gap is.
+                    let gap = if let Window::Session { gap } = self.shape.window {
+                        gap
+                    } else {
+                        Span::ZERO
+                    };
+                    let earliest = event.stamp + gap - self.shape.tick - self.shape.tick;
                     let own = self.shape.on_grid(event.stamp, self.shut_to());
                     let first = own.and_then(|mut open| open.next());
                     let first = first.map_or(earliest, |(end, _)| self.last(end) - self.shape.tick);

@@ -8,16 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_scenarios::query::Window;
-use wavetank_scenarios::{Event, Row, Span, Time};
+use wavetank_scenarios::{Row, Span, Time};
+
+use crate::answer::Read;
 
 /// A window's end and start, in this order: so windows sort as they fire. Without bounds: the ends of the axis.
 pub(crate) type Bounds = (Time, Time);
 
 /// An event that was taken in.
 pub(crate) struct Held {
-    pub event: Event,
-    /// The values of `group by`.
-    pub key: Row,
+    pub read: Read,
     /// Snapshots: how long it lasts.
     pub lasts: Span,
     /// Windows on a grid: those that end up to here were closed to it when it came.
@@ -105,7 +105,7 @@ impl Shape {
         match self.window {
             Window::Tumbling { .. } | Window::Hop { .. } | Window::Cumulate { .. } => {
                 for (i, h) in held.iter().enumerate() {
-                    let own = self.on_grid(h.event.stamp, h.shut_to.max(closed.0));
+                    let own = self.on_grid(h.read.event.stamp, h.shut_to.max(closed.0));
                     for bounds in own.into_iter().flatten().take_while(|(end, _)| *end <= until) {
                         windows.entry(bounds).or_default().push(i);
                     }
@@ -123,33 +123,33 @@ impl Shape {
                 self.chains(held, chain, |first, _| (first + size, first), &mut windows);
             }
             Window::Sliding { size, on_change } => {
-                let mut instants: BTreeSet<Time> = held.iter().map(|h| h.event.stamp).collect();
+                let mut instants: BTreeSet<Time> = held.iter().map(|h| h.read.event.stamp).collect();
                 if on_change {
-                    instants.extend(held.iter().map(|h| h.event.stamp + size));
+                    instants.extend(held.iter().map(|h| h.read.event.stamp + size));
                 }
                 for t in instants {
                     let bounds = (t + self.tick, t + self.tick - size);
                     if bounds.0 > closed.0 && bounds.0 <= until {
-                        let inside = |h: &Held| h.event.stamp > t - size && h.event.stamp <= t;
+                        let inside = |h: &Held| h.read.event.stamp > t - size && h.read.event.stamp <= t;
                         windows.insert(bounds, places(held, inside));
                     }
                 }
             }
             Window::Snapshot { .. } if self.by_stamp => {
                 for (i, h) in held.iter().enumerate() {
-                    let t = h.event.stamp;
+                    let t = h.read.event.stamp;
                     windows.entry((t + self.tick, t)).or_default().push(i);
                 }
             }
             Window::Snapshot { .. } => {
-                let begins = held.iter().map(|h| h.event.stamp);
-                let ends = held.iter().map(|h| h.event.stamp + h.lasts);
+                let begins = held.iter().map(|h| h.read.event.stamp);
+                let ends = held.iter().map(|h| h.read.event.stamp + h.lasts);
                 let mut instants: BTreeSet<Time> = begins.chain(ends).filter(|t| *t >= closed.0).collect();
                 if closed.0 > Time::MIN {
                     instants.insert(closed.0);
                 }
                 for (&a, &b) in instants.iter().zip(instants.iter().skip(1)) {
-                    let lasting = places(held, |h| h.event.stamp <= a && h.event.stamp + h.lasts >= b);
+                    let lasting = places(held, |h| h.read.event.stamp <= a && h.read.event.stamp + h.lasts >= b);
                     if !lasting.is_empty() {
                         windows.insert((b, a), lasting);
                     }
@@ -176,14 +176,14 @@ impl Shape {
     ) {
         let mut groups: BTreeMap<&Row, Vec<usize>> = BTreeMap::new();
         for (i, h) in held.iter().enumerate() {
-            groups.entry(&h.key).or_default().push(i);
+            groups.entry(&h.read.key).or_default().push(i);
         }
         for mut members in groups.into_values() {
-            members.sort_by_key(|i| held[*i].event.stamp);
+            members.sort_by_key(|i| held[*i].read.event.stamp);
             let mut open: Option<(Time, Time)> = None;
             let mut chain: Vec<usize> = Vec::new();
             for i in members {
-                let t = held[i].event.stamp;
+                let t = held[i].read.event.stamp;
                 match open.map(|(first, last)| ((first, last), next(first, last, t))) {
                     Some((_, Some(longer))) => open = Some(longer),
                     Some(((first, last), None)) => {

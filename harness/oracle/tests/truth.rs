@@ -167,3 +167,67 @@ fn an_operator_that_cannot_be_judged_is_an_error_by_name() {
     let truth = Truth::new(&scenario, &topology, &tables, &|actor| plans(actor));
     assert!(truth.table(ActorId(4)).unwrap_err().contains("operator `op`"));
 }
+
+struct NoFiles;
+
+impl wavetank_scenarios::Files for NoFiles {
+    fn read(&self, name: &str) -> Result<std::sync::Arc<[u8]>, String> {
+        Err(format!("there is no file {name}"))
+    }
+}
+
+#[test]
+fn the_truth_of_a_script_counts_every_event_of_every_part_once() {
+    let text = r#"
+        schema = 1
+        name = "enriched"
+        pattern = "windowed-aggregation"
+        [time]
+        length = "5s"
+        [[table]]
+        name = "stores"
+        rows = [{ id = 1, town = "Bonn" }, { id = 2, town = "Kiel" }]
+        [[source]]
+        name = "orders"
+        rate = { poisson = "100/s" }
+        nodes = 3
+        fields = { store = { uniform = [1, 2] }, amount = { normal = [10.0, 2.0] } }
+        [[operator]]
+        name = "located"
+        input = ["orders"]
+        transform = [{ enrich = { table = "stores", on = { store = "id" }, fields = ["town"] } }]
+        [[operator]]
+        name = "counted"
+        input = ["located"]
+        query = "select town, count(*) as n, sum(amount) as total from located window tumbling(1 sec) group by town"
+        watermark = { behind = "1s" }
+        [[sink]]
+        name = "dashboard"
+        input = ["counted"]
+    "#;
+    let script = wavetank_scenarios::Script::load(text, "test", &NoFiles, &[]).unwrap();
+    let (seed, tables) = (7, wavetank_oracle::tables(&script));
+    let plans = |actor| -> Box<dyn Iterator<Item = Planned>> { script.input(actor, seed) };
+    let truth = Truth::new(&script.scenario, &script.topology, &tables, &plans);
+    let sink = script.topology.actor("dashboard").unwrap();
+    let mut expected = std::collections::BTreeMap::<(i64, String), (i64, Vec<f64>)>::new();
+    for (_, planned) in script.truth(seed) {
+        let What::Event(row) = planned.what else { continue };
+        let town = if row[0] == 1.into() { "Bonn" } else { "Kiel" };
+        let second = planned.happened.micros().div_euclid(1_000_000);
+        let (n, amounts) = expected.entry((second, town.to_owned())).or_default();
+        *n += 1;
+        amounts.push(row[1].as_f64().unwrap());
+    }
+    let table = truth.table(sink).unwrap();
+    let rows: Vec<_> = table.rows().iter().map(|(_, entry)| entry.row.clone()).collect();
+    let due: Vec<wavetank_scenarios::Row> = expected
+        .into_iter()
+        .map(|((_, town), (n, amounts))| {
+            let total = wavetank_oracle::aggregate::sum(&amounts);
+            vec![town.as_str().into(), n.into(), total.into()].into()
+        })
+        .collect();
+    assert!(due.len() >= 10);
+    assert_eq!(rows, due);
+}

@@ -504,6 +504,14 @@ fn the_bounds_of_the_window_can_be_selected() {
 }
 
 #[test]
+fn an_aggregate_may_look_at_the_window_that_asks() {
+    let query = "select max(event_time() - window_start) as latest from s window hop(10us, 5us)";
+    let mut told = Told::query(query, json!({}));
+    told.event(7, "a", 1);
+    assert_eq!(told.end(), "[0,10) 7; [5,15) 2");
+}
+
+#[test]
 fn a_sketch_is_judged_by_its_bound_and_never_decides() {
     let mut told = Told::query(
         "select approx_quantile(0.5, v) as q from s window tumbling(10us)",
