@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wavetank_scenarios::script::{Future, Late, LateBy, LateWhen, ResultStamp};
-use wavetank_scenarios::{Change, Event, Pane, Row, Span, Time, Timing, script};
+use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Span, Time, Timing, script};
 
 use super::plan::{Admission, Answered, Answers, Firing, Plan};
 use super::slice::{Brief, Groups, Slice, Total, lineage};
@@ -107,8 +107,17 @@ const FARTHEST: i64 = i64::MAX / 2;
 #[derive(Debug)]
 struct Answer {
     /// Absent when it was never in the result, or was taken out of it.
-    row: Option<Row>,
+    given: Option<Given>,
     revision: u32,
+}
+
+/// What was given, so that a deletion can take back exactly that.
+#[derive(Clone, Debug)]
+struct Given {
+    row: Row,
+    stamp: Time,
+    correlation: EventId,
+    lineage: Option<Arc<[EventId]>>,
 }
 
 /// Plan, groups and books of a window operator.
@@ -259,17 +268,27 @@ impl Core {
             }
         }
         let mut revision = 0;
+        let mut given = Given {
+            row,
+            stamp: self.settings.stamp(end, &brief),
+            correlation: brief.correlation,
+            lineage: origins,
+        };
         if self.settings.corrects() {
-            let kept = (change != Change::Delete).then(|| row.clone());
             let answers = self.answers.entry((end, start)).or_default();
             match answers.get_mut(&key) {
                 Some(answer) => {
                     answer.revision += 1;
-                    answer.row = kept;
                     revision = answer.revision;
+                    if change != Change::Delete {
+                        answer.given = Some(given.clone());
+                    } else if let Some(old) = answer.given.take() {
+                        given = old;
+                    }
                 }
                 None => {
-                    answers.insert(key.clone(), Answer { row: kept, revision });
+                    let given = (change != Change::Delete).then(|| given.clone());
+                    answers.insert(key.clone(), Answer { given, revision });
                 }
             }
         }
@@ -282,11 +301,11 @@ impl Core {
             change,
         };
         Draft {
-            stamp: self.settings.stamp(end, &brief),
-            correlation: brief.correlation,
+            stamp: given.stamp,
+            correlation: given.correlation,
             planned: brief.planned,
-            row,
-            lineage: origins,
+            row: given.row,
+            lineage: given.lineage,
             pane: Some(Arc::new(pane)),
         }
     }
@@ -341,7 +360,7 @@ impl Core {
             let answers = firing.answers();
             self.note_failures(&answers.failed, *within);
             let old = self.answers.get(&(window.1, window.0));
-            let row_of = |key: &Row| old.and_then(|o| o.get(key)?.row.clone());
+            let row_of = |key: &Row| old.and_then(|o| Some(o.get(key)?.given.as_ref()?.row.clone()));
             for (key, index) in looked_at {
                 if answers.rows.iter().all(|r| self.key_of(r.group) != key)
                     && let Some(row) = row_of(&key)
@@ -360,7 +379,11 @@ impl Core {
         }
         for window in gone {
             let key = (window.1, window.0);
-            if let Some(row) = self.answers.get(&key).and_then(|a| a.get(&cause_key)?.row.clone()) {
+            if let Some(row) = self
+                .answers
+                .get(&key)
+                .and_then(|a| Some(a.get(&cause_key)?.given.as_ref()?.row.clone()))
+            {
                 deleted.push((key, cause_key.clone(), cause, row, NOWHERE));
             }
         }
