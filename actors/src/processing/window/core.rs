@@ -315,7 +315,7 @@ impl Core {
         cause: u32,
         of: &[u32],
         gone: &[(Time, Time)],
-        windows: &[((Time, Time), (Time, Time))],
+        windows: &[(Bounds, Bounds)],
         out: &mut Output,
     ) {
         let mut deleted = Vec::new();
@@ -407,6 +407,8 @@ impl Core {
     }
 }
 
+/// Start (inclusive) and end (exclusive) of a window, or of its slices.
+pub type Bounds = (Time, Time);
 /// No group: that of a window without events.
 pub const NO_GROUP: u32 = u32::MAX;
 /// Bounds between which there is no slice.
