@@ -225,6 +225,21 @@ const fn name(step: &TransformStep) -> &'static str {
     }
 }
 
+/// The type of a constant.
+const fn kind_of(value: &Value) -> FieldType {
+    match value {
+        Value::Null => FieldType::Any,
+        Value::Bool(_) => FieldType::Bool,
+        Value::Int(_) => FieldType::Int,
+        Value::Float(_) => FieldType::Float,
+        Value::Text(_) => FieldType::Text,
+        Value::Time(_) => FieldType::Time,
+        Value::Bytes(_) => FieldType::Bytes,
+        Value::List(_) => FieldType::List,
+        Value::Record(_) => FieldType::Record,
+    }
+}
+
 /// What the rest of a transformation asks for.
 struct Wanted {
     /// Names that are read, or come out.
@@ -479,7 +494,8 @@ impl Shape {
         let mut defaults = Vec::new();
         for (name, value) in &upgrade.default {
             let value = Value::from(value);
-            self.add(name, FieldType::Any)?;
+            // A constant's type is known, and a message format that has types asks for it.
+            self.add(name, kind_of(&value))?;
             defaults.push(value);
         }
         Ok(Step::Upgrade(keep, defaults))
