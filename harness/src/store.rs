@@ -313,9 +313,9 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wavetank_reports::Time;
     use wavetank_reports::record::TraceHash;
     use wavetank_reports::trace::TraceKind;
-    use wavetank_reports::Time;
 
     fn run(seed: u64, hash: u64) -> Record {
         let mut record = Record::new("orders", "filter", seed);

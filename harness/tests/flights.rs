@@ -18,7 +18,10 @@ type Board = BTreeMap<(Time, String), (i64, Option<f64>)>;
 fn play(trace: bool) -> Ran {
     let entry = LIBRARY.find("flights-hourly").expect("it is in the library");
     let script = Script::load(entry.text, entry.path, &LibraryFiles, &[]).expect("it is valid");
-    let options = Options { trace, ..Options::default() };
+    let options = Options {
+        trace,
+        ..Options::default()
+    };
     run(&Arc::new(script), &options).expect("it runs")
 }
 
@@ -64,16 +67,28 @@ fn every_window_is_what_an_independent_script_computes_from_the_file() {
 #[test]
 fn the_distance_to_truth_is_that_of_the_two_computed_boards() {
     let (admitted, truth) = computed();
-    let wrong = truth.iter().filter(|(cell, due)| admitted.get(*cell) != Some(due)).count() as u64;
+    let wrong = truth
+        .iter()
+        .filter(|(cell, due)| admitted.get(*cell) != Some(due))
+        .count() as u64;
     let missing = truth.keys().filter(|cell| !admitted.contains_key(*cell)).count() as u64;
     let record = play(false).record;
     let of = |reference| {
-        let mut all = record.distances.iter().filter(|d| d.sink == "board" && d.reference == reference);
+        let mut all = record
+            .distances
+            .iter()
+            .filter(|d| d.sink == "board" && d.reference == reference);
         all.next().expect("the board is compared")
     };
     let distance = of(wavetank_reports::record::Reference::Truth);
     assert_eq!(distance.expected_rows, truth.len() as u64);
-    assert_eq!((distance.different + distance.missing, distance.missing, distance.extra), (wrong, missing, 0));
+    assert_eq!(
+        (distance.different + distance.missing, distance.missing, distance.extra),
+        (wrong, missing, 0)
+    );
     let distance = of(wavetank_reports::record::Reference::Admitted);
-    assert_eq!((distance.equal, distance.expected_rows), (admitted.len() as u64, admitted.len() as u64));
+    assert_eq!(
+        (distance.equal, distance.expected_rows),
+        (admitted.len() as u64, admitted.len() as u64)
+    );
 }

@@ -54,7 +54,12 @@ fn explained(record: &Record) -> String {
 fn every_pattern_that_is_built_has_scenarios_that_pass_and_one_that_must_fail() {
     let scenarios = scenarios();
     for pattern in PATTERNS.iter().filter(|pattern| pattern.built) {
-        let of = |must| scenarios.iter().filter(|s| s.scenario.pattern == pattern.pattern && s.scenario.must == must).count();
+        let of = |must| {
+            scenarios
+                .iter()
+                .filter(|s| s.scenario.pattern == pattern.pattern && s.scenario.must == must)
+                .count()
+        };
         assert!(of(Must::Pass) > 0 && of(Must::Fail) > 0, "{}", pattern.name);
     }
 }
@@ -62,7 +67,11 @@ fn every_pattern_that_is_built_has_scenarios_that_pass_and_one_that_must_fail() 
 #[test]
 fn every_fault_is_in_the_library() {
     let scenarios = scenarios();
-    let there: BTreeSet<&str> = scenarios.iter().flat_map(|s| &s.scenario.faults).map(|fault| fault.kind.name()).collect();
+    let there: BTreeSet<&str> = scenarios
+        .iter()
+        .flat_map(|s| &s.scenario.faults)
+        .map(|fault| fault.kind.name())
+        .collect();
     let all: BTreeSet<&str> = FAULTS.iter().map(|fault| fault.name).collect();
     assert_eq!(there, all);
 }
@@ -71,9 +80,18 @@ fn every_fault_is_in_the_library() {
 fn every_scenario_says_what_it_shows_and_expects_something_in_more_than_one_way() {
     for script in scenarios() {
         let scenario = &script.scenario;
-        let kinds: BTreeSet<_> = scenario.expects.iter().flat_map(|e| e.statements()).map(|(kind, _)| kind).collect();
+        let kinds: BTreeSet<_> = scenario
+            .expects
+            .iter()
+            .flat_map(|e| e.statements())
+            .map(|(kind, _)| kind)
+            .collect();
         assert!(kinds.len() >= 2, "{} expects in one way only", scenario.name);
-        assert!(!scenario.about.trim().is_empty() && !scenario.tags.is_empty(), "{}", scenario.name);
+        assert!(
+            !scenario.about.trim().is_empty() && !scenario.tags.is_empty(),
+            "{}",
+            scenario.name
+        );
         let comments = script.text.lines().filter(|line| line.contains("# ")).count();
         assert!(comments > 0, "{} explains nothing", scenario.name);
     }
@@ -81,19 +99,30 @@ fn every_scenario_says_what_it_shows_and_expects_something_in_more_than_one_way(
 
 #[test]
 fn a_scenario_that_must_fail_names_its_reason_and_differs_from_its_twin_in_one_setting() {
-    let scenarios: BTreeMap<String, Scenario> =
-        scenarios().into_iter().map(|script| (script.scenario.name.clone(), script.scenario)).collect();
+    let scenarios: BTreeMap<String, Scenario> = scenarios()
+        .into_iter()
+        .map(|script| (script.scenario.name.clone(), script.scenario))
+        .collect();
     let failing: Vec<&Scenario> = scenarios.values().filter(|s| s.must == Must::Fail).collect();
     assert!(!failing.is_empty());
     for scenario in failing {
-        assert!(!scenario.because.is_empty(), "{} does not say which expectation it breaks", scenario.name);
+        assert!(
+            !scenario.because.is_empty(),
+            "{} does not say which expectation it breaks",
+            scenario.name
+        );
         let twin = twin(&scenario.about).and_then(|name| scenarios.get(name));
         let twin = twin.unwrap_or_else(|| panic!("{} names no twin", scenario.name));
         assert_eq!(twin.must, Must::Pass, "{}", twin.name);
         let settings = differences(scenario, twin);
-        let (expected, set): (Vec<&String>, Vec<&String>) = settings.iter().partition(|path| path.starts_with("expect"));
+        let (expected, set): (Vec<&String>, Vec<&String>) =
+            settings.iter().partition(|path| path.starts_with("expect"));
         // Either a setting, or what is promised.
-        let one = if set.is_empty() { !expected.is_empty() } else { set.len() == 1 };
+        let one = if set.is_empty() {
+            !expected.is_empty()
+        } else {
+            set.len() == 1
+        };
         assert!(one, "{} and {} differ in {settings:?}", scenario.name, twin.name);
     }
 }
@@ -118,14 +147,28 @@ fn differences(a: &Scenario, b: &Scenario) -> BTreeSet<String> {
     };
     let (a, b) = (settings(a), settings(b));
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    keys.into_iter().filter(|key| a.get(*key) != b.get(*key)).cloned().collect()
+    keys.into_iter()
+        .filter(|key| a.get(*key) != b.get(*key))
+        .cloned()
+        .collect()
 }
 
 fn flatten(path: &str, value: &Value, leaves: &mut BTreeMap<String, String>) {
-    let under = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    let under = |key: &str| {
+        if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        }
+    };
     match value {
-        Value::Table(table) => table.iter().for_each(|(key, value)| flatten(&under(key), value, leaves)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| flatten(&under(&i.to_string()), item, leaves)),
+        Value::Table(table) => table
+            .iter()
+            .for_each(|(key, value)| flatten(&under(key), value, leaves)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(i, item)| flatten(&under(&i.to_string()), item, leaves)),
         leaf => _ = leaves.insert(path.to_owned(), leaf.to_string()),
     }
 }
@@ -134,7 +177,11 @@ fn flatten(path: &str, value: &Value, leaves: &mut BTreeMap<String, String>) {
 fn separate_processes_and_any_number_of_threads_give_equal_traces() {
     let hashes = |arguments: &[&str]| -> Vec<(String, String)> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
-        let ran = command.args(["run", "--no-store", "--format", "jsonl"]).args(arguments).output().expect("it runs");
+        let ran = command
+            .args(["run", "--no-store", "--format", "jsonl"])
+            .args(arguments)
+            .output()
+            .expect("it runs");
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
         let line = |line: &str| {
             let run: serde_json::Value = serde_json::from_str(line).expect("an object a line");

@@ -43,13 +43,26 @@ struct Shown {
 fn commands() -> Vec<Shown> {
     let mut all: Vec<Shown> = Vec::new();
     for block in blocks() {
-        let Some(rest) = block.info.strip_prefix("console") else { continue };
-        let exit = rest.trim().strip_prefix("exit=").map_or(0, |code| code.parse().expect("a code"));
+        let Some(rest) = block.info.strip_prefix("console") else {
+            continue;
+        };
+        let exit = rest
+            .trim()
+            .strip_prefix("exit=")
+            .map_or(0, |code| code.parse().expect("a code"));
         let first = all.len();
         for line in &block.lines {
             match line.strip_prefix("$ ") {
-                Some(typed) => all.push(Shown { typed, exit: 0, output: vec![] }),
-                None => all[first..].last_mut().expect("a command before its output").output.push(line),
+                Some(typed) => all.push(Shown {
+                    typed,
+                    exit: 0,
+                    output: vec![],
+                }),
+                None => all[first..]
+                    .last_mut()
+                    .expect("a command before its output")
+                    .output
+                    .push(line),
             }
         }
         all.last_mut().expect("a command").exit = exit;
@@ -58,7 +71,14 @@ fn commands() -> Vec<Shown> {
 }
 
 /// Commands that are for the reader: they fetch, or run what is running now.
-const NOT_RUN: &[&str] = &["git clone ", "cd ", "cargo test ", "cargo doc ", "cargo bench ", "cargo install "];
+const NOT_RUN: &[&str] = &[
+    "git clone ",
+    "cd ",
+    "cargo test ",
+    "cargo doc ",
+    "cargo bench ",
+    "cargo install ",
+];
 
 #[test]
 fn every_command_ends_as_annotated_and_prints_what_is_shown() {
@@ -69,16 +89,23 @@ fn every_command_ends_as_annotated_and_prints_what_is_shown() {
             assert!(shown.output.is_empty(), "nobody checks the output of `{}`", shown.typed);
             continue;
         }
-        let ours = ["wavetank", "cargo run --release --"].into_iter().find_map(|start| shown.typed.strip_prefix(start));
+        let ours = ["wavetank", "cargo run --release --"]
+            .into_iter()
+            .find_map(|start| shown.typed.strip_prefix(start));
         let ours = ours.unwrap_or_else(|| panic!("`{}` is not a command that is checked", shown.typed));
         // As much of a shell as the README needs.
-        let (arguments, file) = ours.split_once('>').map_or((ours, None), |(a, file)| (a, Some(file.trim())));
+        let (arguments, file) = ours
+            .split_once('>')
+            .map_or((ours, None), |(a, file)| (a, Some(file.trim())));
         let output = Command::new(env!("CARGO_BIN_EXE_wavetank"))
             .args(arguments.split_whitespace())
             .current_dir(folder.path())
             .output()
             .expect("it runs");
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
         assert_eq!(output.status.code(), Some(shown.exit), "`{}`\n{out}{err}", shown.typed);
         if let Some(file) = file {
             std::fs::write(folder.path().join(file), &output.stdout).expect("a file");
@@ -102,8 +129,14 @@ fn compare(typed: &str, shown: &[&str], came: &str) {
             continue;
         }
         let line = timeless(line);
-        let found = if free { came[at..].iter().position(|c| *c == line) } else { (came.get(at) == Some(&line)).then_some(0) };
-        let Some(found) = found else { panic!("`{typed}` does not print\n{line}\nbut\n{}", came[at..].join("\n")) };
+        let found = if free {
+            came[at..].iter().position(|c| *c == line)
+        } else {
+            (came.get(at) == Some(&line)).then_some(0)
+        };
+        let Some(found) = found else {
+            panic!("`{typed}` does not print\n{line}\nbut\n{}", came[at..].join("\n"))
+        };
         at += found + 1;
         free = false;
     }
@@ -117,7 +150,9 @@ fn timeless(line: &str) -> String {
     let wall = |word: &str| {
         let number = word.trim_end_matches(|c: char| c.is_alphabetic() || c == ',');
         let unit = &word[number.len()..];
-        !number.is_empty() && number.parse::<f64>().is_ok() && ["s", "ms", "us", "µs"].contains(&unit.trim_end_matches(','))
+        !number.is_empty()
+            && number.parse::<f64>().is_ok()
+            && ["s", "ms", "us", "µs"].contains(&unit.trim_end_matches(','))
     };
     // Two ways of saying it: `(0.73s)` and `in 1.5s`.
     let mut out: Vec<&str> = Vec::new();
@@ -133,8 +168,12 @@ fn timeless(line: &str) -> String {
 fn the_scenario_that_is_read_line_by_line_is_the_one_in_the_library() {
     let mut checked = 0;
     for block in blocks() {
-        let Some(path) = block.info.strip_prefix("toml ") else { continue };
-        let entry = LIBRARY.find(path).unwrap_or_else(|| panic!("`{path}` is not in the library"));
+        let Some(path) = block.info.strip_prefix("toml ") else {
+            continue;
+        };
+        let entry = LIBRARY
+            .find(path)
+            .unwrap_or_else(|| panic!("`{path}` is not in the library"));
         let part = block.lines.join("\n");
         assert!(entry.text.contains(&part), "this is not in {path} any more:\n{part}");
         checked += 1;
@@ -152,7 +191,10 @@ fn table(heading: &str) -> Vec<Vec<&'static str>> {
 #[test]
 fn the_table_of_patterns_has_all_thirteen_and_says_which_can_be_run() {
     let rows = table("| pattern |");
-    let wanted: Vec<_> = PATTERNS.iter().map(|p| (p.title, p.family.name(), if p.built { "yes" } else { "not yet" })).collect();
+    let wanted: Vec<_> = PATTERNS
+        .iter()
+        .map(|p| (p.title, p.family.name(), if p.built { "yes" } else { "not yet" }))
+        .collect();
     let said: Vec<_> = rows.iter().map(|row| (row[0], row[1], row[2])).collect();
     assert_eq!(said, wanted);
 }
@@ -162,16 +204,29 @@ fn the_table_of_faults_names_every_fault_at_its_place() {
     let rows = table("| on a |");
     let said: Vec<(String, String)> = rows
         .iter()
-        .flat_map(|row| row[1].split('·').map(|name| (row[0].to_owned(), name.trim().trim_matches('`').to_owned())))
+        .flat_map(|row| {
+            row[1]
+                .split('·')
+                .map(|name| (row[0].to_owned(), name.trim().trim_matches('`').to_owned()))
+        })
         .collect();
-    let wanted: Vec<_> = FAULTS.iter().map(|fault| (fault.place.name().to_owned(), fault.name.to_owned())).collect();
+    let wanted: Vec<_> = FAULTS
+        .iter()
+        .map(|fault| (fault.place.name().to_owned(), fault.name.to_owned()))
+        .collect();
     assert_eq!(said, wanted);
 }
 
 #[test]
 fn the_table_of_exit_codes_is_that_of_the_command() {
-    let said: Vec<_> = table("| code |").iter().map(|row| (row[0].to_owned(), row[1].to_owned())).collect();
-    let wanted: Vec<_> = EXITS.iter().map(|exit| (exit.code.to_string(), exit.name.to_owned())).collect();
+    let said: Vec<_> = table("| code |")
+        .iter()
+        .map(|row| (row[0].to_owned(), row[1].to_owned()))
+        .collect();
+    let wanted: Vec<_> = EXITS
+        .iter()
+        .map(|exit| (exit.code.to_string(), exit.name.to_owned()))
+        .collect();
     assert_eq!(said, wanted);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wavetank_scenarios::script::{Future, Late, LateBy, LateWhen, ResultStamp};
-use wavetank_scenarios::{Change, Event, Pane, Row, Span, Time, Timing, script};
+use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Span, Time, Timing, script};
 
 use super::plan::{Admission, Answered, Answers, Firing, Plan};
 use super::slice::{Brief, Groups, Slice, Total, lineage};
@@ -109,6 +109,9 @@ struct Answer {
     /// Absent when it was never in the result, or was taken out of it.
     row: Option<Row>,
     revision: u32,
+    /// What that answer goes back to: taking it away goes back to the same.
+    correlation: EventId,
+    origins: Option<Arc<[EventId]>>,
 }
 
 /// Plan, groups and books of a window operator.
@@ -259,17 +262,33 @@ impl Core {
             }
         }
         let mut revision = 0;
+        let mut correlation = brief.correlation;
         if self.settings.corrects() {
             let kept = (change != Change::Delete).then(|| row.clone());
             let answers = self.answers.entry((end, start)).or_default();
             match answers.get_mut(&key) {
                 Some(answer) => {
+                    if change == Change::Delete {
+                        correlation = answer.correlation;
+                        origins = answer.origins.clone();
+                    }
                     answer.revision += 1;
                     answer.row = kept;
+                    answer.correlation = correlation;
+                    answer.origins = origins.clone();
                     revision = answer.revision;
                 }
                 None => {
-                    answers.insert(key.clone(), Answer { row: kept, revision });
+                    let (row, origins) = (kept, origins.clone());
+                    answers.insert(
+                        key.clone(),
+                        Answer {
+                            row,
+                            revision,
+                            correlation,
+                            origins,
+                        },
+                    );
                 }
             }
         }
@@ -283,7 +302,7 @@ impl Core {
         };
         Draft {
             stamp: self.settings.stamp(end, &brief),
-            correlation: brief.correlation,
+            correlation,
             planned: brief.planned,
             row,
             lineage: origins,
@@ -368,7 +387,7 @@ impl Core {
         if !deleted.is_empty()
             && let Some(group) = self.groups.get_mut(cause)
         {
-            // They go back to the event that came, with all that it was added to.
+            // Its events have an answer to their name: that what was said before no longer holds.
             for (_, within) in windows {
                 let range = group.range(within.0, within.1);
                 group.settle(range);
