@@ -313,9 +313,9 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wavetank_reports::Time;
     use wavetank_reports::record::TraceHash;
     use wavetank_reports::trace::TraceKind;
-    use wavetank_reports::{Time, trace};
 
     fn run(seed: u64, hash: u64) -> Record {
         let mut record = Record::new("orders", "filter", seed);
@@ -405,7 +405,7 @@ mod tests {
         keep(&store, &record, Some(std::slice::from_ref(&line)));
         let folder = keep(&store, &record, None);
         let found = store.find("orders-7").expect("found");
-        let reader: trace::TraceReader<_> = found.trace().expect("readable").expect("there");
+        let reader: TraceReader<_> = found.trace().expect("readable").expect("there");
         assert_eq!(reader.header(), &TraceHeader::new("orders", 7));
         let lines: Vec<_> = reader.map(|line| line.expect("a line")).collect();
         assert_eq!(lines, [line]);

@@ -217,3 +217,20 @@ proptest! {
         prop_assert!(!status.chars().any(|c| c.is_control() && c != '\n'), "{status:?}");
     }
 }
+
+#[test]
+fn the_next_command_goes_on_from_what_was_run_alone() {
+    let next = |record: &Record| {
+        let mut summary = Summary::default();
+        summary.add(record);
+        summary.next_command()
+    };
+    let mut from_file = passing();
+    from_file.reproduce = "wavetank run my/orders.toml --seed 42 --set a.b=1".into();
+    assert_eq!(
+        next(&from_file),
+        "wavetank run my/orders.toml --seeds 0..20 --set a.b=1"
+    );
+    assert_eq!(next(&failing()), "wavetank replay latest --until 3m11.1s");
+    assert_eq!(next(&inconclusive()), "wavetank explain inconclusive");
+}

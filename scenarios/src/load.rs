@@ -183,6 +183,15 @@ impl Script {
         }
     }
 
+    /// The command that runs this scenario at a seed, with the settings that won over the file's; as a shell takes it.
+    pub fn command(&self, seed: u64) -> String {
+        let mut line = format!("wavetank run {} --seed {seed}", shell_word(self.target()));
+        for (path, value) in &self.overrides {
+            line += &format!(" --set {}", shell_word(&format!("{path}={value}")));
+        }
+        line
+    }
+
     /// Where virtual time starts: as set, else at the first thing that leaves a source of files, else at the epoch.
     pub const fn start(&self) -> Time {
         self.start
@@ -208,6 +217,16 @@ impl Script {
         let mut scenario = self.scenario.clone();
         scenario.time.start = Some(self.start);
         expand(&scenario)
+    }
+}
+
+/// A word of a command line, in quotes where a shell would read it otherwise.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

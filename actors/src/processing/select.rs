@@ -1,6 +1,4 @@
 //! Queries without windows and aggregates: `select … from … where …` over single events.
-//!
-//! `order by` and `limit` belong to firings, of which single events have none: `limit` lets through so many events in all.
 
 use wavetank_scenarios::query::{Expr, Query, SelectItem};
 use wavetank_scenarios::{Event, Row, Time, Value};
@@ -16,8 +14,6 @@ pub struct Select {
     items: Vec<Option<Compiled>>,
     /// `select *` and nothing else: rows are shared.
     as_is: bool,
-    /// How many events may still pass.
-    left: Option<u64>,
 }
 
 impl Select {
@@ -28,8 +24,8 @@ impl Select {
     pub fn new(query: &Query, fields: Fields<'_>) -> Result<Self, String> {
         let compile =
             |expr: &Expr, clause: &str| Compiled::new(expr, fields).map_err(|e| format!("in `{clause}`: {e}"));
-        if !query.order_by.is_empty() {
-            return Err("`order by` sorts the rows of a window; this query has no window".into());
+        if !query.order_by.is_empty() || query.limit.is_some() {
+            return Err("`order by` and `limit` work on the rows of a window; this query has no window".into());
         }
         let item = |item: &SelectItem| match item {
             SelectItem::All => Ok(None),
@@ -40,7 +36,6 @@ impl Select {
             filter: query.filter.as_ref().map(|e| compile(e, "where")).transpose()?,
             as_is: matches!(items.as_slice(), [None]),
             items,
-            left: query.limit,
         })
     }
 
@@ -69,12 +64,11 @@ impl Select {
 impl Operator for Select {
     fn on_event(&mut self, _input: usize, event: Event, _now: Time, out: &mut Output) {
         match self.apply(&event) {
-            Ok(Some(row)) if self.left != Some(0) => {
-                self.left = self.left.map(|n| n - 1);
+            Ok(Some(row)) => {
                 out.emit(Draft::of(&event, row));
                 out.caused(1);
             }
-            Ok(_) => out.dropped(event.id, Dropped::Filtered),
+            Ok(None) => out.dropped(event.id, Dropped::Filtered),
             Err(reason) => out.failed(event, reason),
         }
     }

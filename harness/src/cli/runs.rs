@@ -119,16 +119,12 @@ pub fn single(ready: &Ready, options: &Options) -> Result<Ran, Stop> {
 /// What is said of a panic: in which run, and how to come back to it.
 pub fn internal(script: &Script, options: &Options, panic: &str) -> String {
     let seed = options.seed.unwrap_or(script.scenario.time.seed);
-    let overrides: String = script
-        .overrides
-        .iter()
-        .map(|(key, value)| format!(" --set '{key}={value}'"))
-        .collect();
-    let target = script.target();
     format!(
-        "Wavetank itself went wrong in {target} at seed {seed}: {panic}\n\
-         this brings it back: wavetank run {target} --seed {seed}{overrides}\n\
-         please report it, with the scenario"
+        "Wavetank itself went wrong in {} at seed {seed}: {panic}\n\
+         this brings it back: {}\n\
+         please report it, with the scenario",
+        script.target(),
+        script.command(seed),
     )
 }
 

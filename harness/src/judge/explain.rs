@@ -431,17 +431,7 @@ impl Judge {
 
     /// The command that runs this run again.
     pub fn reproduce(&self) -> String {
-        let overrides: String = self
-            .script
-            .overrides
-            .iter()
-            .map(|(key, value)| format!(" --set {key}={value}"))
-            .collect();
-        format!(
-            "wavetank run {} --seed {}{overrides}",
-            self.script.target(),
-            self.run.seed
-        )
+        self.script.command(self.run.seed)
     }
 
     fn ideas(&self, event: Option<EventId>, loss: Option<(Time, Loss)>) -> Vec<Idea> {

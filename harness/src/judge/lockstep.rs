@@ -348,13 +348,11 @@ impl Lockstep {
                 ));
             }
             for (should, came) in due.results.iter().zip(&results) {
-                let alike = should.stamp == came.stamp
-                    && should.admits(&came.row)
-                    && should.pane.as_ref() == came.pane.as_deref()
-                    && should.correlation == came.correlation
-                    && (!self.lineage || should.origins == came.origins());
-                if !alike {
-                    return Err((show_due(should), show(came)));
+                if let Some((what, due, is)) = differs(should, came, self.lineage) {
+                    return Err((
+                        format!("{}, {what} {due}", show_due(should)),
+                        format!("{}, {what} {is}", show(came)),
+                    ));
                 }
             }
             ended.sort_unstable();
@@ -378,6 +376,31 @@ impl Lockstep {
         }
         Ok(())
     }
+}
+
+/// The first thing in which a result differs from what is due: what, how it should be, how it is.
+fn differs(due: &DueResult, came: &Event, lineage: bool) -> Option<(&'static str, String, String)> {
+    let time = |t: Time| wavetank_reports::time::Time(t.micros()).to_string();
+    if !due.admits(&came.row) {
+        return Some(("values", row(&due.row), row(&came.row)));
+    }
+    if due.stamp != came.stamp {
+        return Some(("stamp", time(due.stamp), time(came.stamp)));
+    }
+    if due.pane.as_ref() != came.pane.as_deref() {
+        return Some(("answer", format!("{:?}", due.pane), format!("{:?}", came.pane)));
+    }
+    if due.correlation != came.correlation {
+        return Some(("correlation", due.correlation.to_string(), came.correlation.to_string()));
+    }
+    if lineage && due.origins != came.origins() {
+        return Some((
+            "origins",
+            list(due.origins.iter().map(ToString::to_string)),
+            list(came.origins().iter().map(ToString::to_string)),
+        ));
+    }
+    None
 }
 
 fn signal(element: &Element) -> Option<Signal> {

@@ -1,6 +1,6 @@
 //! One aligned line for each scenario, and the line that sums them up.
 
-use crate::record::{Outcome, Record};
+use crate::record::{Outcome, Purpose, Record};
 use crate::text::{
     BAD, DIM, GOOD, STRONG, TYPED, UNSURE, count, elide, fit, plural, printable, short_count, styled, without_styles,
 };
@@ -131,7 +131,10 @@ pub struct Summary {
     pub simulated: Span,
     /// What to type next about the first run that failed or was inconclusive, failures first.
     worst: Option<(Outcome, String)>,
-    only: Option<String>,
+    /// The command that runs the only run again, and its seed.
+    only: Option<(String, u64)>,
+    /// The command that looks into the only run, where it failed.
+    look: Option<String>,
 }
 
 impl Summary {
@@ -158,7 +161,8 @@ impl Summary {
         if !record.outcome.is_ok() && worse {
             self.worst = Some((record.outcome, record.reproduce.clone()));
         }
-        self.only = (self.runs == 1).then(|| record.scenario.clone());
+        self.only = (self.runs == 1).then(|| (record.reproduce.clone(), record.seed));
+        self.look = if self.runs == 1 { look(record) } else { None };
     }
 
     /// The summary, and a line with the command to type next. `wall` is the wall-clock time of the whole command.
@@ -199,11 +203,28 @@ impl Summary {
     pub fn next_command(&self) -> String {
         match (&self.worst, &self.only) {
             (Some((Outcome::Inconclusive, _)), _) => "wavetank explain inconclusive".to_owned(),
+            // Whoever has just run it alone need not be told to.
+            (Some(_), _) if self.look.is_some() => self.look.clone().unwrap_or_default(),
             (Some((_, reproduce)), _) if !reproduce.is_empty() => reproduce.clone(),
-            (None, Some(name)) => format!("wavetank run {name} --seeds 0..20"),
+            (None, Some((command, seed))) if !command.is_empty() => {
+                command.replace(&format!(" --seed {seed}"), " --seeds 0..20")
+            }
             _ => "wavetank list scenarios".to_owned(),
         }
     }
+}
+
+/// What to type to look into a failed run, or else to learn what is behind it.
+fn look(record: &Record) -> Option<String> {
+    let commands = || {
+        let failures = record.broken().filter_map(|broken| broken.failure.as_ref());
+        failures.flat_map(|failure| &failure.commands)
+    };
+    let of = |purpose| {
+        let mut found = commands().filter(move |command| command.purpose == purpose);
+        found.next().map(|command| command.line.clone())
+    };
+    of(Purpose::Look).or_else(|| of(Purpose::Learn))
 }
 
 /// Joins parts by blanks, and by a new line before the part that would go beyond `width`.

@@ -9,6 +9,9 @@ use super::{Part, Sort, Topic};
 /// No setting lies deeper; a schema that refers to itself ends here.
 const DEEPEST: usize = 6;
 
+/// More than these do not fit a screen with their meanings.
+const MOST_CHOICES: usize = 6;
+
 /// Every setting by its path (`operator.watermark.behind`), and every choice by its name.
 pub fn settings() -> Vec<Topic> {
     let schema = json_schema();
@@ -93,8 +96,16 @@ impl<'a> Walk<'a> {
             Some(default) if !default.is_null() => page.push(Part::Entry("default".into(), default.to_string())),
             _ => {}
         }
-        for choice in &choices {
-            page.push(Part::Entry(choice.name.into(), choice.meaning.clone()));
+        if choices.len() > MOST_CHOICES {
+            let names: Vec<&str> = choices.iter().map(|choice| choice.name).collect();
+            page.push(Part::Entry("choices".into(), names.join(", ")));
+            page.push(Part::Next(format!("wavetank explain choice:{}", names[0])));
+        } else {
+            page.extend(
+                choices
+                    .iter()
+                    .map(|choice| Part::Entry(choice.name.into(), choice.meaning.clone())),
+            );
         }
         if let Some(keys) = inner.get("properties").and_then(Value::as_object) {
             let names: Vec<&str> = keys.keys().map(String::as_str).collect();
