@@ -156,39 +156,32 @@ impl Core {
         }
     }
 
-    /// Lets an event in, or reports why not.
+    /// Whether an event is let in; if not, its fate is reported.
     #[inline]
-    pub fn admit(&mut self, event: Event, now: Time, out: &mut Output) -> Option<Event> {
+    pub fn admit(&mut self, event: &Event, now: Time, out: &mut Output) -> bool {
         if event.stamp.micros().unsigned_abs() > FARTHEST as u64 {
-            out.failed(event, "its stamp is too far from the epoch for windows");
-            return None;
+            out.failed(event.clone(), "its stamp is too far from the epoch for windows");
+            return false;
         }
         if let Future::Refuse(tolerance) = self.settings.future
             && event.stamp > now + tolerance
         {
             let ahead = event.stamp.since(now);
-            out.failed(
-                event,
-                format!("it is stamped {ahead} ahead of its arrival; at most {tolerance} is let in"),
-            );
-            return None;
+            let reason = format!("it is stamped {ahead} ahead of its arrival; at most {tolerance} is let in");
+            out.failed(event.clone(), reason);
+            return false;
         }
-        match self.plan.admit(&event) {
+        match self.plan.admit(event) {
             Admission::In => {
                 if self.settings.emit_empty {
-                    self.latest.count(&event);
+                    self.latest.count(event);
                 }
-                Some(event)
+                return true;
             }
-            Admission::Filtered => {
-                out.dropped(event.id, Dropped::Filtered);
-                None
-            }
-            Admission::Failed(reason) => {
-                out.failed(event, reason);
-                None
-            }
+            Admission::Filtered => out.dropped(event.id, Dropped::Filtered),
+            Admission::Failed(reason) => out.failed(event.clone(), reason),
         }
+        false
     }
 
     /// Adds the event that was admitted last to the slice at `at` of its group. Gives the group, and whether the slice is
