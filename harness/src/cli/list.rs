@@ -168,8 +168,10 @@ fn json<T: Serialize>(all: &[T], output: &mut Output) -> Result<Exit, Stop> {
 }
 
 fn first_sentence(text: &str) -> String {
+    // A text of several lines is one paragraph.
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match text.split_once(". ") {
         Some((first, _)) => format!("{first}."),
-        None => text.to_owned(),
+        None => text,
     }
 }

@@ -77,6 +77,7 @@ impl Transform {
                 .map_err(|e| format!("in step {} (`{}`) of `transform`: {e}", i + 1, name(step)))?;
             compiled.extend(step);
         }
+        compiled.extend(shape.as_output(output)?);
         Ok(Self { steps: compiled })
     }
 
@@ -135,7 +136,8 @@ impl Transform {
                 },
                 Step::Decode(slot, decoder) => {
                     let fields = decoder.decode(&row[*slot])?;
-                    row.splice(*slot..=*slot, fields);
+                    row.remove(*slot);
+                    row.extend(fields);
                 }
                 Step::Encode(encoder) => row = vec![encoder.encode(&row)?],
                 Step::Upgrade(keep, defaults) => {
@@ -168,7 +170,7 @@ impl Lookup {
     }
 }
 
-/// Puts the fields of the record at `slot` in its place.
+/// Takes the record at `slot` out and puts its fields behind the others.
 fn unnest(row: &mut Vec<Value>, slot: usize, names: &[ArcStr]) -> Result<(), String> {
     let fields: Vec<Value> = match &row[slot] {
         Value::Null => vec![Value::Null; names.len()],
@@ -183,7 +185,8 @@ fn unnest(row: &mut Vec<Value>, slot: usize, names: &[ArcStr]) -> Result<(), Str
             .collect(),
         other => return Err(format!("{} `{other}` is not a record", other.type_name())),
     };
-    row.splice(slot..=slot, fields);
+    row.remove(slot);
+    row.extend(fields);
     Ok(())
 }
 
@@ -251,7 +254,7 @@ struct Wanted {
 impl Wanted {
     fn after(steps: &[TransformStep], output: &Schema) -> Self {
         let mut wanted = Self {
-            read: output.names().map(str::to_owned).collect(),
+            read: BTreeSet::new(),
             made: BTreeSet::new(),
         };
         for step in steps {
@@ -292,6 +295,7 @@ impl Wanted {
                 }
             }
         }
+        wanted.read(output.names());
         wanted
     }
     fn read(&mut self, names: impl IntoIterator<Item = impl ToString>) {
@@ -369,10 +373,7 @@ impl Shape {
         if let Some((_, fields)) = self.records.iter().rev().find(|(n, _)| n == name) {
             return fields.clone();
         }
-        let asked = wanted
-            .read
-            .iter()
-            .filter(|n| !wanted.made.contains(*n) && self.schema.slot(n).is_none());
+        let asked = wanted.read.iter().filter(|n| self.schema.slot(n).is_none());
         asked
             .map(|n| Field {
                 name: n.as_str().into(),
@@ -380,7 +381,7 @@ impl Shape {
             })
             .collect()
     }
-    /// Puts fields in the place of one.
+    /// Takes a field out and puts others behind the rest.
     fn replace(&mut self, slot: usize, fields: Vec<Field>) -> Result<Vec<ArcStr>, String> {
         let old = self.schema.fields.remove(slot);
         for field in &fields {
@@ -388,7 +389,7 @@ impl Shape {
         }
         self.records.retain(|(n, _)| *n != old.name);
         let names = fields.iter().map(|f| f.name.clone()).collect();
-        self.schema.fields.splice(slot..slot, fields);
+        self.schema.fields.extend(fields);
         Ok(names)
     }
 
@@ -486,9 +487,27 @@ impl Shape {
         }))
     }
 
+    /// The step that brings the fields into the order of the operator's output, where one is needed: the fields of a record
+    /// that was taken apart are known by name only.
+    fn as_output(&self, output: &Schema) -> Result<Option<Step>, String> {
+        if output.fields.is_empty() || self.schema.names().eq(output.names()) {
+            return Ok(None);
+        }
+        let list = |s: &Schema| s.names().collect::<Vec<_>>().join(", ");
+        let slot = |name| self.schema.names().position(|n| n == name);
+        match output.names().map(slot).collect::<Option<Vec<usize>>>() {
+            Some(slots) if slots.len() == self.schema.fields.len() => Ok(Some(Step::Take(slots))),
+            _ => Err(format!(
+                "`transform` gives {}, and its output has {}",
+                list(&self.schema),
+                list(output)
+            )),
+        }
+    }
+
     fn upgrade(&mut self, upgrade: &Upgrade) -> Result<Step, String> {
-        let out = self.slots(&upgrade.remove)?;
         self.rename(upgrade.rename.iter())?;
+        let out = self.slots(&upgrade.remove)?;
         let keep: Vec<usize> = (0..self.schema.fields.len()).filter(|s| !out.contains(s)).collect();
         self.take(&keep);
         let mut defaults = Vec::new();

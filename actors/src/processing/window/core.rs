@@ -107,11 +107,17 @@ const FARTHEST: i64 = i64::MAX / 2;
 #[derive(Debug)]
 struct Answer {
     /// Absent when it was never in the result, or was taken out of it.
-    row: Option<Row>,
+    given: Option<Given>,
     revision: u32,
-    /// What that answer goes back to: taking it away goes back to the same.
+}
+
+/// What was given, so that a deletion can take back exactly that.
+#[derive(Clone, Debug)]
+struct Given {
+    row: Row,
+    stamp: Time,
     correlation: EventId,
-    origins: Option<Arc<[EventId]>>,
+    lineage: Option<Arc<[EventId]>>,
 }
 
 /// Plan, groups and books of a window operator.
@@ -150,39 +156,32 @@ impl Core {
         }
     }
 
-    /// Lets an event in, or reports why not.
+    /// Whether an event is let in; if not, its fate is reported.
     #[inline]
-    pub fn admit(&mut self, event: Event, now: Time, out: &mut Output) -> Option<Event> {
+    pub fn admit(&mut self, event: &Event, now: Time, out: &mut Output) -> bool {
         if event.stamp.micros().unsigned_abs() > FARTHEST as u64 {
-            out.failed(event, "its stamp is too far from the epoch for windows");
-            return None;
+            out.failed(event.clone(), "its stamp is too far from the epoch for windows");
+            return false;
         }
         if let Future::Refuse(tolerance) = self.settings.future
             && event.stamp > now + tolerance
         {
             let ahead = event.stamp.since(now);
-            out.failed(
-                event,
-                format!("it is stamped {ahead} ahead of its arrival; at most {tolerance} is let in"),
-            );
-            return None;
+            let reason = format!("it is stamped {ahead} ahead of its arrival; at most {tolerance} is let in");
+            out.failed(event.clone(), reason);
+            return false;
         }
-        match self.plan.admit(&event) {
+        match self.plan.admit(event) {
             Admission::In => {
                 if self.settings.emit_empty {
-                    self.latest.count(&event);
+                    self.latest.count(event);
                 }
-                Some(event)
+                return true;
             }
-            Admission::Filtered => {
-                out.dropped(event.id, Dropped::Filtered);
-                None
-            }
-            Admission::Failed(reason) => {
-                out.failed(event, reason);
-                None
-            }
+            Admission::Filtered => out.dropped(event.id, Dropped::Filtered),
+            Admission::Failed(reason) => out.failed(event.clone(), reason),
         }
+        false
     }
 
     /// Adds the event that was admitted last to the slice at `at` of its group. Gives the group, and whether the slice is
@@ -262,33 +261,27 @@ impl Core {
             }
         }
         let mut revision = 0;
-        let mut correlation = brief.correlation;
+        let mut given = Given {
+            row,
+            stamp: self.settings.stamp(end, &brief),
+            correlation: brief.correlation,
+            lineage: origins,
+        };
         if self.settings.corrects() {
-            let kept = (change != Change::Delete).then(|| row.clone());
             let answers = self.answers.entry((end, start)).or_default();
             match answers.get_mut(&key) {
                 Some(answer) => {
-                    if change == Change::Delete {
-                        correlation = answer.correlation;
-                        origins = answer.origins.clone();
-                    }
                     answer.revision += 1;
-                    answer.row = kept;
-                    answer.correlation = correlation;
-                    answer.origins = origins.clone();
                     revision = answer.revision;
+                    if change != Change::Delete {
+                        answer.given = Some(given.clone());
+                    } else if let Some(old) = answer.given.take() {
+                        given = old;
+                    }
                 }
                 None => {
-                    let (row, origins) = (kept, origins.clone());
-                    answers.insert(
-                        key.clone(),
-                        Answer {
-                            row,
-                            revision,
-                            correlation,
-                            origins,
-                        },
-                    );
+                    let given = (change != Change::Delete).then(|| given.clone());
+                    answers.insert(key.clone(), Answer { given, revision });
                 }
             }
         }
@@ -301,11 +294,11 @@ impl Core {
             change,
         };
         Draft {
-            stamp: self.settings.stamp(end, &brief),
-            correlation,
+            stamp: given.stamp,
+            correlation: given.correlation,
             planned: brief.planned,
-            row,
-            lineage: origins,
+            row: given.row,
+            lineage: given.lineage,
             pane: Some(Arc::new(pane)),
         }
     }
@@ -334,7 +327,7 @@ impl Core {
         cause: u32,
         of: &[u32],
         gone: &[(Time, Time)],
-        windows: &[(Bounds, Bounds)],
+        windows: &[((Time, Time), (Time, Time))],
         out: &mut Output,
     ) {
         let mut deleted = Vec::new();
@@ -360,7 +353,7 @@ impl Core {
             let answers = firing.answers();
             self.note_failures(&answers.failed, *within);
             let old = self.answers.get(&(window.1, window.0));
-            let row_of = |key: &Row| old.and_then(|o| o.get(key)?.row.clone());
+            let row_of = |key: &Row| old.and_then(|o| Some(o.get(key)?.given.as_ref()?.row.clone()));
             for (key, index) in looked_at {
                 if answers.rows.iter().all(|r| self.key_of(r.group) != key)
                     && let Some(row) = row_of(&key)
@@ -379,7 +372,11 @@ impl Core {
         }
         for window in gone {
             let key = (window.1, window.0);
-            if let Some(row) = self.answers.get(&key).and_then(|a| a.get(&cause_key)?.row.clone()) {
+            if let Some(row) = self
+                .answers
+                .get(&key)
+                .and_then(|a| Some(a.get(&cause_key)?.given.as_ref()?.row.clone()))
+            {
                 deleted.push((key, cause_key.clone(), cause, row, NOWHERE));
             }
         }
@@ -387,7 +384,7 @@ impl Core {
         if !deleted.is_empty()
             && let Some(group) = self.groups.get_mut(cause)
         {
-            // Its events have an answer to their name: that what was said before no longer holds.
+            // They go back to the event that came, with all that it was added to.
             for (_, within) in windows {
                 let range = group.range(within.0, within.1);
                 group.settle(range);
@@ -426,8 +423,6 @@ impl Core {
     }
 }
 
-/// Start (inclusive) and end (exclusive) of a window, or of its slices.
-pub type Bounds = (Time, Time);
 /// No group: that of a window without events.
 pub const NO_GROUP: u32 = u32::MAX;
 /// Bounds between which there is no slice.

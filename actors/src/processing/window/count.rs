@@ -92,9 +92,9 @@ impl CountWindows {
 
 impl Operator for CountWindows {
     fn on_event(&mut self, _input: usize, event: Event, now: Time, out: &mut Output) {
-        let Some(event) = self.core.admit(event, now, out) else {
+        if !self.core.admit(&event, now, out) {
             return;
-        };
+        }
         self.seen += 1;
         match self.count {
             Count::Last(n) => {

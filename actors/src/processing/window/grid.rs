@@ -215,9 +215,9 @@ impl GridWindows {
 
 impl Operator for GridWindows {
     fn on_event(&mut self, _input: usize, event: Event, now: Time, out: &mut Output) {
-        let Some(event) = self.core.admit(event, now, out) else {
+        if !self.core.admit(&event, now, out) {
             return;
-        };
+        }
         if event.stamp < self.cell.from || event.stamp >= self.cell.to {
             match self.grid.slice(event.stamp) {
                 Some(cell) => self.cell = cell,

@@ -2,7 +2,7 @@
 //!
 //! A window fires when the watermark says that it is complete (`w ≥ end − tick`): in order of (end, start), the rows of a
 //! firing by `order by` and then by the group's key, ascending. Whether an event is late, what becomes of it, and how long
-//! a window takes events in after it has fired are settings ([`core::Settings`]). An event that comes for a window that has
+//! a window takes events in after it has fired are settings (`core.rs`). An event that comes for a window that has
 //! fired corrects it at once: rows that vanish are deleted, new ones inserted, changed ones updated, and what has not
 //! changed is not said again.
 //!

@@ -151,9 +151,9 @@ impl SessionWindows {
 
 impl Operator for SessionWindows {
     fn on_event(&mut self, _input: usize, event: Event, now: Time, out: &mut Output) {
-        let Some(event) = self.core.admit(event, now, out) else {
+        if !self.core.admit(&event, now, out) {
             return;
-        };
+        }
         let index = self.core.groups.find(&self.core.plan.keys(&event));
         let Some(group) = self.core.groups.get(index) else {
             return;

@@ -83,9 +83,9 @@ impl SlidingWindows {
 
 impl Operator for SlidingWindows {
     fn on_event(&mut self, _input: usize, event: Event, now: Time, out: &mut Output) {
-        let Some(event) = self.core.admit(event, now, out) else {
+        if !self.core.admit(&event, now, out) {
             return;
-        };
+        }
         let (t, w) = (event.stamp, self.core.watermark);
         if self.core.settings.is_late_itself(t, w) {
             return out.late(event, self.core.settings.side);

@@ -138,9 +138,9 @@ impl SnapshotWindows {
 
 impl Operator for SnapshotWindows {
     fn on_event(&mut self, _input: usize, event: Event, now: Time, out: &mut Output) {
-        let Some(event) = self.core.admit(event, now, out) else {
+        if !self.core.admit(&event, now, out) {
             return;
-        };
+        }
         let span = match self.lasts(&event) {
             Ok(span) if span <= Span::ZERO => {
                 return out.failed(event, format!("it lasts for {span}, which is no time"));

@@ -148,9 +148,9 @@ impl StaggerWindows {
 
 impl Operator for StaggerWindows {
     fn on_event(&mut self, _input: usize, event: Event, now: Time, out: &mut Output) {
-        let Some(event) = self.core.admit(event, now, out) else {
+        if !self.core.admit(&event, now, out) {
             return;
-        };
+        }
         let (t, w, settings, size) = (event.stamp, self.core.watermark, self.core.settings, self.size);
         let index = self.core.groups.find(&self.core.plan.keys(&event));
         let Some(group) = self.core.groups.get(index) else {
