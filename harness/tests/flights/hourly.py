@@ -5,10 +5,10 @@ Run by hand; its output is kept beside it and compared row by row by `harness/te
 
     python3 harness/tests/flights/hourly.py scenarios/data/flights-2013-01.csv > harness/tests/flights/hourly.csv
 
-Two answers for each airport and hour. *admitted*: flights are taken in the order in which they left (at equal times in the
-order of the file); one is late when, before it, a flight had been seen whose scheduled time is at least half an hour behind
-the end of the late one's hour. *truth*: every flight that was scheduled, cancelled and late ones included; the mean is over
-those that have a delay.
+Two answers for each airport and hour. *admitted*: flights are taken in the order in which they left (at equal times
+in the order of the file); one is late when, before it, a flight had been seen whose scheduled time is at least half
+an hour behind the end of the late one's hour. *truth*: every flight that was scheduled, cancelled and late ones
+included; the mean is over those that have a delay.
 """
 
 import csv
