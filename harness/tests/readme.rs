@@ -222,9 +222,17 @@ fn the_table_of_scenarios_names_scenarios_and_their_twins() {
     let rows = table("| to see |");
     assert!(!rows.is_empty());
     for row in rows {
-        let find = |cell: &str| LIBRARY.find(cell.trim_matches('`')).unwrap_or_else(|| panic!("{cell} is not there"));
+        let find = |cell: &str| {
+            LIBRARY
+                .find(cell.trim_matches('`'))
+                .unwrap_or_else(|| panic!("{cell} is not there"))
+        };
         let (passing, failing) = (find(row[1]), find(row[2]));
-        assert!(failing.text.contains("must    = \"fail\"") && failing.text.contains(row[1]), "{}", failing.path);
+        assert!(
+            failing.text.contains("must    = \"fail\"") && failing.text.contains(row[1]),
+            "{}",
+            failing.path
+        );
         assert!(!passing.text.contains("must    = \"fail\""), "{}", passing.path);
     }
 }

@@ -231,7 +231,7 @@ impl Judge {
     fn derived(&self, ending: &Ending, all: &mut Vec<Expectation>) {
         if let Err(error) = &ending.outcome {
             let at = match error {
-                WorldError::Endless { at, .. } | WorldError::Stopped { at, .. } => *at,
+                WorldError::Endless { at, .. } | WorldError::Stopped { at, .. } | WorldError::Panicked { at } => *at,
                 WorldError::Enter { .. } => self.start,
             };
             let breach = Breach {
