@@ -444,6 +444,17 @@ fn two_actors_that_answer_each_other_without_delay_end_in_an_error() {
 }
 
 #[test]
+fn a_panic_in_a_handler_ends_the_run_with_an_error() {
+    let mut tank = Tank::default();
+    let from = tank.actor("from", || sender(3, Span::from_millis(1)));
+    let to = tank.actor("to", || {
+        Does(|input, _: &mut Stage| assert!(!matches!(input, Input::Element { .. })))
+    });
+    tank.link(from, to, |_| {});
+    assert_eq!(tank.run(), Err(WorldError::Panicked { at: Time::ZERO }));
+}
+
+#[test]
 fn a_drifting_clock_shifts_stamps_and_timers_of_its_own_node_alone() {
     let seen = Seen::default();
     let mut tank = Tank::default();

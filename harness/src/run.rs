@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use wavetank_actors::world::{Happening, Observer, Outcome, Setup, Virtual, World};
+use wavetank_actors::operator::Operator;
+use wavetank_actors::world::{Happening, Observer, Outcome, Setup, Virtual, World, WorldError};
 use wavetank_actors::{Players, input_schemas, processing};
 use wavetank_oracle::table::Table;
 use wavetank_oracle::truth::Truth;
@@ -28,6 +29,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Hold operators to their naive models, and compare with truth.
     pub oracle: bool,
+    /// Watch the run at all: without it nothing is measured or judged, and the record tells deliveries alone.
+    pub watch: bool,
     /// Keep every line of the trace.
     pub trace: bool,
     /// Hash the trace.
@@ -55,6 +58,7 @@ impl Default for Options {
         Self {
             seed: None,
             oracle: true,
+            watch: true,
             trace: false,
             hash: true,
             real_time: None,
@@ -120,8 +124,8 @@ impl Tank {
         let scope = Scope { oracle: options.oracle };
         let faults = Faults::new(&script.scenario, &script.topology, run);
         let started = crate::clock::Stopwatch::start();
-        let (judge, tracer, outcome) = self.play(script, options, &faults, run, scope).map_err(build)?;
-        let mut judge = judge;
+        let played = self.play(script, options, &faults, run, scope).map_err(build)?;
+        let (mut judge, tracer, outcome) = (played.judge, played.tracer, played.outcome);
         let wants_twin = judge.wants_twin();
         let truth = if options.oracle {
             Some(truth(script, run.seed).map_err(build)?)
@@ -136,8 +140,8 @@ impl Tank {
                 ..options.clone()
             };
             let none = Faults::none(&script.topology, run);
-            let (twin, _, _) = self.play(script, &calm, &none, run, scope).map_err(build)?;
-            Some(twin.sink_tables())
+            let twin = self.play(script, &calm, &none, run, scope).map_err(build)?;
+            Some(twin.judge.sink_tables())
         } else {
             None
         };
@@ -159,14 +163,7 @@ impl Tank {
         faults: &Faults,
         run: Run,
         scope: Scope,
-    ) -> Result<
-        (
-            Judge,
-            Option<Tracer>,
-            Result<Outcome, wavetank_actors::world::WorldError>,
-        ),
-        String,
-    > {
+    ) -> Result<Played, String> {
         let clocks = faults.clocks()?;
         let watchers = Rc::new(RefCell::new(Watchers {
             judge: Judge::new(script, &clocks, scope, run)?,
@@ -188,11 +185,13 @@ impl Tank {
             node_plan: faults.node_plan(),
             network: Box::new(faults.waves()),
             cast: Box::new(players(script, departures, scope.oracle)),
-            observer: Some(Box::new(Shared(Rc::clone(&watchers)))),
+            observer: options
+                .watch
+                .then(|| Box::new(Shared(Rc::clone(&watchers))) as Box<dyn Observer>),
             hash: options.hash,
             interrupt: Arc::clone(&options.interrupt),
         };
-        let world = World::new(setup)?;
+        let world = World::new(setup);
         let outcome = match options.real_time {
             None => self.system.block_on(world.run(Virtual)),
             Some(speed) => self
@@ -202,8 +201,19 @@ impl Tank {
         let watchers = Rc::try_unwrap(watchers)
             .map_err(|_| "the world is still watched after its end")?
             .into_inner();
-        Ok((watchers.judge, watchers.tracer, outcome))
+        Ok(Played {
+            judge: watchers.judge,
+            tracer: watchers.tracer,
+            outcome,
+        })
     }
+}
+
+/// A world that has been played to its end.
+struct Played {
+    judge: Judge,
+    tracer: Option<Tracer>,
+    outcome: Result<Outcome, WorldError>,
 }
 
 /// Runs a scenario on a tank of its own.
@@ -248,35 +258,39 @@ pub fn players(
     lineage: bool,
 ) -> Players {
     let made = Arc::clone(script);
-    let tables: Vec<processing::Table> = script
-        .scenario
-        .tables
+    let make = move |index: usize| operator(&made, index, lineage);
+    let scenario = Arc::new(script.scenario.clone());
+    Players::new(scenario, Arc::clone(&script.topology), departures, Box::new(make))
+}
+
+/// The operator of that index in the scenario, as its actor hosts it.
+///
+/// # Errors
+/// What is wrong with its settings.
+pub fn operator(script: &Script, index: usize, lineage: bool) -> Result<Box<dyn Operator>, String> {
+    let topology = &script.topology;
+    let role = Role::Operator { operator: index };
+    let at = topology
+        .actors
         .iter()
-        .zip(script.tables.iter())
+        .position(|actor| actor.role == role)
+        .ok_or("nobody plays it")?;
+    let read = script.scenario.tables.iter().zip(script.tables.iter());
+    let tables: Vec<processing::Table> = read
         .map(|(named, read)| processing::Table {
             name: named.name.clone(),
             schema: read.schema.clone(),
             rows: read.rows.clone(),
         })
         .collect();
-    let make = move |operator: usize| {
-        let topology = &made.topology;
-        let at = topology
-            .actors
-            .iter()
-            .position(|a| a.role == Role::Operator { operator })
-            .ok_or("nobody plays it")?;
-        let around = processing::Surroundings {
-            inputs: &input_schemas(topology, ActorId(at as u32)),
-            output: &topology.actors[at].schema,
-            tables: &tables,
-            tick: made.scenario.time.tick,
-            lineage,
-        };
-        processing::build(&made.scenario.operators[operator], around)
+    let around = processing::Surroundings {
+        inputs: &input_schemas(topology, ActorId(at as u32)),
+        output: &topology.actors[at].schema,
+        tables: &tables,
+        tick: script.scenario.time.tick,
+        lineage,
     };
-    let scenario = Arc::new(script.scenario.clone());
-    Players::new(scenario, Arc::clone(&script.topology), departures, Box::new(make))
+    processing::build(&script.scenario.operators[index], around)
 }
 
 /// The tables to enrich from, by name.

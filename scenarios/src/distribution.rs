@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rand::Rng;
+use rand_distr::{Distribution, Gamma, Pareto, Weibull};
 use serde_json::{Value as Json, json};
 
 use crate::time::Span;
@@ -91,9 +92,9 @@ enum Shape {
     Exp(f64),
     Normal { mean: f64, sd: f64 },
     LogNormal { median: f64, sigma: f64 },
-    Pareto { min: f64, power: f64 },
-    Gamma { shape: f64, scale: f64 },
-    Weibull { scale: f64, power: f64 },
+    Pareto(Pareto<f64>),
+    Gamma(Gamma<f64>),
+    Weibull(Weibull<f64>),
     Empirical(Arc<[Span]>),
 }
 
@@ -115,9 +116,9 @@ impl Sampler {
             Shape::Exp(mean) => mean * random::exp1(rng),
             Shape::Normal { mean, sd } => mean + sd * random::normal(rng),
             Shape::LogNormal { median, sigma } => median * libm::exp(sigma * random::normal(rng)),
-            Shape::Pareto { min, power } => min * libm::pow(1.0 - random::unit(rng), *power),
-            Shape::Gamma { shape, scale } => scale * random::gamma(*shape, rng),
-            Shape::Weibull { scale, power } => scale * libm::pow(random::exp1(rng), *power),
+            Shape::Pareto(pareto) => pareto.sample(rng),
+            Shape::Gamma(gamma) => gamma.sample(rng),
+            Shape::Weibull(weibull) => weibull.sample(rng),
         };
         let most = LONGEST.micros() as f64;
         Span::from_micros_f64(micros.clamp(-most, most))
@@ -151,18 +152,16 @@ impl Delay {
                 median: micros(median),
                 sigma: *sigma,
             },
-            Self::Pareto { min, alpha } => Shape::Pareto {
-                min: micros(min),
-                power: -1.0 / alpha,
-            },
-            Self::Gamma { shape, mean } => Shape::Gamma {
-                shape: *shape,
-                scale: micros(mean) / shape,
-            },
-            Self::Weibull { scale, shape } => Shape::Weibull {
-                scale: micros(scale),
-                power: 1.0 / shape,
-            },
+            // Parameters that make no sense are refused where a file is read; built by hand, the middle stands for them.
+            Self::Pareto { min, alpha } => {
+                Pareto::new(micros(min), *alpha).map_or(Shape::Constant(*min), Shape::Pareto)
+            }
+            Self::Gamma { shape, mean } => {
+                Gamma::new(*shape, micros(mean) / shape).map_or(Shape::Constant(*mean), Shape::Gamma)
+            }
+            Self::Weibull { scale, shape } => {
+                Weibull::new(micros(scale), *shape).map_or(Shape::Constant(*scale), Shape::Weibull)
+            }
             Self::Empirical { values, .. } => Shape::Empirical(values.clone()),
         })
     }

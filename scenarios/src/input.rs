@@ -36,7 +36,7 @@ pub enum What {
     Watermark(Time),
 }
 
-/// What one part of a source will say, in order of leaving; what never leaves comes last.
+/// What one part of a source will say, in order of leaving; what never leaves stands where it happened.
 pub type Input = Box<dyn Iterator<Item = Planned> + Send>;
 
 /// What is known of a source before the run, apart from its settings.
@@ -208,16 +208,13 @@ impl Iterator for Generated {
     }
 }
 
-/// Deals listed events to the parts of a source, numbers them in their order, cuts what would leave at or after `end`,
-/// and sorts by leaving.
+/// Deals listed events to the parts of a source, numbers them in their order, then cuts what would leave at or after
+/// `end` (so that the length of a run changes nobody's number or part), and sorts by leaving.
 pub(crate) fn deal(source: &Source, by: Option<usize>, listed: Vec<Planned>, end: Option<Time>) -> Vec<Arc<[Planned]>> {
     let mut parts: Vec<Vec<Planned>> = vec![Vec::new(); source.nodes as usize];
     let mut numbers = vec![0u64; source.nodes as usize];
     let mut turn = 0u64;
     for planned in listed {
-        if end.is_some_and(|end| planned.leaves.unwrap_or(planned.happened) >= end) {
-            continue;
-        }
         match &planned.what {
             What::Watermark(_) => {
                 for (part, number) in parts.iter_mut().zip(&numbers) {
@@ -242,7 +239,9 @@ pub(crate) fn deal(source: &Source, by: Option<usize>, listed: Vec<Planned>, end
     parts
         .into_iter()
         .map(|mut part| {
-            part.sort_by_key(|p| p.leaves.unwrap_or(Time::MAX));
+            // What never leaves takes its turn where it happened, so that a longer run only adds to a shorter one.
+            part.retain(|p| end.is_none_or(|end| p.leaves.unwrap_or(p.happened) < end));
+            part.sort_by_key(|p| p.leaves.unwrap_or(p.happened));
             part.into()
         })
         .collect()

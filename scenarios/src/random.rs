@@ -1,8 +1,6 @@
-//! From evenly distributed numbers to every other shape, in pure-Rust arithmetic, so that a draw has the same value
-//! whatever platform, build profile or neighbouring crate: the `libm` functions, never the platform's.
-//!
-//! Wherever there is an inverse of the distribution function, a value is that inverse at a single even number. A draw
-//! then grows with its parameters: a fault with a longer mean delays the same event longer, not another one.
+//! From evenly distributed numbers to the shapes that are drawn most often, by the inverse of the distribution function at
+//! a single even number, in pure-Rust arithmetic. A draw then grows with its parameters: a fault with a longer mean delays
+//! the same event longer, not another one. (The other shapes are rand_distr's.)
 
 use rand::Rng;
 
@@ -24,27 +22,6 @@ pub(crate) fn exp1<R: Rng + ?Sized>(rng: &mut R) -> f64 {
 /// Normal with mean 0 and standard deviation 1.
 pub(crate) fn normal<R: Rng + ?Sized>(rng: &mut R) -> f64 {
     normal_quantile(open_unit(rng))
-}
-
-/// Gamma with scale 1: G. Marsaglia and W. W. Tsang, "A simple method for generating gamma variables", ACM TOMS 26
-/// (2000).
-pub(crate) fn gamma<R: Rng + ?Sized>(shape: f64, rng: &mut R) -> f64 {
-    if shape < 1.0 {
-        let boost = libm::pow(open_unit(rng), 1.0 / shape);
-        return gamma(shape + 1.0, rng) * boost;
-    }
-    let d = shape - 1.0 / 3.0;
-    let c = 1.0 / libm::sqrt(9.0 * d);
-    loop {
-        let x = normal(rng);
-        let v = 1.0 + c * x;
-        if v > 0.0 {
-            let v = v * v * v;
-            if libm::log(open_unit(rng)) < 0.5 * x * x + d - d * v + d * libm::log(v) {
-                return d * v;
-            }
-        }
-    }
 }
 
 /// The value below which a share `p` of a standard normal distribution lies, to about 16 digits: M. J. Wichura,

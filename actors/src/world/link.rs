@@ -176,14 +176,12 @@ pub(crate) struct Link {
 const MOST_TRIES: u32 = 10_000;
 
 impl Link {
-    pub fn new(id: LinkId, link: &topology::Link, seed: u64, disturbed: bool) -> Result<Self, String> {
+    pub fn new(id: LinkId, link: &topology::Link, seed: u64, disturbed: bool) -> Self {
         let settings = &link.settings;
-        let delay = match &settings.delay {
-            Some(delay) => Some((delay.sampler(), DrawKey::new(seed, "link", "delay", &link.name))),
-            None => None,
-        };
+        let key = || DrawKey::new(seed, "link", "delay", &link.name);
+        let delay = settings.delay.as_ref().map(|delay| (delay.sampler(), key()));
         let stream = settings.kind == LinkKind::Stream;
-        Ok(Self {
+        Self {
             from: link.from,
             to: link.to,
             input: link.input,
@@ -212,7 +210,7 @@ impl Link {
             latest_arrival: Time::MIN,
             name: name_key(&link.name),
             serial: 0,
-        })
+        }
     }
 
     /// True when the sender must stop until the receiver has taken something.

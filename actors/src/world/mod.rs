@@ -147,6 +147,12 @@ pub enum WorldError {
         /// Why.
         why: String,
     },
+    /// A handler panicked: a fault of this program, not of the scenario.
+    #[error("an actor panicked at {at}")]
+    Panicked {
+        /// When.
+        at: Time,
+    },
     /// An event could not be worked on, and the operator's `on_error` is `"stop"`.
     #[error("{actor} stops the run at {at}: {failure}")]
     Stopped {
@@ -255,10 +261,7 @@ macro_rules! tell {
 
 impl World {
     /// Builds a world; nothing has happened in it yet.
-    ///
-    /// # Errors
-    /// When a distribution's parameters make no sense.
-    pub fn new(setup: Setup) -> Result<Self, String> {
+    pub fn new(setup: Setup) -> Self {
         let topology = setup.topology;
         let mut fabric = Fabric::new(setup.tie);
         for (at, node, fault, by) in setup.node_plan {
@@ -267,7 +270,7 @@ impl World {
         let mut links = Vec::with_capacity(topology.links.len());
         for (i, link) in topology.links.iter().enumerate() {
             let id = LinkId(i as u32);
-            links.push(Link::new(id, link, setup.seed, setup.network.disturbs(id))?);
+            links.push(Link::new(id, link, setup.seed, setup.network.disturbs(id)));
         }
         let mut players = Vec::with_capacity(topology.actors.len());
         for actor in &topology.actors {
@@ -311,7 +314,7 @@ impl World {
         for (i, actor) in topology.actors.iter().enumerate() {
             nodes[actor.node.0 as usize].actors.push(ActorId(i as u32));
         }
-        Ok(Self {
+        Self {
             producers: topology.actors.iter().map(|actor| name_key(&actor.name)).collect(),
             topology,
             now: Rc::new(Cell::new(setup.start)),
@@ -333,7 +336,7 @@ impl World {
             },
             to_start: Vec::new(),
             transit: Transit::default(),
-        })
+        }
     }
 
     /// Plays the run to its end: until nothing is under way. Must be awaited inside an actix system; afterwards the
@@ -436,6 +439,9 @@ impl World {
     async fn settle(&mut self) -> Result<(), WorldError> {
         loop {
             self.in_flight.quiescence().await;
+            if self.in_flight.panicked() {
+                return Err(WorldError::Panicked { at: self.now.get() });
+            }
             self.commit()?;
             if self.to_start.is_empty() {
                 return Ok(());

@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 
 use futures_util::task::AtomicWaker;
@@ -18,6 +18,7 @@ pub struct InFlight(Arc<Count>);
 struct Count {
     messages: AtomicUsize,
     quiet: AtomicWaker,
+    panicked: AtomicBool,
 }
 
 impl InFlight {
@@ -25,6 +26,10 @@ impl InFlight {
     pub fn guard(&self) -> Guard {
         self.0.messages.fetch_add(1, Ordering::Relaxed);
         Guard(Arc::clone(&self.0))
+    }
+    /// True when a handler has panicked: the runtime swallows that together with the actor.
+    pub fn panicked(&self) -> bool {
+        self.0.panicked.load(Ordering::Acquire)
     }
     /// Waits until no message is in flight.
     pub async fn quiescence(&self) {
@@ -50,6 +55,9 @@ pub struct Guard(Arc<Count>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.panicked.store(true, Ordering::Release);
+        }
         if self.0.messages.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.quiet.wake();
         }

@@ -146,7 +146,7 @@ impl Tank {
         });
         id
     }
-    pub fn world(self) -> Result<World, String> {
+    pub fn world(self) -> World {
         let clocks = (0..self.topology.nodes.len())
             .map(|n| {
                 self.clocks
@@ -171,7 +171,7 @@ impl Tank {
         })
     }
     pub fn run(self) -> Result<Outcome, WorldError> {
-        actix::System::new().block_on(self.world().unwrap().run(Virtual))
+        actix::System::new().block_on(self.world().run(Virtual))
     }
 }
 

@@ -33,7 +33,7 @@ use output::Output;
 /// A wave tank for stream processing: runs pipelines of actors on virtual time, makes the waves (delay, disorder, loss,
 /// crashes, skewed clocks), and says which answers came out wrong, when, and because of what.
 #[derive(Debug, Parser)]
-#[command(name = "wavetank", version, max_term_width = 100, after_help = after_help())]
+#[command(name = "wavetank", version, max_term_width = 80, after_help = after_help())]
 struct Cli {
     /// When to use colours; `auto` does at a terminal unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]

@@ -145,7 +145,7 @@ fn verify(
     let difference = diff::diff(&recorded, &again);
     if difference.is_empty() {
         output.print(&format!(
-            "{} {}: trace {}, {} events, {} of virtual time, every number equal\n",
+            "{} {}: trace {}, every number equal\n{} events, {} of virtual time\n",
             styled(GOOD, "the same run"),
             printable(&difference.first),
             again.trace_hash.short(),

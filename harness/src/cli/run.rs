@@ -11,6 +11,7 @@ use std::thread;
 use clap::ValueEnum;
 use wavetank_reports::record::{Outcome, conclude_range};
 use wavetank_reports::terminal::{Detail, StatusLines, Summary, details};
+use wavetank_reports::text::{STRONG, styled};
 use wavetank_reports::{Record, json, junit};
 use wavetank_scenarios::exit::Exit;
 
@@ -378,6 +379,10 @@ impl<'a> Taken<'a> {
                         continue;
                     }
                     shown += 1;
+                    // What is broken says whose it is; what is merely to be noted does not.
+                    if self.runs > 1 && record.broken().next().is_none() {
+                        text += &format!("\n{}", styled(STRONG, format!("{}@{}", record.scenario, record.seed)));
+                    }
                     text += &format!("\n{told}");
                 }
                 if left_out > 0 {

@@ -71,10 +71,15 @@ impl Judge {
         let expect = &self.script.scenario.expects[watch.index];
         let text = claims::kind(expect).map_or_else(String::new, |(_, text)| text.to_owned());
         let end = ending.outcome.as_ref().map_or(self.start, |outcome| outcome.ended);
+        // What holds in the end is unknown of a run that was stopped before it.
+        let stopped = ending.outcome.as_ref().is_ok_and(|outcome| outcome.interrupted);
         let finally = || {
-            watch
-                .claim
-                .holds(self, &mut |left, right| self.compare(left, right, ending))
+            let holds = || {
+                watch
+                    .claim
+                    .holds(self, &mut |left, right| self.compare(left, right, ending))
+            };
+            if stopped { None } else { holds() }
         };
         let (kind, holds, broken) = match watch.when {
             When::Final => {
@@ -103,9 +108,11 @@ impl Judge {
                 } else {
                     Kind::Eventually
                 };
+                // It might still have come.
+                let open = stopped && !holds && (kind == Kind::Sometimes || end < watch.deadline);
                 (
                     kind,
-                    watch.judged.then_some(holds),
+                    (watch.judged && !open).then_some(holds),
                     (!holds).then(|| (moment, watch.claim.show(self))),
                 )
             }
@@ -122,7 +129,13 @@ impl Judge {
                 Some(false) => Holds::No,
                 None => Holds::Untested,
             },
-            untested: holds.is_none().then(|| self.untested(watch)),
+            untested: holds.is_none().then(|| {
+                if stopped {
+                    "the run was stopped before its end".to_owned()
+                } else {
+                    self.untested(watch)
+                }
+            }),
             first_broken: failure.as_ref().map(|(at, _)| super::explain::time(*at)),
             failure: failure.map(|(at, reason)| self.explain(&reason, &expect.name, at, &text)),
             text,
@@ -218,7 +231,7 @@ impl Judge {
     fn derived(&self, ending: &Ending, all: &mut Vec<Expectation>) {
         if let Err(error) = &ending.outcome {
             let at = match error {
-                WorldError::Endless { at, .. } | WorldError::Stopped { at, .. } => *at,
+                WorldError::Endless { at, .. } | WorldError::Stopped { at, .. } | WorldError::Panicked { at } => *at,
                 WorldError::Enter { .. } => self.start,
             };
             let breach = Breach {

@@ -26,6 +26,7 @@ fields = { value = { uniform = [0, 100] } }
 name   = "high"
 input  = ["sensors"]
 filter = "value > 50"
+watermark = { behind = "1s" }
 
 [[sink]]
 name  = "board"

@@ -220,7 +220,7 @@ pub struct Aggregate {
 pub enum AggregateFunction {
     /// `count(x)`, `count(*)`.
     Count,
-    /// `sum(x)`: whole for whole numbers (overflow is an error), else exact and rounded once.
+    /// `sum(x)`: whole for whole numbers as long as 64 bits hold it, else exact and rounded once to a float.
     Sum,
     /// `min(x)`: of a whole number and an equal float the whole number.
     Min,

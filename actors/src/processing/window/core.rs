@@ -103,6 +103,9 @@ impl Settings {
 /// The farthest stamp from the epoch that windows work on: about 146,000 years. Sums of stamps and spans then fit.
 const FARTHEST: i64 = i64::MAX / 2;
 
+/// Start and end of a window, or of the slices that it is made of.
+type Bounds = (Time, Time);
+
 /// What was last said of a group in a window.
 #[derive(Debug)]
 struct Answer {
@@ -327,7 +330,7 @@ impl Core {
         cause: u32,
         of: &[u32],
         gone: &[(Time, Time)],
-        windows: &[((Time, Time), (Time, Time))],
+        windows: &[(Bounds, Bounds)],
         out: &mut Output,
     ) {
         let mut deleted = Vec::new();
