@@ -123,7 +123,7 @@ metrics! {
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
     Lag "lag" [Operator, Generator] Micros Histogram "how far the watermark is behind true time, whenever it grows";
-    EmitDelay "emit_delay" [Operator] Micros Histogram "from the end of a window (or an event's stamp) to the answer";
+    EmitDelay "emit_delay" [Operator] Micros Histogram "from the end of a window (or an event's stamp) to the first answer";
     Latency "latency" [Sink] Micros Histogram "from the moment the latest event behind a result was planned to its arrival";
     Lateness "lateness" [Operator] Micros Histogram "how far an event's stamp is behind the largest one seen, when it arrives";
     Results "results" [Sink] Count Gauge "rows in the sink's table, its answers folded";

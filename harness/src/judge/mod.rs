@@ -381,7 +381,10 @@ impl Judge {
                             Some(_) => event.planned,
                             None => event.stamp,
                         };
-                        meters::record(&mut meter.emit_delay, at.since(due));
+                        // A correction comes as late as what it corrects: the delay is that of first answers.
+                        if event.pane.as_ref().is_none_or(|pane| pane.revision == 0) {
+                            meters::record(&mut meter.emit_delay, at.since(due));
+                        }
                         meter.corrections += u64::from(event.pane.as_ref().is_some_and(|pane| pane.revision > 0));
                     }
                     _ => {}
