@@ -9,6 +9,7 @@
 use std::fs;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 use wavetank_reports::record::ReadError;
@@ -296,7 +297,10 @@ fn write(
     name: &str,
     content: impl FnOnce(&mut BufWriter<fs::File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let aside = folder.join(format!(".{name}.{}", std::process::id()));
+    // Two runs of one id may be kept at the same time, by threads or by processes: each has an attempt of its own.
+    static ATTEMPT: AtomicU64 = AtomicU64::new(0);
+    let attempt = ATTEMPT.fetch_add(1, Ordering::Relaxed);
+    let aside = folder.join(format!(".{name}.{}.{attempt}", std::process::id()));
     let written = (|| {
         let mut to = BufWriter::new(fs::File::create(&aside)?);
         content(&mut to)?;
