@@ -546,7 +546,8 @@ fn pause_stops_the_node_and_loses_nothing() {
 fn slow_multiplies_the_service_time_where_there_is_one() {
     let slow = fault("slow", "count", "during = \"2s..4s\"\nfactor = 20.0");
     let queue = |ran: &Ran| {
-        let deepest = ran.record.metric("count", "queue.max");
+        // Events wait before the first actor of the node, which is the watermark generator.
+        let deepest = ran.record.metric("count.watermark", "queue.max");
         deepest.map_or(0.0, wavetank_reports::record::Metric::as_f64)
     };
     let served = "service = \"10ms\"";
