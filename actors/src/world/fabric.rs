@@ -74,17 +74,18 @@ impl<E> Fabric<E> {
     pub fn next_time(&self) -> Option<Time> {
         self.heap.peek().map(|Reverse(key)| key.time)
     }
-    /// Moves into `round` all entries of `now` that share the class of the first, in order, with their sequences. What
-    /// they cause at the same instant forms a round of its own, so an event that was caused by an event still goes before
-    /// a timer.
+    /// Moves into `round` all entries due by `now` that share time and class of the first, in order, with their sequences.
+    /// What they cause at the same instant forms a round of its own, so an event that was caused by an event still goes
+    /// before a timer. Effects of a round are put in order by sequence alone: entries of several times, which a pace that
+    /// does not keep up finds due together, must not share one.
     pub fn take_round(&mut self, now: Time, round: &mut Vec<(u64, E)>) {
-        let mut class = None;
+        let mut first = None;
         while let Some(Reverse(key)) = self.heap.peek().copied() {
-            let rank = key.order >> SEQUENCE_BITS;
-            if key.time > now || class.is_some_and(|class| class != rank) {
+            let turn = (key.time, key.order >> SEQUENCE_BITS);
+            if key.time > now || first.is_some_and(|first| first != turn) {
                 break;
             }
-            class = Some(rank);
+            first = Some(turn);
             self.heap.pop();
             if let Some(entry) = self.slots[key.slot as usize].take() {
                 self.free.push(key.slot);
@@ -107,6 +108,20 @@ mod tests {
             rounds.push(round.into_iter().map(|(_, e)| e).collect());
         }
         rounds
+    }
+
+    #[test]
+    fn entries_of_several_times_make_several_rounds_when_all_are_due() {
+        let mut fabric = Fabric::new(Tie::EventFirst);
+        let at = Time::from_micros;
+        fabric.push(at(2), Class::Event, 2);
+        fabric.push(at(1), Class::Event, 1);
+        let mut round = Vec::new();
+        fabric.take_round(at(3), &mut round);
+        assert_eq!(round, [(1, 1)]);
+        round.clear();
+        fabric.take_round(at(3), &mut round);
+        assert_eq!(round, [(0, 2)]);
     }
 
     #[test]
