@@ -1,7 +1,7 @@
 //! What every pattern is: a pure state machine, elements and timers in, elements and timers out.
 //!
 //! An operator knows no actix, no clock, no random numbers and no I/O, so that it can be tested in a plain function. One
-//! generic actor ([`crate::host`]) hosts every operator and does what all of them need once: watermarks (minimum over
+//! generic actor (`host.rs`) hosts every operator and does what all of them need once: watermarks (minimum over
 //! inputs, passing on), numbering, lineage, counting, timers.
 
 use std::fmt;
