@@ -180,7 +180,7 @@ faults! {
         "sets the node's wall clock forward or back at once",
         "id = \"leap\"\nkind = \"jump\"\non = \"orders-0\"\nat = \"4m\"\namount = \"1s\"";
     Burst "burst" Source Interval needs ["factor"], takes [], pledges SCHEDULED,
-        "makes the source produce `factor` times as much",
+        "keeps the source silent, then lets it catch up `factor` times as fast by the end",
         "id = \"rush\"\nkind = \"burst\"\non = \"orders\"\nduring = \"2m..3m\"\nfactor = 5.0";
     Idle "idle" Source Interval needs [], takes [], pledges SCHEDULED,
         "silences the source; what it would have said it says afterwards",
