@@ -101,7 +101,9 @@ impl Judge {
                 watch.first_false.clone(),
             ),
             When::Sometimes | When::Eventually { .. } => {
-                let holds = watch.first_true.is_some() || finally() == Some(true);
+                // Tables are compared in the end alone, and only if that is in time.
+                let last = if end <= watch.deadline { finally() } else { None };
+                let holds = watch.first_true.is_some() || last == Some(true);
                 let moment = watch.deadline.min(end);
                 let kind = if watch.when == When::Sometimes {
                     Kind::Sometimes
@@ -112,7 +114,7 @@ impl Judge {
                 let open = stopped && !holds && (kind == Kind::Sometimes || end < watch.deadline);
                 (
                     kind,
-                    (watch.judged && !open).then_some(holds),
+                    ((watch.judged || last.is_some()) && !open).then_some(holds),
                     (!holds).then(|| (moment, watch.claim.show(self))),
                 )
             }
