@@ -120,7 +120,10 @@ impl Judge {
             }
         };
         let failure = match (holds, broken) {
-            (Some(false), Some((at, numbers))) => Some((at, self.reason(watch, numbers, ending))),
+            (Some(false), Some((at, numbers))) => {
+                let reason = self.reason(watch, numbers, ending);
+                Some(self.explain(&reason, &expect.name, at, &text))
+            }
             _ => None,
         };
         Expectation {
@@ -138,8 +141,8 @@ impl Judge {
                     self.untested(watch)
                 }
             }),
-            first_broken: failure.as_ref().map(|(at, _)| super::explain::time(*at)),
-            failure: failure.map(|(at, reason)| self.explain(&reason, &expect.name, at, &text)),
+            first_broken: failure.as_ref().and_then(|failure| failure.first_broken),
+            failure,
             text,
         }
     }
