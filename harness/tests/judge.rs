@@ -111,7 +111,12 @@ fn a_late_event_is_named_with_the_watermark_that_did_not_wait() {
         Some("watermark = { behind = \"500ms\" }".to_owned())
     );
     assert!(failure.ideas[0].change.contains("behind"), "{:?}", failure.ideas);
-    assert_eq!(record.metric("fives", "late").map(|late| late.as_f64()), Some(1.0));
+    assert_eq!(
+        record
+            .metric("fives", "late")
+            .map(wavetank_reports::record::Metric::as_f64),
+        Some(1.0)
+    );
 }
 
 #[test]
