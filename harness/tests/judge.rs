@@ -159,3 +159,24 @@ fn what_a_crash_takes_is_counted_and_breaks_a_promise() {
             .any(|distance| distance.different + distance.missing > 0)
     );
 }
+
+#[test]
+fn an_event_that_passes_an_operator_twice_breaks_exactly_once_and_not_at_least_once() {
+    let run = |promise: &str| {
+        let text = format!(
+            "schema = 1\nname = \"twice\"\npattern = \"filter\"\n[time]\nseed = 3\n\
+             [[source]]\nname = \"readings\"\nrate = \"1/s\"\ncount = 10\nfields = {{ n = {{ seq = 0 }} }}\n\
+             [[operator]]\nname = \"pass\"\ninput = [\"readings\"]\nfilter = \"n >= 0\"\n\
+             [[sink]]\nname = \"board\"\ninput = [\"pass\"]\npromise = \"{promise}\"\n\
+             [[fault]]\nid = \"again\"\nkind = \"duplicate-send\"\non = \"readings\"\nat = \"4s\"\n"
+        );
+        play(&text).record
+    };
+    let broken = expect(&run("exactly-once"), "board gets nothing twice");
+    assert_eq!(broken.holds, Holds::No);
+    assert_eq!(
+        broken.failure.and_then(|failure| failure.event).map(|event| event.id),
+        Some("readings#4".to_owned())
+    );
+    assert_eq!(run("at-least-once").verdict, Verdict::Pass);
+}

@@ -1,9 +1,9 @@
 //! What the judge says in the end: every expectation, written or derived, with its first broken moment and its reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_actors::world::{Outcome, WorldError};
-use wavetank_oracle::table::{Distance, Table as Results};
+use wavetank_oracle::table::{Distance, Name, Table as Results};
 use wavetank_reports::record::{Expectation, Failure, Holds, Kind};
 use wavetank_scenarios::expectation::Table;
 use wavetank_scenarios::script::Promise;
@@ -327,7 +327,7 @@ impl Judge {
                     breach.as_ref(),
                 ));
             }
-            self.promises(all);
+            self.promises(ending, all);
         }
     }
 
@@ -339,7 +339,7 @@ impl Judge {
         }
     }
 
-    fn promises(&self, all: &mut Vec<Expectation>) {
+    fn promises(&self, ending: &Ending, all: &mut Vec<Expectation>) {
         for (index, actor) in self.topology.actors.iter().enumerate() {
             let (Role::Sink { sink }, Some(watch)) = (actor.role, self.sinks.get(&ActorId(index as u32))) else {
                 continue;
@@ -348,8 +348,16 @@ impl Judge {
             let tested = self.actors[index].taken > 0;
             // That an empty sink has nothing twice is nothing that anybody asked.
             if promise != Promise::AtLeastOnce && tested {
+                let truth = ending
+                    .truth
+                    .as_ref()
+                    .and_then(|truth| truth.get(&ActorId(index as u32)));
+                let again = truth
+                    .filter(|_| promise == Promise::ExactlyOnce)
+                    .and_then(|truth| self.again(watch, truth));
+                let twice = watch.twice.as_ref().or(again.as_ref());
                 let name = format!("{} gets nothing twice", actor.name);
-                all.push(self.rule(&name, "each result arrives at most once", tested, watch.twice.as_ref()));
+                all.push(self.rule(&name, "each result arrives at most once", tested, twice));
             }
             if watch.inconsistent.is_some() {
                 let name = format!("{} can fold its answers", actor.name);
@@ -384,6 +392,21 @@ impl Judge {
                 ));
             }
         }
+    }
+
+    /// A source event with more results than it has in truth: it came twice to an operator on the way, which gave each
+    /// result a number of its own.
+    fn again(&self, watch: &super::SinkWatch, truth: &Results) -> Option<Breach> {
+        let due: BTreeSet<&Name> = truth.rows().into_iter().map(|(name, _)| name).collect();
+        watch.came.rows().into_iter().find_map(|(name, _)| match name {
+            Name::Single(id, result) if *result > 0 && !due.contains(name) => Some(Breach {
+                at: self.seen.get(id).map_or(self.start, |(at, ..)| *at),
+                event: Some(*id),
+                expected: "each event once".into(),
+                came: format!("event {id} again, behind an operator"),
+            }),
+            _ => None,
+        })
     }
 
     /// What a loss on the way to a sink is.
