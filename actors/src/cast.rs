@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Recipient;
+use wavetank_scenarios::Time;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::script::{OnError, Scenario};
 use wavetank_scenarios::topology::{ActorId, Role, Topology};
-use wavetank_scenarios::{Schema, Time};
 
 use crate::host::enter;
 use crate::operator::Operator;
@@ -107,23 +107,4 @@ impl Cast for Players {
             Role::Sink { .. } => enter(Sink::default(), stage),
         })
     }
-}
-
-/// The schemas of an operator's inputs, in the order of its `input` list.
-pub fn input_schemas(topology: &Topology, actor: ActorId) -> Vec<&Schema> {
-    let mut schemas: Vec<(usize, &Schema)> = Vec::new();
-    let mut visit = vec![actor];
-    while let Some(actor) = visit.pop() {
-        for link in &topology.actors[actor.0 as usize].inputs {
-            let link = &topology.links[link.0 as usize];
-            let from = &topology.actors[link.from.0 as usize];
-            if matches!(from.role, Role::Watermark { .. }) {
-                visit.push(link.from);
-            } else if schemas.iter().all(|(listed, _)| *listed != link.listed) {
-                schemas.push((link.listed, &from.schema));
-            }
-        }
-    }
-    schemas.sort_by_key(|(listed, _)| *listed);
-    schemas.into_iter().map(|(_, schema)| schema).collect()
 }

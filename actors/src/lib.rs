@@ -9,7 +9,7 @@ mod roles;
 pub mod scaling;
 pub mod world;
 
-pub use cast::{Departure, Departures, Players, input_schemas};
+pub use cast::{Departure, Departures, Players};
 pub use element::Element;
 pub use host::{Part, enter};
 pub use scaling::watermark::EVERY;

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::{Event, EventId, Pane, Row, Time};
 
 /// A pattern at work.
@@ -23,6 +24,12 @@ pub trait Operator {
 
     /// A timer that was set by [`Output::timer`] is due.
     fn on_timer(&mut self, _token: u64, _out: &mut Output) {}
+
+    /// The largest watermark that may be passed on now. An operator that holds events back which it will put out with
+    /// their own stamps answers a tick below the smallest of them; the host then waits with the rest.
+    fn watermark_limit(&self) -> Time {
+        Time::MAX
+    }
 
     /// How many input events it holds that have no fate yet.
     fn held(&self) -> u64;
@@ -105,6 +112,8 @@ pub struct Output {
     pub dropped: Vec<(EventId, Dropped)>,
     /// Timers to set: virtual time by the node's monotonic clock from now, and a token that comes back.
     pub timers: Vec<(wavetank_scenarios::Span, u64)>,
+    /// Readings of the pattern's own metrics: see [`Output::measure`].
+    pub measured: Vec<(Metric, u64)>,
 }
 
 /// One thing that an operator puts out.
@@ -149,11 +158,16 @@ impl Output {
     pub fn timer(&mut self, after: wavetank_scenarios::Span, token: u64) {
         self.timers.push((after, token));
     }
+    /// A reading of a metric of the pattern: added to a counter, the new value of a gauge, an entry of a histogram.
+    pub fn measure(&mut self, metric: Metric, reading: u64) {
+        self.measured.push((metric, reading));
+    }
     /// Forgets everything, keeping the memory.
     pub fn clear(&mut self) {
         self.emitted.clear();
         self.caused = 0;
         self.dropped.clear();
         self.timers.clear();
+        self.measured.clear();
     }
 }

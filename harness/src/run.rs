@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use wavetank_actors::operator::Operator;
 use wavetank_actors::world::{Happening, Observer, Outcome, Setup, Virtual, World, WorldError};
-use wavetank_actors::{Players, input_schemas, processing};
+use wavetank_actors::{Players, processing};
 use wavetank_oracle::table::Table;
 use wavetank_oracle::truth::Truth;
 use wavetank_reports::record::Record;
@@ -284,7 +284,7 @@ pub fn operator(script: &Script, index: usize, lineage: bool) -> Result<Box<dyn 
         })
         .collect();
     let around = processing::Surroundings {
-        inputs: &input_schemas(topology, ActorId(at as u32)),
+        inputs: &topology.input_schemas(ActorId(at as u32)),
         output: &topology.actors[at].schema,
         tables: &tables,
         tick: script.scenario.time.tick,

@@ -37,6 +37,7 @@ impl Tracer {
             // An arrival is told where its actor takes it, and the books follow from everything else.
             Happening::Arrived { .. }
             | Happening::Account { .. }
+            | Happening::Measured { .. }
             | Happening::Done { .. }
             | Happening::Queue { .. } => return,
             Happening::Delivered {

@@ -337,25 +337,13 @@ impl Checker<'_> {
         for (i, operator) in scenario.operators.iter().enumerate() {
             let at = |key: &str| format!("operator[{i}].{key}");
             self.inputs("operator", i, &operator.name, &operator.input);
-            let bodies = [
-                ("query", operator.query.is_some()),
-                ("transform", operator.transform.is_some()),
-                ("filter", operator.filter.is_some()),
-                ("threshold", operator.threshold.is_some()),
-                ("change", operator.change.is_some()),
-                ("first", operator.first.is_some()),
-            ];
-            let given: Vec<&str> = bodies
-                .iter()
-                .filter(|(_, there)| *there)
-                .map(|(name, _)| *name)
-                .collect();
+            let given: Vec<&str> = operator.bodies().map(|(key, _)| key).collect();
             match given.as_slice() {
                 [_] => {}
                 [] => self.say(
                     &at("name"),
                     format!("the operator `{}` does nothing", operator.name),
-                    "add one of query, transform, filter, threshold, change and first".to_owned(),
+                    format!("add one of {}", crate::script::Operator::BODIES.join(", ")),
                 ),
                 [first, second, ..] => self.say(
                     &at(second),

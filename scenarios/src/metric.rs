@@ -120,6 +120,8 @@ metrics! {
     Held "held" [Operator] Count Gauge "input events in the state that have no fate yet";
     Corrections "corrections" [Operator, Sink] Count Counter "answers after the first for the same window and group";
     StateBytes "state_bytes" [Operator] Bytes Gauge "the memory that the state takes, roughly";
+    Runs "runs" [Operator] Count Gauge "beginnings of matches under way in a sequence";
+    Slack "slack" [Operator] Micros Gauge "how long a reordering buffer holds events back: its K";
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
     Lag "lag" [Operator, Generator] Micros Histogram "how far the watermark is behind true time, whenever it grows";

@@ -162,6 +162,25 @@ impl Topology {
             exact
         }
     }
+    /// The schemas of an operator's inputs, one for each entry of its `input` list. What a watermark generator passes on
+    /// keeps the schema of where it came from.
+    pub fn input_schemas(&self, actor: ActorId) -> Vec<&Schema> {
+        let mut schemas: Vec<(usize, &Schema)> = Vec::new();
+        let mut visit = vec![actor];
+        while let Some(actor) = visit.pop() {
+            for link in &self.actors[actor.0 as usize].inputs {
+                let link = &self.links[link.0 as usize];
+                let from = &self.actors[link.from.0 as usize];
+                if matches!(from.role, Role::Watermark { .. }) {
+                    visit.push(link.from);
+                } else if schemas.iter().all(|(listed, _)| *listed != link.listed) {
+                    schemas.push((link.listed, &from.schema));
+                }
+            }
+        }
+        schemas.sort_by_key(|(listed, _)| *listed);
+        schemas.into_iter().map(|(_, schema)| schema).collect()
+    }
     fn is_source(&self, actor: ActorId) -> bool {
         matches!(self.actors[actor.0 as usize].role, Role::Source { .. })
     }

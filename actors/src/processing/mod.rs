@@ -7,7 +7,8 @@ pub mod select;
 pub mod transform;
 pub mod window;
 
-use wavetank_scenarios::{Row, Schema, Span, script};
+use wavetank_scenarios::script::{self, Body};
+use wavetank_scenarios::{Row, Schema, Span};
 
 use self::expr::{Compiled, Fields};
 use self::filter::Filter;
@@ -52,38 +53,22 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
     }
     let fields = Fields { schema, inputs: &names };
     let named = |problem: String| format!("operator `{}`: {problem}", operator.name);
-    let built: Result<Box<dyn Operator>, String> = match operator {
-        script::Operator { query: Some(query), .. } if query.aggregates() => {
-            window::build(operator, query, fields, around.tick, around.lineage)
-        }
-        script::Operator { query: Some(query), .. } => {
-            select::Select::new(query, fields).map(|s| Box::new(s) as Box<dyn Operator>)
-        }
-        script::Operator {
-            transform: Some(steps), ..
-        } => transform::Transform::new(steps, fields, around.output, around.tables)
-            .map(|t| Box::new(t) as Box<dyn Operator>),
-        script::Operator {
-            filter: Some(predicate),
-            ..
-        } => Compiled::new(&predicate.expr, fields)
+    let built = operator.body().and_then(|body| match body {
+        Body::Query(query) if query.aggregates() => window::build(operator, query, fields, around.tick, around.lineage),
+        Body::Query(query) => boxed(select::Select::new(query, fields)),
+        Body::Transform(steps) => boxed(transform::Transform::new(steps, fields, around.output, around.tables)),
+        Body::Filter(predicate) => Compiled::new(&predicate.expr, fields)
             .map(|p| Box::new(Filter(filter::Predicate(p))) as Box<dyn Operator>)
             .map_err(|e| format!("in `filter`: {e}")),
-        script::Operator {
-            threshold: Some(settings),
-            ..
-        } => filter::threshold::Threshold::new(settings, fields).map(|t| Box::new(Filter(t)) as Box<dyn Operator>),
-        script::Operator {
-            change: Some(settings), ..
-        } => filter::change::RateOfChange::new(settings, fields).map(|c| Box::new(Filter(c)) as Box<dyn Operator>),
-        script::Operator {
-            first: Some(settings), ..
-        } => filter::first::FirstOfBurst::new(settings, schema).map(|f| Box::new(Filter(f)) as Box<dyn Operator>),
-        _ => Err(
-            "it has none of `query`, `transform`, `filter`, `threshold`, `change`, `first`: what shall it do?".into(),
-        ),
-    };
+        Body::Threshold(settings) => boxed(filter::threshold::Threshold::new(settings, fields).map(Filter)),
+        Body::Change(settings) => boxed(filter::change::RateOfChange::new(settings, fields).map(Filter)),
+        Body::First(settings) => boxed(filter::first::FirstOfBurst::new(settings, schema).map(Filter)),
+    });
     built.map_err(named)
+}
+
+fn boxed(operator: Result<impl Operator + 'static, String>) -> Result<Box<dyn Operator>, String> {
+    operator.map(|operator| Box::new(operator) as Box<dyn Operator>)
 }
 
 /// The one schema that all inputs have.

@@ -17,6 +17,9 @@ pub(crate) struct Operating {
     stop_on_error: bool,
     account: Account,
     numbered: u64,
+    /// The watermark that was passed on.
+    passed: Time,
+    over: bool,
     output: Output,
     /// Events since the state was last measured.
     unmeasured: u32,
@@ -37,6 +40,8 @@ impl Operating {
             stop_on_error,
             account: Account::default(),
             numbered: first,
+            passed: Time::MIN,
+            over: false,
             output: Output::default(),
             unmeasured: 0,
         }
@@ -52,10 +57,20 @@ impl Operating {
                 self.unmeasured = u32::MAX;
                 self.finish(stage);
             }
-            stage.send(Port::Main, Element::Watermark(watermark));
         }
+        self.pass_on(stage);
         if self.valve.ended() {
+            self.over = true;
             stage.send(Port::Main, Element::End);
+        }
+    }
+
+    /// Passes the watermark on, as far as the operator lets it go.
+    fn pass_on(&mut self, stage: &Stage) {
+        let watermark = self.valve.combined().min(self.operator.watermark_limit());
+        if watermark > self.passed {
+            self.passed = watermark;
+            stage.send(Port::Main, Element::Watermark(watermark));
         }
     }
 
@@ -106,8 +121,10 @@ impl Operating {
         for (after, token) in self.output.timers.drain(..) {
             stage.timer(after, token);
         }
-        self.output.clear();
         if stage.watched() {
+            for (metric, reading) in self.output.measured.drain(..) {
+                stage.put(Effect::Measured(metric, reading));
+            }
             account.held = self.operator.held();
             self.unmeasured = self.unmeasured.saturating_add(1);
             if self.unmeasured >= MEASURE_EVERY {
@@ -116,6 +133,7 @@ impl Operating {
             }
             stage.put(Effect::Account(Box::new(*account)));
         }
+        self.output.clear();
     }
 }
 
@@ -127,14 +145,19 @@ impl Part for Operating {
         match input {
             Input::Enter { .. } => {}
             Input::Timer(token) => {
-                self.operator.on_timer(token, &mut self.output);
-                self.finish(stage);
+                // What comes after the end could not be put out any more.
+                if !self.over {
+                    self.operator.on_timer(token, &mut self.output);
+                    self.finish(stage);
+                    self.pass_on(stage);
+                }
             }
             Input::Element { input, lane, element } => match element {
                 Element::Event(event) => {
                     self.account.taken += 1;
                     self.operator.on_event(lane, *event, stage.wall(), &mut self.output);
                     self.finish(stage);
+                    self.pass_on(stage);
                 }
                 Element::Watermark(watermark) => {
                     self.valve.watermark(input, watermark);

@@ -233,6 +233,10 @@ impl Valve {
             minimum
         })
     }
+    /// The combined watermark so far.
+    pub const fn combined(&self) -> Time {
+        self.combined
+    }
     /// Whether all inputs together became idle (`true`) or active again (`false`) since this was last asked.
     pub fn turned(&mut self) -> Option<bool> {
         let ended = self.inputs.iter().all(|gauge| gauge.ended);

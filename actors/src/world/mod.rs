@@ -907,6 +907,9 @@ impl World {
                     account: *account
                 }
             ),
+            Effect::Measured(metric, reading) => {
+                tell!(self, Happening::Measured { actor, metric, reading });
+            }
             Effect::Dropped(id, why) => tell!(self, Happening::Dropped { actor, id, why }),
             Effect::Failed(failure) => tell!(
                 self,

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::topology::{ActorId, Port};
 use wavetank_scenarios::{Event, EventId, Span, Time};
 
@@ -76,6 +77,8 @@ pub enum Effect {
     },
     /// What the input came to, told once for each element or timer that an operator took.
     Account(Box<Account>),
+    /// A reading of a metric of the actor's own: added to a counter, the new value of a gauge, an entry of a histogram.
+    Measured(Metric, u64),
     /// An event ended without a result.
     Dropped(EventId, Dropped),
     /// An event could not be worked on.

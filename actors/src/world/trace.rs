@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
+use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Port};
 use wavetank_scenarios::{Event, EventId, Time};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -39,6 +40,15 @@ pub enum Happening<'a> {
     Done { actor: ActorId },
     /// The books of an operator after an input.
     Account { actor: ActorId, account: Account },
+    /// A reading of a metric of an actor's own.
+    Measured {
+        /// Which actor.
+        actor: ActorId,
+        /// Which metric.
+        metric: Metric,
+        /// What it shows.
+        reading: u64,
+    },
     /// An operator is done with an event, without a result.
     Dropped { actor: ActorId, id: EventId, why: Dropped },
     /// An operator could not work on an event.
@@ -115,7 +125,10 @@ impl TraceHash {
                 content = e.event().filter(|event| event.correlation != event.id);
             }
             // The books follow from everything else, and the depth of a queue from arrivals and services.
-            Happening::Done { .. } | Happening::Account { .. } | Happening::Queue { .. } => return,
+            Happening::Done { .. }
+            | Happening::Account { .. }
+            | Happening::Measured { .. }
+            | Happening::Queue { .. } => return,
             Happening::Dropped {
                 actor,
                 id: dropped,

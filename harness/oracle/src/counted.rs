@@ -113,7 +113,7 @@ impl Reference for Counted {
                 }
             },
             Arrival::Watermark(Time::MAX) if self.flush => due.dropped = fates(self.held.drain(..)),
-            Arrival::Watermark(_) => {}
+            Arrival::Watermark(_) | Arrival::Timer { .. } => {}
             Arrival::Crash => self.held.clear(),
         }
         due.held = self.held.len() as u64;

@@ -70,6 +70,15 @@ pub enum Arrival {
         event: Event,
         /// The node's wall clock.
         now: Time,
+        /// The node's monotonic clock.
+        at: Time,
+    },
+    /// A timer that the operator had set is due.
+    Timer {
+        /// The token that it was set with.
+        token: u64,
+        /// The node's monotonic clock.
+        at: Time,
     },
     /// The combined watermark of all inputs grew to this; [`Time::MAX`] at the end of input (which means nothing to windows
     /// that are told not to flush).
@@ -87,6 +96,8 @@ pub struct Due {
     pub dropped: Vec<(EventId, Why)>,
     /// How many input events are held afterwards.
     pub held: u64,
+    /// No watermark above this may be passed on now, because events are held that will go out with their own stamps.
+    pub limit: Option<Time>,
 }
 
 /// A result that is due.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use wavetank_scenarios::{Row, Schema, Script, Span, script};
+use wavetank_scenarios::script::{self, Body};
+use wavetank_scenarios::{Row, Schema, Script, Span};
 
 use crate::counted::Counted;
 use crate::windowed::Windowed;
@@ -35,26 +36,17 @@ pub fn reference(
     let Some(schema) = inputs.first() else {
         return Err(format!("operator `{name}` has no input"));
     };
-    let built = if let Some(query) = &operator.query {
-        if !query.aggregates() {
-            Ok(single::select(query, schema))
-        } else if let Some(counted) = Counted::new(operator, query, schema, tick)? {
-            Ok(Box::new(counted) as Box<dyn Reference>)
-        } else {
-            Windowed::new(operator, query, schema, tick).map(|w| Box::new(w) as Box<dyn Reference>)
-        }
-    } else if let Some(filter) = &operator.filter {
-        Ok(single::filter(&filter.expr, schema))
-    } else if let Some(threshold) = &operator.threshold {
-        single::threshold(threshold, schema)
-    } else if let Some(change) = &operator.change {
-        single::change(change, schema)
-    } else if let Some(first) = &operator.first {
-        single::first(first, schema)
-    } else if let Some(steps) = &operator.transform {
-        transform::transform(steps, schema, output, tables)
-    } else {
-        Err("it says neither `query` nor `transform`, `filter`, `threshold`, `change` or `first`".into())
-    };
+    let built = operator.body().and_then(|body| match body {
+        Body::Query(query) if !query.aggregates() => Ok(single::select(query, schema)),
+        Body::Query(query) => match Counted::new(operator, query, schema, tick)? {
+            Some(counted) => Ok(Box::new(counted) as Box<dyn Reference>),
+            None => Windowed::new(operator, query, schema, tick).map(|w| Box::new(w) as Box<dyn Reference>),
+        },
+        Body::Filter(filter) => Ok(single::filter(&filter.expr, schema)),
+        Body::Threshold(threshold) => single::threshold(threshold, schema),
+        Body::Change(change) => single::change(change, schema),
+        Body::First(first) => single::first(first, schema),
+        Body::Transform(steps) => transform::transform(steps, schema, output, tables),
+    });
     built.map_err(|why| format!("operator `{name}`: {why}"))
 }

@@ -51,7 +51,7 @@ impl<S> Reference for Single<S> {
                         .collect();
                 }
             },
-            Arrival::Watermark(_) => {}
+            Arrival::Watermark(_) | Arrival::Timer { .. } => {}
             Arrival::Crash => (self.crash)(&mut self.state),
         }
         due

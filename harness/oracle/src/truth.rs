@@ -33,7 +33,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use wavetank_scenarios::input::{Planned, What};
 use wavetank_scenarios::script::{Operator, ResultStamp, Scenario, TransformStep};
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
-use wavetank_scenarios::{Event, EventId, Producer, Schema, Span, Time};
+use wavetank_scenarios::{Event, EventId, Producer, Span, Time};
 
 use crate::aggregate::Bound;
 use crate::reference::{Tables, reference};
@@ -47,6 +47,8 @@ pub struct Said {
     pub event: Event,
     /// The columns that a sketch would only know within a bound.
     pub bounds: Vec<(usize, Bound)>,
+    /// Which entry of the receiver's `input` list it comes for.
+    pub lane: usize,
 }
 
 impl Said {
@@ -139,6 +141,7 @@ impl<'a> Truth<'a> {
                             pane: None,
                         },
                         bounds: vec![],
+                        lane: 0,
                     })
                 }
             })
@@ -158,7 +161,12 @@ impl<'a> Truth<'a> {
             let Some(link) = self.topology.links.get(link.0 as usize) else {
                 return Err(format!("there is no link {}", link.0));
             };
-            streams.push(self.port(link.from, link.port)?);
+            let stream = self.port(link.from, link.port)?;
+            // What a generator passes on keeps its lane.
+            let passed = matches!(self.topology.actors[link.from.0 as usize].role, Role::Watermark { .. });
+            let listed = link.listed;
+            let lane = move |said: Said| if passed { said } else { Said { lane: listed, ..said } };
+            streams.push(Box::new(stream.map(lane)) as Stream<'a>);
         }
         Ok(merged(streams))
     }
@@ -171,13 +179,7 @@ impl<'a> Truth<'a> {
             return Ok(Box::new(std::iter::empty()));
         }
         let this = &self.topology.actors[actor.0 as usize];
-        let schemas: Vec<&Schema> = this
-            .inputs
-            .iter()
-            .filter_map(|link| self.topology.links.get(link.0 as usize))
-            .filter_map(|link| self.topology.actors.get(link.from.0 as usize))
-            .map(|from| &from.schema)
-            .collect();
+        let schemas = self.topology.input_schemas(actor);
         let tick = self.scenario.time.tick;
         let stage = Stage {
             input: self.inputs(actor)?,
@@ -265,6 +267,7 @@ impl Stage<'_> {
                 self.ready.push_back(Said {
                     event: event.clone(),
                     bounds: vec![],
+                    lane: 0,
                 });
             }
             return;
@@ -287,6 +290,7 @@ impl Stage<'_> {
             self.ready.push_back(Said {
                 event,
                 bounds: result.bounds,
+                lane: 0,
             });
         }
     }
@@ -297,7 +301,7 @@ impl Iterator for Stage<'_> {
     fn next(&mut self) -> Option<Said> {
         while self.ready.is_empty() && !self.over {
             match self.input.next() {
-                Some(Said { event, .. }) => {
+                Some(Said { event, lane, .. }) => {
                     // Two ticks behind: windows that touch this event are still open to it, however lateness is judged.
                     let margin = self.behind.unwrap_or_default().max(self.tick) + self.tick;
                     if self.largest.is_none_or(|largest| event.stamp > largest) {
@@ -306,7 +310,12 @@ impl Iterator for Stage<'_> {
                     }
                     self.planned = self.planned.max(event.planned);
                     let now = event.stamp;
-                    self.tell(&Arrival::Event { input: 0, event, now });
+                    self.tell(&Arrival::Event {
+                        input: lane,
+                        event,
+                        now,
+                        at: now,
+                    });
                 }
                 None => {
                     if let (Some(behind), Some(largest)) = (self.behind, self.largest) {

@@ -181,6 +181,7 @@ impl Generator {
 /// The naive model of a stage that combines the watermarks of its inputs.
 pub struct Minimum {
     inputs: Vec<Channel>,
+    combined: Time,
     sent: Time,
     idle: bool,
     over: bool,
@@ -203,6 +204,7 @@ impl Minimum {
         };
         Self {
             inputs: vec![channel; inputs],
+            combined: Time::MIN,
             sent: Time::MIN,
             idle: false,
             over: false,
@@ -216,15 +218,17 @@ impl Minimum {
 
     /// The combined watermark so far.
     pub const fn watermark(&self) -> Time {
-        self.sent
+        self.combined
     }
 
-    /// What follows from a signal on an input.
-    pub fn arrive(&mut self, input: usize, signal: Signal) -> Vec<Signal> {
-        let mut due = Vec::new();
-        let Some(channel) = self.inputs.get_mut(input).filter(|_| !self.over) else {
-            return due;
-        };
+    /// Whether the end has been passed on.
+    pub const fn over(&self) -> bool {
+        self.over
+    }
+
+    /// Takes a signal of an input; the combined watermark, if it has grown.
+    pub fn arrive(&mut self, input: usize, signal: Signal) -> Option<Time> {
+        let channel = self.inputs.get_mut(input).filter(|_| !self.over)?;
         match signal {
             Signal::Watermark(w) if !channel.idle => {
                 channel.watermark = channel.watermark.max(Some(w));
@@ -237,23 +241,45 @@ impl Minimum {
                 channel.watermark = Some(Time::MAX);
             }
         }
-        let all_ended = self.inputs.iter().all(|c| c.ended);
-        let silent = !all_ended && self.inputs.iter().all(|c| c.idle || c.ended);
-        if silent != self.idle {
+        let silent = self.silent();
+        let counting = self.inputs.iter().filter(|c| !c.idle);
+        let minimum = counting.map(|c| c.watermark).min().flatten().filter(|_| !silent);
+        let grown = minimum.filter(|w| *w > self.combined)?;
+        self.combined = grown;
+        Some(grown)
+    }
+
+    /// What must be passed on now, by a stage that lets no watermark above `limit` pass: whether all are idle, the
+    /// watermark if it is larger than the last one that passed, the end. Only the watermark where `signalled` is false:
+    /// nothing came on an input but an event, or a timer.
+    pub fn say(&mut self, limit: Time, signalled: bool) -> Vec<Signal> {
+        let mut due = Vec::new();
+        if self.over {
+            return due;
+        }
+        let silent = self.silent();
+        if signalled && silent != self.idle {
             self.idle = silent;
             due.push(Signal::Idle(silent));
         }
-        let counting = self.inputs.iter().filter(|c| !c.idle);
-        let minimum = counting.map(|c| c.watermark).min().flatten().filter(|_| !silent);
-        if let Some(w) = minimum.filter(|w| *w > self.sent) {
-            self.sent = w;
-            due.push(Signal::Watermark(w));
+        let allowed = self.combined.min(limit);
+        if allowed > self.sent {
+            self.sent = allowed;
+            due.push(Signal::Watermark(allowed));
         }
-        if all_ended {
+        if signalled && self.all_ended() {
             self.over = true;
             due.push(Signal::End);
         }
         due
+    }
+
+    fn all_ended(&self) -> bool {
+        self.inputs.iter().all(|c| c.ended)
+    }
+
+    fn silent(&self) -> bool {
+        !self.all_ended() && self.inputs.iter().all(|c| c.idle || c.ended)
     }
 }
 
@@ -261,6 +287,12 @@ impl Minimum {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// What a stage passes on because of a signal.
+    fn tell(minimum: &mut Minimum, input: usize, signal: Signal) -> Vec<Signal> {
+        minimum.arrive(input, signal);
+        minimum.say(Time::MAX, true)
+    }
 
     fn at(micros: i64) -> Time {
         Time::from_micros(micros)
@@ -362,36 +394,45 @@ mod tests {
     fn the_minimum_waits_for_all_and_leaves_the_idle_out() {
         let mut m = Minimum::new(2);
         let w = |t| Signal::Watermark(at(t));
-        assert_eq!(m.arrive(0, w(10)), []);
-        assert_eq!(m.arrive(1, w(5)), [w(5)]);
-        assert_eq!(m.arrive(1, w(4)), [], "a step back is ignored");
-        assert_eq!(m.arrive(1, Signal::Idle(true)), [w(10)]);
-        assert_eq!(m.arrive(0, w(20)), [w(20)]);
-        assert_eq!(m.arrive(1, w(30)), [], "what an idle input says is ignored");
-        assert_eq!(m.arrive(1, Signal::Idle(false)), []);
-        assert_eq!(m.arrive(0, w(25)), [], "it lags, and holds the other back");
-        assert_eq!(m.arrive(1, w(40)), [w(25)]);
-        assert_eq!(m.arrive(0, w(50)), [w(40)]);
+        assert_eq!(tell(&mut m, 0, w(10)), []);
+        assert_eq!(tell(&mut m, 1, w(5)), [w(5)]);
+        assert_eq!(tell(&mut m, 1, w(4)), [], "a step back is ignored");
+        assert_eq!(tell(&mut m, 1, Signal::Idle(true)), [w(10)]);
+        assert_eq!(tell(&mut m, 0, w(20)), [w(20)]);
+        assert_eq!(tell(&mut m, 1, w(30)), [], "what an idle input says is ignored");
+        assert_eq!(tell(&mut m, 1, Signal::Idle(false)), []);
+        assert_eq!(tell(&mut m, 0, w(25)), [], "it lags, and holds the other back");
+        assert_eq!(tell(&mut m, 1, w(40)), [w(25)]);
+        assert_eq!(tell(&mut m, 0, w(50)), [w(40)]);
     }
 
     #[test]
     fn the_minimum_says_when_all_are_idle_and_when_all_have_ended() {
         let mut m = Minimum::new(2);
         let w = |t| Signal::Watermark(at(t));
-        m.arrive(0, w(10));
-        m.arrive(1, w(12));
-        assert_eq!(m.arrive(0, Signal::Idle(true)), [w(12)]);
-        assert_eq!(m.arrive(1, Signal::Idle(true)), [Signal::Idle(true)]);
-        assert_eq!(m.arrive(1, Signal::Idle(false)), [Signal::Idle(false)]);
+        tell(&mut m, 0, w(10));
+        tell(&mut m, 1, w(12));
+        assert_eq!(tell(&mut m, 0, Signal::Idle(true)), [w(12)]);
+        assert_eq!(tell(&mut m, 1, Signal::Idle(true)), [Signal::Idle(true)]);
+        assert_eq!(tell(&mut m, 1, Signal::Idle(false)), [Signal::Idle(false)]);
         assert_eq!(
-            m.arrive(1, Signal::End),
+            tell(&mut m, 1, Signal::End),
             [Signal::Idle(true)],
             "the other may still speak"
         );
         assert_eq!(
-            m.arrive(0, Signal::End),
+            tell(&mut m, 0, Signal::End),
             [Signal::Idle(false), Signal::Watermark(Time::MAX), Signal::End]
         );
+    }
+
+    #[test]
+    fn a_watermark_that_may_not_pass_yet_follows_when_the_stage_lets_it() {
+        let mut m = Minimum::new(1);
+        assert_eq!(m.arrive(0, Signal::Watermark(at(10))), Some(at(10)));
+        assert_eq!(m.say(at(4), true), [Signal::Watermark(at(4))]);
+        assert_eq!(m.say(at(4), false), []);
+        assert_eq!(m.say(Time::MAX, false), [Signal::Watermark(at(10))]);
     }
 
     proptest! {

@@ -433,6 +433,7 @@ impl Reference for Windowed {
                     due.dropped = self.forget();
                 }
             }
+            Arrival::Timer { .. } => {}
             Arrival::Crash => self.state = State::new(),
         }
         due.held = self.state.held.len() as u64;

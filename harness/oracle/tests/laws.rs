@@ -22,7 +22,12 @@ fn arrival(number: usize, (stamp, key, value): Given) -> Arrival {
         vec![format!("k{key}").as_str().into(), value.into()],
     );
     let now = event.stamp;
-    Arrival::Event { input: 0, event, now }
+    Arrival::Event {
+        input: 0,
+        event,
+        now,
+        at: now,
+    }
 }
 
 fn run(settings: &Json, arrivals: &[Arrival]) -> Vec<Due> {

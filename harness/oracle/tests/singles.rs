@@ -136,7 +136,12 @@ fn an_event_is_enriched_from_the_row_that_fits() {
         let mut model = reference(&operator, &[&schema()], None, &tables, Span::UNIT).unwrap();
         let event = common::event(0, 1, vec![key.into(), 1.into()]);
         let now = event.stamp;
-        common::shown(&model.arrive(&wavetank_oracle::Arrival::Event { input: 0, event, now }))
+        common::shown(&model.arrive(&wavetank_oracle::Arrival::Event {
+            input: 0,
+            event,
+            now,
+            at: now,
+        }))
     };
     assert_eq!(shown("null", "b"), "b 1 Bert");
     assert_eq!(shown("null", "c"), "c 1 null");

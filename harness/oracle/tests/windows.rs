@@ -439,7 +439,12 @@ fn events_from_the_future_are_refused_beyond_the_tolerance() {
     let mut send = |stamp| {
         let event = common::event(stamp as u64, stamp, vec!["a".into(), 1.into()]);
         let now = common::at(0);
-        common::shown(told.arrive(&wavetank_oracle::Arrival::Event { input: 0, event, now }))
+        common::shown(told.arrive(&wavetank_oracle::Arrival::Event {
+            input: 0,
+            event,
+            now,
+            at: now,
+        }))
     };
     assert_eq!(send(5), "");
     assert_eq!(send(6), "#6 failed");

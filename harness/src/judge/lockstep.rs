@@ -111,6 +111,8 @@ pub struct Lockstep {
     /// Events that caused a result, by the operator's own books: now, and before the last input.
     pub caused: u64,
     caused_before: u64,
+    /// How far the operator lets the watermark go, by the model.
+    limit: Option<Time>,
     /// Input events that the model has seen.
     pub steps: u64,
     /// The first departure from the model.
@@ -132,6 +134,7 @@ impl Lockstep {
             held: 0,
             caused: 0,
             caused_before: 0,
+            limit: None,
             steps: 0,
             deviation: None,
             imbalance: None,
@@ -167,7 +170,7 @@ impl Lockstep {
                 ..
             } => *model = Generator::new(settings, *inputs, *tick),
         }
-        (self.held, self.caused, self.caused_before) = (0, 0, 0);
+        (self.held, self.caused, self.caused_before, self.limit) = (0, 0, 0, None);
     }
 
     /// The actor is done with the oldest thing that it was given. Hands every result that is due to `due`.
@@ -246,47 +249,52 @@ impl Lockstep {
 
     /// What the model does with an input: results and ends, then the watermarks, idle markers and ends that it passes on.
     fn expect(&mut self, at: Time, given: &Given) -> (Due, Vec<Signal>) {
+        let monotonic = self.clock.monotonic(at);
         match &mut self.model {
-            Model::Operator { reference, minimum, .. } => match given {
-                Given::Timer(_) => (
-                    Due {
-                        held: self.held,
-                        ..Due::default()
-                    },
-                    vec![],
-                ),
-                Given::Element {
-                    lane,
-                    element: Element::Event(event),
-                    ..
-                } => {
-                    let now = self.clock.wall(at);
-                    (
-                        reference.arrive(&Arrival::Event {
+            Model::Operator { reference, minimum, .. } => {
+                let nothing = Due {
+                    held: self.held,
+                    ..Due::default()
+                };
+                let (due, said) = match given {
+                    // What comes after the end cannot be put out any more.
+                    Given::Timer(_) if minimum.over() => return (nothing, vec![]),
+                    Given::Timer(token) => {
+                        let token = *token;
+                        (reference.arrive(&Arrival::Timer { token, at: monotonic }), None)
+                    }
+                    Given::Element {
+                        lane,
+                        element: Element::Event(event),
+                        ..
+                    } => {
+                        let arrival = Arrival::Event {
                             input: *lane,
                             event: (**event).clone(),
-                            now,
-                        }),
-                        vec![],
-                    )
-                }
-                Given::Element { input, element, .. } => {
-                    let Some(signal) = signal(element) else {
-                        return (Due::default(), vec![]);
-                    };
-                    let controls = minimum.arrive(*input, signal);
-                    let mut due = Due {
-                        held: self.held,
-                        ..Due::default()
-                    };
-                    for control in &controls {
-                        if let Signal::Watermark(watermark) = control {
-                            due = reference.arrive(&Arrival::Watermark(*watermark));
-                        }
+                            now: self.clock.wall(at),
+                            at: monotonic,
+                        };
+                        (reference.arrive(&arrival), None)
                     }
-                    (due, controls)
-                }
-            },
+                    Given::Element { input, element, .. } => {
+                        let Some(signal) = signal(element) else {
+                            return (Due::default(), vec![]);
+                        };
+                        let grown = minimum.arrive(*input, signal);
+                        let due = match grown {
+                            Some(watermark) => reference.arrive(&Arrival::Watermark(watermark)),
+                            None => Due {
+                                limit: self.limit,
+                                ..nothing
+                            },
+                        };
+                        (due, Some(signal))
+                    }
+                };
+                self.limit = due.limit;
+                let controls = minimum.say(due.limit.unwrap_or(Time::MAX), said.is_some());
+                (due, controls)
+            }
             Model::Generator { model, entered, .. } => {
                 let at = self.clock.monotonic(at).since(*entered);
                 let heard = match given {

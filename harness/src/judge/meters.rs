@@ -1,8 +1,10 @@
 //! What a run measures: the metrics of every actor, link and fault, in virtual time and exact.
 
+use std::collections::BTreeMap;
+
 use wavetank_actors::world::{Account, LinkCounts};
 use wavetank_reports::histogram::Histogram;
-use wavetank_scenarios::metric::Metric;
+use wavetank_scenarios::metric::{Form, Metric};
 use wavetank_scenarios::{EventId, Span, Time};
 
 /// The meters of one actor.
@@ -34,6 +36,16 @@ pub struct ActorMeter {
     pub emit_delay: Histogram,
     pub latency: Histogram,
     pub lateness: Histogram,
+    /// What the pattern measures of itself: the reading now, the largest one, and the distribution.
+    own: BTreeMap<Metric, Own>,
+}
+
+/// A metric of the pattern's own.
+#[derive(Clone, Debug, Default)]
+struct Own {
+    now: u64,
+    max: u64,
+    histogram: Histogram,
 }
 
 impl Default for ActorMeter {
@@ -61,6 +73,7 @@ impl Default for ActorMeter {
             emit_delay: Histogram::default(),
             latency: Histogram::default(),
             lateness: Histogram::default(),
+            own: BTreeMap::new(),
         }
     }
 }
@@ -109,6 +122,28 @@ pub enum Reading<'a> {
 }
 
 impl ActorMeter {
+    /// The pattern has measured something of itself.
+    pub fn measure(&mut self, metric: Metric, reading: u64) {
+        let own = self.own.entry(metric).or_default();
+        match metric.descriptor().form {
+            Form::Counter => own.now += reading,
+            Form::Gauge => own.now = reading,
+            Form::Histogram => own
+                .histogram
+                .record(wavetank_reports::time::Span(reading.min(i64::MAX as u64) as i64)),
+        }
+        own.max = own.max.max(own.now);
+    }
+    /// What the pattern has measured of itself.
+    fn own(&self, metric: Metric, max: bool) -> Reading<'_> {
+        let form = metric.descriptor().form;
+        match self.own.get(&metric) {
+            Some(own) if form == Form::Histogram => Reading::Histogram(&own.histogram),
+            Some(own) => Reading::Number(if max { own.max } else { own.now } as f64),
+            None if form == Form::Counter => Reading::Number(0.0),
+            None => Reading::Nothing,
+        }
+    }
     /// What the meter shows; the largest value so far of a gauge when `max`.
     pub fn read(&self, metric: Metric, max: bool) -> Reading<'_> {
         let both = |f: fn(&Account) -> u64| f(&self.account) + f(&self.before);
@@ -134,6 +169,7 @@ impl ActorMeter {
                 Some(differs) => differs,
                 None => return Reading::Nothing,
             },
+            Metric::Runs | Metric::Slack => return self.own(metric, max),
             Metric::Watermark if self.watermark == Time::MIN => return Reading::Nothing,
             Metric::Watermark => return Reading::Number(self.watermark.micros() as f64),
             Metric::Lag => return Reading::Histogram(&self.lag),

@@ -143,7 +143,7 @@ impl Judge {
                 _ if !scope.oracle => None,
                 Role::Operator { operator } => {
                     let settings = &script.scenario.operators[operator];
-                    let inputs = wavetank_actors::input_schemas(&topology, id);
+                    let inputs = topology.input_schemas(id);
                     let reference = wavetank_oracle::reference(
                         settings,
                         &inputs,
@@ -245,6 +245,9 @@ impl Judge {
             }
             Happening::Done { actor } => self.done(at, *actor),
             Happening::Account { actor, account } => self.account(at, *actor, account),
+            Happening::Measured { actor, metric, reading } => {
+                self.actors[actor.0 as usize].measure(*metric, *reading);
+            }
             Happening::Dropped { actor, id, why } => {
                 let why = match why {
                     Dropped::Filtered => Why::Filtered,

@@ -58,7 +58,12 @@ impl Told {
         let event = event(self.next, stamp, row);
         self.next += 1;
         let now = event.stamp;
-        shown(self.arrive(&Arrival::Event { input: 0, event, now }))
+        shown(self.arrive(&Arrival::Event {
+            input: 0,
+            event,
+            now,
+            at: now,
+        }))
     }
     /// An event `(k, v)`.
     pub fn event(&mut self, stamp: i64, key: &str, value: impl Into<Value>) -> String {

@@ -1,0 +1,215 @@
+//! What is done with events: `[[operator]]`, and the settings that several patterns share.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark};
+use crate::query::{Predicate, Query};
+use crate::schema::StreamId;
+use crate::time::Span;
+
+/// `[[operator]]`: one pattern at work. Exactly one of `query`, `transform`, `filter`, `threshold`, `change` and `first`
+/// says which.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// Its name.
+    pub name: String,
+    /// The sources and operators that it reads.
+    pub input: Vec<String>,
+    /// The node that it stands on. Default: one of its own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// The stream that its results belong to. Default: its name, version 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamId>,
+    /// SQL over one input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub query: Option<Query>,
+    /// Steps of a transformation, one after another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<Vec<TransformStep>>,
+    /// A predicate in SQL: what is true passes, all else (null too) is filtered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub filter: Option<Predicate>,
+    /// A threshold with hysteresis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<Threshold>,
+    /// A rate of change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<RateOfChange>,
+    /// The first event of a burst.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<FirstOfBurst>,
+    /// What happens to an event that the operator cannot work on.
+    #[serde(default)]
+    pub on_error: OnError,
+    /// A watermark generator on this operator's node, behind its input link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<Watermark>,
+    /// Windows: what happens to late events.
+    #[serde(default)]
+    pub late: Late,
+    /// Windows: how long after its completeness a window takes events in (allowed lateness).
+    #[serde(default)]
+    pub horizon: Span,
+    /// Windows: when exactly an event counts as late.
+    #[serde(default)]
+    pub late_when: LateWhen,
+    /// Windows: what is compared with the watermark.
+    #[serde(default)]
+    pub late_by: LateBy,
+    /// Windows: whether open windows fire when the input ends.
+    #[serde(default = "yes")]
+    pub flush_at_end: bool,
+    /// Windows without a group: whether a window without events gives a result. Of windows on a grid those that
+    /// complete from the first one with an event on, at the end of input up to the last one with an event; of sliding
+    /// windows with `on = "change"` the instant at which the last event leaves.
+    #[serde(default)]
+    pub emit_empty: bool,
+    /// Sessions that just touch merge.
+    #[serde(default = "yes")]
+    pub session_touching_merge: bool,
+    /// The stamp of a window's result.
+    #[serde(default)]
+    pub result_stamp: ResultStamp,
+    /// Integer averages are cut to whole numbers.
+    #[serde(default)]
+    pub truncate_integer_avg: bool,
+    /// Snapshot windows: events with the same stamp instead of events that last.
+    #[serde(default)]
+    pub snapshot_by_stamp: bool,
+    /// Windows: what happens to events stamped later than they arrive.
+    #[serde(default)]
+    pub future: Future,
+}
+
+/// What an operator does: the one of its keys that says so.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "each is the key of the operator of that name")]
+pub enum Body<'a> {
+    Query(&'a Query),
+    Transform(&'a [TransformStep]),
+    Filter(&'a Predicate),
+    Threshold(&'a Threshold),
+    Change(&'a RateOfChange),
+    First(&'a FirstOfBurst),
+}
+
+impl Operator {
+    /// The keys that say what an operator does; each operator has exactly one.
+    pub const BODIES: &'static [&'static str] = &["query", "transform", "filter", "threshold", "change", "first"];
+
+    /// All that it is said to do, with the key that says so, in the order of [`Operator::BODIES`]. A checked scenario
+    /// has exactly one.
+    pub fn bodies(&self) -> impl Iterator<Item = (&'static str, Body<'_>)> {
+        let all = [
+            self.query.as_ref().map(Body::Query),
+            self.transform.as_deref().map(Body::Transform),
+            self.filter.as_ref().map(Body::Filter),
+            self.threshold.as_ref().map(Body::Threshold),
+            self.change.as_ref().map(Body::Change),
+            self.first.as_ref().map(Body::First),
+        ];
+        Self::BODIES
+            .iter()
+            .copied()
+            .zip(all)
+            .filter_map(|(key, body)| Some((key, body?)))
+    }
+
+    /// What it does.
+    ///
+    /// # Errors
+    /// None of the keys that could say so is there.
+    pub fn body(&self) -> Result<Body<'_>, String> {
+        let first = self.bodies().next();
+        first.map(|(_, body)| body).ok_or_else(|| {
+            let keys = Self::BODIES.join("`, `");
+            format!("it has none of `{keys}`: what shall it do?")
+        })
+    }
+}
+
+/// What happens to an event that an operator cannot work on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// It goes aside with the reason, and is counted as failed.
+    #[default]
+    Side,
+    /// The run stops with the reason.
+    Stop,
+}
+
+/// What happens to late events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Late {
+    /// Counted and dropped.
+    #[default]
+    Drop,
+    /// Counted and sent to the operator's side output, which a sink reads as `name.late`.
+    Side,
+    /// Taken in for up to `horizon` after completeness: the window answers again with the next revision. What comes
+    /// later still is dropped. (`horizon` does the same beside `drop` and `side`, which say what happens to what comes
+    /// later.)
+    Correct,
+}
+
+/// When exactly an event is late, `w` being the watermark and `last` the last instant of the window (or the event's
+/// stamp, by `late_by`) plus `horizon`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LateWhen {
+    /// `w ≥ last`: with bounded disorder `B`, when `M ≥ end + B`. As Flink's DataStream and Pathway.
+    #[default]
+    AtEnd,
+    /// One tick earlier: `M ≥ end + B − 1 tick`. As Flink's SQL.
+    TickBeforeEnd,
+    /// One tick later: `M > end + B`. As Beam, where a late pane can follow at lateness 0.
+    AfterEnd,
+}
+
+/// What lateness is judged on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LateBy {
+    /// The end of each window that the event belongs to.
+    #[default]
+    Window,
+    /// The event's own stamp.
+    Event,
+}
+
+/// The stamp of a window's result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ResultStamp {
+    /// The window's end minus one tick: its last instant.
+    #[default]
+    Last,
+    /// The window's end.
+    End,
+    /// The largest stamp among its events.
+    Latest,
+    /// The smallest stamp among its events.
+    Earliest,
+}
+
+/// What happens to an event stamped later than it arrives, by the node's wall clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Future {
+    /// Taken as it is.
+    #[default]
+    Accept,
+    /// Refused when it is ahead by more than the given tolerance, and counted as failed.
+    Refuse(Span),
+}
+
+const fn yes() -> bool {
+    true
+}
