@@ -51,12 +51,12 @@ impl Operating {
         if let Some(idle) = self.valve.turned() {
             stage.send(Port::Main, Element::Idle(idle));
         }
-        if let Some(watermark) = self.valve.grown() {
-            if watermark < Time::MAX || self.flush_at_end {
-                self.operator.on_watermark(watermark, &mut self.output);
-                self.unmeasured = u32::MAX;
-                self.finish(stage);
-            }
+        if let Some(watermark) = self.valve.grown()
+            && (watermark < Time::MAX || self.flush_at_end)
+        {
+            self.operator.on_watermark(watermark, &mut self.output);
+            self.unmeasured = u32::MAX;
+            self.finish(stage);
         }
         self.pass_on(stage);
         if self.valve.ended() {
