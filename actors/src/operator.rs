@@ -12,6 +12,9 @@ use wavetank_scenarios::{Event, EventId, Pane, Row, Time};
 
 /// A pattern at work.
 pub trait Operator {
+    /// It enters the stage: at the start of the run, or as a new incarnation after a crash. For first timers.
+    fn on_enter(&mut self, _out: &mut Output) {}
+
     /// Takes an event from input `input`, counted from 0 in the order of the operator's `input` list. `now` is the wall
     /// clock of the node, for the settings that compare stamps with arrival and for nothing else.
     ///

@@ -243,23 +243,25 @@ fn sink_table(sink: &str, columns: &[String], table: &Table) -> SinkTable {
     for (_, entry) in &rows {
         entry.row.hash(&mut hash);
     }
-    let windows = rows.iter().any(|(name, _)| matches!(name, Name::Window(..)));
+    let bounds = |name: &Name| match name {
+        Name::Window(end, start, _) | Name::Part(end, start, ..) if *start > Time::MIN => Some((*start, *end)),
+        _ => None,
+    };
+    let windows = rows.iter().any(|(name, _)| bounds(name).is_some());
     let mut names = columns.to_vec();
     if windows {
         names.splice(0..0, ["window_start".to_owned(), "window_end".to_owned()]);
     }
     let first = rows.iter().take(MOST_ROWS).map(|(name, entry)| {
         let cells = entry.row.iter().map(json);
-        match name {
-            Name::Window(end, start, _) => {
-                let bound = |t: &Time| serde_json::Value::String(explain_time(*t).to_string());
-                [bound(start), bound(end)].into_iter().chain(cells).collect()
-            }
-            Name::Single(..) if windows => [serde_json::Value::Null, serde_json::Value::Null]
+        let bound = |t: Time| serde_json::Value::String(explain_time(t).to_string());
+        match bounds(name) {
+            Some((start, end)) => [bound(start), bound(end)].into_iter().chain(cells).collect(),
+            None if windows => [serde_json::Value::Null, serde_json::Value::Null]
                 .into_iter()
                 .chain(cells)
                 .collect(),
-            Name::Single(..) => cells.collect(),
+            None => cells.collect(),
         }
     });
     SinkTable {

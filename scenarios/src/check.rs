@@ -405,6 +405,7 @@ impl Checker<'_> {
                 }
             }
         }
+        self.corrections();
         for (i, sink) in scenario.sinks.iter().enumerate() {
             self.inputs("sink", i, &sink.name, &sink.input);
         }

@@ -101,4 +101,6 @@ pub enum Change {
     UpdateAfter,
     /// Takes the row away.
     Delete,
+    /// A part of the answer: adds to the parts before it, and replaces nothing.
+    Part,
 }

@@ -617,6 +617,15 @@ impl<'a> Loader<'a> {
             by(self, "first.by", &first.by);
         }
         let mut fields = input.clone();
+        if let Some(compensate) = &operator.compensate {
+            by(self, "compensate.by", &compensate.by);
+            if fields.iter().any(|(n, _)| n == "decision") {
+                let help = "rename it first".to_owned();
+                let message = "decisions add a field `decision`, and there is one already";
+                self.checker.say(&at("compensate"), message, help);
+            }
+            fields.push(("decision".into(), Shape::of_type(crate::schema::FieldType::Text)));
+        }
         if let Some(threshold) = &operator.threshold {
             looked_up(self, "threshold.value", &threshold.value.expr);
             by(self, "threshold.by", &threshold.by);

@@ -13,6 +13,7 @@ use wavetank_scenarios::{Row, Schema, Span};
 use self::expr::{Compiled, Fields};
 use self::filter::Filter;
 use crate::operator::Operator;
+use crate::scaling::course_correction::Compensation;
 
 /// A table to enrich from, read.
 #[derive(Clone, Debug)]
@@ -62,6 +63,7 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
             .map_err(|e| format!("in `filter`: {e}")),
         Body::Threshold(settings) => boxed(filter::threshold::Threshold::new(settings, fields).map(Filter)),
         Body::Change(settings) => boxed(filter::change::RateOfChange::new(settings, fields).map(Filter)),
+        Body::Compensate(settings) => boxed(Compensation::new(settings, operator, schema, around.tick)),
         Body::First(settings) => boxed(filter::first::FirstOfBurst::new(settings, schema).map(Filter)),
     });
     built.map_err(named)

@@ -171,6 +171,7 @@ pub fn describe(draft: &Draft) -> String {
                 Change::UpdateBefore => "<",
                 Change::UpdateAfter => "~",
                 Change::Delete => "-",
+                Change::Part => "+",
             };
             let revision = if *revision > 0 {
                 format!(" r{revision}")

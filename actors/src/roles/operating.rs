@@ -143,7 +143,10 @@ const MEASURE_EVERY: u32 = 64;
 impl Part for Operating {
     fn play(&mut self, input: Input, stage: &mut Stage) {
         match input {
-            Input::Enter { .. } => {}
+            Input::Enter { .. } => {
+                self.operator.on_enter(&mut self.output);
+                self.finish(stage);
+            }
             Input::Timer(token) => {
                 // What comes after the end could not be put out any more.
                 if !self.over {

@@ -42,9 +42,11 @@
 pub mod aggregate;
 mod answer;
 mod codec;
+mod compensation;
 pub mod conservation;
 mod counted;
 pub mod expr;
+mod panes;
 mod reference;
 mod single;
 pub mod table;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use wavetank_scenarios::script::{self, Body};
 use wavetank_scenarios::{Row, Schema, Script, Span};
 
+use crate::compensation::Compensated;
 use crate::counted::Counted;
 use crate::windowed::Windowed;
 use crate::{Reference, single, transform};
@@ -44,6 +45,9 @@ pub fn reference(
         },
         Body::Filter(filter) => Ok(single::filter(&filter.expr, schema)),
         Body::Threshold(threshold) => single::threshold(threshold, schema),
+        Body::Compensate(settings) => {
+            Compensated::new(settings, operator, schema, tick).map(|c| Box::new(c) as Box<dyn Reference>)
+        }
         Body::Change(change) => single::change(change, schema),
         Body::First(first) => single::first(first, schema),
         Body::Transform(steps) => transform::transform(steps, schema, output, tables),

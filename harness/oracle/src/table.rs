@@ -31,6 +31,8 @@ pub fn same(x: &Value, y: &Value) -> bool {
 pub enum Name {
     /// The answer for a window (end, then start) and a group.
     Window(Time, Time, Row),
+    /// A part of the answer for a window and a group, by its revision.
+    Part(Time, Time, Row, u32),
     /// The result of single events: the source event, and which of its results, from 0.
     Single(EventId, u32),
 }
@@ -107,9 +109,11 @@ impl Table {
         match pane {
             Some(pane) => {
                 let name = Name::Window(pane.end, pane.start, pane.key.clone());
+                let part = Name::Part(pane.end, pane.start, pane.key.clone(), pane.revision);
                 match pane.change {
                     Change::Insert | Change::UpdateAfter => self.rows.insert(name, entry),
                     Change::UpdateBefore | Change::Delete => self.rows.remove(&name),
+                    Change::Part => self.rows.insert(part, entry),
                 };
             }
             None => {
@@ -268,7 +272,16 @@ pub struct Difference {
 /// what is, changes something, and has the next revision.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    standing: BTreeMap<Name, (u32, Option<Row>)>,
+    standing: BTreeMap<Name, (u32, Standing)>,
+}
+
+/// What stands under a name.
+#[derive(Clone, Debug)]
+enum Standing {
+    Nothing,
+    Row(Row),
+    /// Taken away, to be replaced.
+    Replaced(Row),
 }
 
 impl Changes {
@@ -286,13 +299,19 @@ impl Changes {
                 came: pane.revision,
             });
         }
-        let standing = before.and_then(|(_, row)| row.as_ref());
+        let standing = before.map_or(&Standing::Nothing, |(_, standing)| standing);
         let after = match (pane.change, standing) {
-            (Change::Insert, Some(_)) => return Err(Inconsistent::AlreadyThere),
-            (Change::UpdateAfter | Change::Delete | Change::UpdateBefore, None) => return Err(Inconsistent::NotThere),
-            (Change::UpdateAfter, Some(old)) if old == row => return Err(Inconsistent::ChangesNothing),
-            (Change::Insert | Change::UpdateAfter, _) => Some(row.clone()),
-            (Change::Delete | Change::UpdateBefore, _) => None,
+            (Change::Insert, Standing::Row(_) | Standing::Replaced(_)) => return Err(Inconsistent::AlreadyThere),
+            (Change::UpdateAfter, Standing::Nothing)
+            | (Change::Delete | Change::UpdateBefore, Standing::Nothing | Standing::Replaced(_)) => {
+                return Err(Inconsistent::NotThere);
+            }
+            (Change::UpdateAfter, Standing::Row(old) | Standing::Replaced(old)) if old == row => {
+                return Err(Inconsistent::ChangesNothing);
+            }
+            (Change::Insert | Change::UpdateAfter, _) => Standing::Row(row.clone()),
+            (Change::UpdateBefore, _) => Standing::Replaced(row.clone()),
+            (Change::Delete | Change::Part, _) => Standing::Nothing,
         };
         self.standing.insert(name, (pane.revision, after));
         Ok(())

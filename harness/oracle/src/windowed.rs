@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_scenarios::query::{Expr, Query, Window};
-use wavetank_scenarios::script::{Future, LateBy, LateWhen, Operator};
+use wavetank_scenarios::script::{Emit, Future, LateBy, LateWhen, Operator};
 use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Schema, Span, Time, Timing, Value};
 
 use crate::answer::{Answer, Asked, Read};
@@ -22,39 +22,42 @@ use crate::{Arrival, Due, DueResult, Reference, Why};
 
 /// The naive model of a query over windows of time.
 pub(crate) struct Windowed {
-    asked: Asked,
-    shape: Shape,
+    pub(crate) asked: Asked,
+    pub(crate) shape: Shape,
     future: Future,
     horizon: Span,
     late_when: LateWhen,
     late_by: LateBy,
     flush: bool,
-    emit_empty: bool,
-    state: State,
+    pub(crate) emit_empty: bool,
+    emit: Option<Emit>,
+    pub(crate) state: State,
 }
 
 /// What a crash takes away.
-struct State {
+pub(crate) struct State {
     watermark: Time,
-    held: Vec<Held>,
+    pub held: Vec<Held>,
     /// The windows that have fired and are not closed yet.
-    fired: BTreeSet<Bounds>,
+    pub fired: BTreeSet<Bounds>,
     /// What was answered for them.
-    given: BTreeMap<(Bounds, Row), Given>,
+    pub given: BTreeMap<(Bounds, Row), Given>,
     /// The last window that has closed.
-    closed: Bounds,
+    pub closed: Bounds,
     /// The first and the last window on the grid that ever had an event.
     span: Option<(Bounds, Bounds)>,
+    /// The event with the largest (stamp, id) that was taken in: what an answer without events goes back to.
+    latest: Option<(Time, EventId, EventId)>,
     /// Until the watermark gets here nothing is due; a shortcut and nothing else.
     nothing_before: Time,
 }
 
 /// The last answer for a window and group.
-struct Given {
-    result: DueResult,
-    revision: u32,
+pub(crate) struct Given {
+    pub result: DueResult,
+    pub revision: u32,
     /// It was taken back.
-    gone: bool,
+    pub gone: bool,
 }
 
 impl State {
@@ -66,6 +69,7 @@ impl State {
             given: BTreeMap::new(),
             closed: (Time::MIN, Time::MIN),
             span: None,
+            latest: None,
             nothing_before: Time::MIN,
         }
     }
@@ -74,10 +78,10 @@ impl State {
 impl Windowed {
     pub fn new(operator: &Operator, query: &Query, schema: &Schema, tick: Span) -> Result<Self, String> {
         let asked = Asked::new(operator, query, schema, tick)?;
-        if asked.has_sketch() && operator.horizon > Span::ZERO {
+        if asked.has_sketch() && (operator.horizon > Span::ZERO || operator.emit.is_some()) {
             return Err(
-                "with a `horizon` a window answers again when its answer changes, and whether a sketch's does cannot be \
-                 known; take an exact aggregate or no `horizon`"
+                "with a `horizon` or `emit` a window answers again when its answer changes, and whether a sketch's does cannot be \
+                 known; take an exact aggregate, or neither of them"
                     .into(),
             );
         }
@@ -94,13 +98,17 @@ impl Windowed {
             late_when: operator.late_when,
             late_by: operator.late_by,
             flush: operator.flush_at_end,
-            emit_empty: operator.emit_empty && query.group_by.is_empty(),
+            // The bounds of sessions and staggered windows follow from their events: none is without.
+            emit_empty: operator.emit_empty
+                && query.group_by.is_empty()
+                && !matches!(query.window, Some(Window::Session { .. } | Window::Stagger { .. })),
+            emit: operator.emit,
             state: State::new(),
         })
     }
 
     /// Nothing with this last instant is taken in any more.
-    fn shut(&self, last: Time) -> bool {
+    pub(crate) fn shut(&self, last: Time) -> bool {
         self.state.watermark > Time::MIN && last + self.shape.tick <= self.shut_to()
     }
 
@@ -119,16 +127,16 @@ impl Windowed {
         self.state.watermark + self.shape.tick - self.patience()
     }
 
-    fn complete(&self, end: Time) -> bool {
+    pub(crate) fn complete(&self, end: Time) -> bool {
         self.state.watermark >= self.last(end)
     }
 
-    fn closed(&self, end: Time) -> bool {
+    pub(crate) fn closed(&self, end: Time) -> bool {
         self.complete(end) && self.shut(self.last(end))
     }
 
     /// The last instant of what ends there.
-    fn last(&self, end: Time) -> Time {
+    pub(crate) fn last(&self, end: Time) -> Time {
         end - self.shape.tick
     }
 
@@ -170,6 +178,7 @@ impl Windowed {
             read: self.asked.read(event).map_err(|_| Why::Failed)?,
             lasts: self.lasts(event).map_err(|_| Why::Failed)?,
             shut_to: self.shut_to(),
+            said: BTreeSet::new(),
             caused: false,
             failed: false,
         };
@@ -193,6 +202,11 @@ impl Windowed {
             let (Some(first), Some(last)) = (open.first().copied(), open.last().copied()) else {
                 return Err(Why::Late);
             };
+            // What was complete without an event stays unsaid.
+            let first = (
+                first.0.max(self.state.watermark + self.shape.tick + Span::UNIT),
+                first.1,
+            );
             let (earliest, latest) = self.state.span.unwrap_or((first, last));
             self.state.span = Some((earliest.min(first), latest.max(last)));
         }
@@ -217,7 +231,7 @@ impl Windowed {
 
     /// All windows that are complete (and those that are not, where that depends on other events), also those without
     /// events where they are asked for.
-    fn windows(&self) -> BTreeMap<Bounds, Vec<usize>> {
+    pub(crate) fn windows(&self) -> BTreeMap<Bounds, Vec<usize>> {
         let until = self.state.watermark + self.shape.tick;
         let mut windows = self.shape.windows(&self.state.held, self.state.closed, until);
         if let (true, Some((first, last))) = (self.emit_empty, self.state.span) {
@@ -228,6 +242,16 @@ impl Windowed {
         }
         windows.retain(|_, events| self.emit_empty || !events.is_empty());
         windows
+    }
+
+    /// The rows of a firing, as [`Asked::firing`] works them out.
+    pub(crate) fn firing(&self, bounds: Option<(Time, Time)>, events: &[&Read]) -> (Vec<Answer>, Vec<usize>) {
+        let (mut rows, failed) = self.asked.firing(bounds, events);
+        for answer in rows.iter_mut().filter(|answer| answer.events.is_empty()) {
+            answer.correlation = self.state.latest.map_or(EventId::default(), |(.., source)| source);
+            answer.origins = vec![answer.correlation];
+        }
+        (rows, failed)
     }
 
     /// The difference between the answers of the complete windows and what was given. A watermark moves no event, so
@@ -244,7 +268,7 @@ impl Windowed {
             let has_bounds = end != Time::MAX;
             let held = &self.state.held;
             let events: Vec<&Read> = places.iter().map(|i| &held[*i].read).collect();
-            let (rows, failed) = self.asked.firing(has_bounds.then_some((start, end)), &events);
+            let (rows, failed) = self.firing(has_bounds.then_some((start, end)), &events);
             for i in failed {
                 self.state.held[places[i]].failed = true;
             }
@@ -270,7 +294,7 @@ impl Windowed {
             let identity = (bounds, answer.key.clone());
             let before = self.state.given.get(&identity);
             let standing = before.is_some_and(|g| !g.gone);
-            if standing && before.is_some_and(|g| g.result.row == answer.row && g.result.stamp == answer.stamp) {
+            if standing && before.is_some_and(|g| g.result.row == answer.row) {
                 continue;
             }
             let revision = before.map_or(0, |g| g.revision + 1);
@@ -391,7 +415,7 @@ impl Windowed {
     }
 }
 
-fn pane(((end, start), key): &(Bounds, Row), revision: u32, timing: Timing, change: Change) -> Pane {
+pub(crate) fn pane(((end, start), key): &(Bounds, Row), revision: u32, timing: Timing, change: Change) -> Pane {
     Pane {
         start: *start,
         end: *end,
@@ -409,7 +433,11 @@ impl Reference for Windowed {
             Arrival::Event { event, now, .. } => match self.take(event, *now) {
                 Err(why) => due.dropped.push((event.id, why)),
                 Ok(()) => {
-                    if event.stamp - self.shape.tick <= self.state.watermark {
+                    let newest = Some((event.stamp, event.id, event.correlation));
+                    self.state.latest = self.state.latest.max(newest);
+                    if let Some(emit) = self.emit {
+                        due.results = self.after_event(emit);
+                    } else if event.stamp - self.shape.tick <= self.state.watermark {
                         due.results = self.difference(Timing::Late);
                     }
                     // No window of this event is over before its own stamp is, and no session before the gap is.
@@ -428,12 +456,19 @@ impl Reference for Windowed {
             Arrival::Watermark(Time::MAX) if !self.flush => {}
             Arrival::Watermark(w) => {
                 self.state.watermark = self.state.watermark.max(*w);
-                if self.state.watermark >= self.state.nothing_before {
+                if let Some(emit) = self.emit {
+                    due.results = self.after_watermark(emit);
+                    due.dropped = self.forget();
+                } else if self.state.watermark >= self.state.nothing_before {
                     due.results = self.difference(Timing::OnTime);
                     due.dropped = self.forget();
                 }
             }
-            Arrival::Timer { .. } => {}
+            Arrival::Timer { token, .. } => {
+                if let Some(emit) = self.emit {
+                    due.results = self.after_timer(*token, emit);
+                }
+            }
             Arrival::Crash => self.state = State::new(),
         }
         due.held = self.state.held.len() as u64;

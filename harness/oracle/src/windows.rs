@@ -22,6 +22,8 @@ pub(crate) struct Held {
     pub lasts: Span,
     /// Windows on a grid: those that end up to here were closed to it when it came.
     pub shut_to: Time,
+    /// The windows in which it was part of an answer, where there are triggers.
+    pub said: BTreeSet<Bounds>,
     /// A result goes back to it.
     pub caused: bool,
     /// A result that it was in could not be computed.

@@ -311,7 +311,9 @@ impl Judge {
         let seen = self.seen.get(&id);
         let bounds = match reason {
             Reason::Table { difference, .. } => match &difference.name {
-                Name::Window(end, start, _) if *start > Time::MIN && *end < Time::MAX => Some((*start, *end)),
+                Name::Window(end, start, _) | Name::Part(end, start, ..) if *start > Time::MIN && *end < Time::MAX => {
+                    Some((*start, *end))
+                }
                 _ => None,
             },
             _ => None,
@@ -518,7 +520,7 @@ impl Judge {
 
 fn window(name: &Name) -> String {
     match name {
-        Name::Window(end, start, key) => {
+        Name::Window(end, start, key) | Name::Part(end, start, key, _) => {
             let group = if key.is_empty() {
                 String::new()
             } else {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark};
+use super::{Compensate, Emit, FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark};
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
 use crate::time::Span;
@@ -43,6 +43,9 @@ pub struct Operator {
     /// The first event of a burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<FirstOfBurst>,
+    /// One of several events may stand; the others are compensated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensate: Option<Compensate>,
     /// What happens to an event that the operator cannot work on.
     #[serde(default)]
     pub on_error: OnError,
@@ -52,9 +55,13 @@ pub struct Operator {
     /// Windows: what happens to late events.
     #[serde(default)]
     pub late: Late,
-    /// Windows: how long after its completeness a window takes events in (allowed lateness).
+    /// Windows: how long after its completeness a window takes events in (allowed lateness). Compensation: how long by
+    /// event time a decision can be taken back.
     #[serde(default)]
     pub horizon: Span,
+    /// Windows: when they answer besides at completeness, and what later answers hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emit: Option<Emit>,
     /// Windows: when exactly an event counts as late.
     #[serde(default)]
     pub late_when: LateWhen,
@@ -96,11 +103,20 @@ pub enum Body<'a> {
     Threshold(&'a Threshold),
     Change(&'a RateOfChange),
     First(&'a FirstOfBurst),
+    Compensate(&'a Compensate),
 }
 
 impl Operator {
     /// The keys that say what an operator does; each operator has exactly one.
-    pub const BODIES: &'static [&'static str] = &["query", "transform", "filter", "threshold", "change", "first"];
+    pub const BODIES: &'static [&'static str] = &[
+        "query",
+        "transform",
+        "filter",
+        "threshold",
+        "change",
+        "first",
+        "compensate",
+    ];
 
     /// All that it is said to do, with the key that says so, in the order of [`Operator::BODIES`]. A checked scenario
     /// has exactly one.
@@ -112,6 +128,7 @@ impl Operator {
             self.threshold.as_ref().map(Body::Threshold),
             self.change.as_ref().map(Body::Change),
             self.first.as_ref().map(Body::First),
+            self.compensate.as_ref().map(Body::Compensate),
         ];
         Self::BODIES
             .iter()

@@ -1,14 +1,13 @@
-//! What all kinds of windows share: admission of events, lateness, the answers given so far, and drafts of results.
+//! What all kinds of windows share: admission of events, lateness, groups and their slices. What is said of them is in
+//! `answers.rs`.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use wavetank_scenarios::script::{Emit, Future, Late, LateBy, LateWhen, Panes, ResultStamp};
+use wavetank_scenarios::{Event, Row, Span, Time, script};
 
-use wavetank_scenarios::script::{Future, Late, LateBy, LateWhen, ResultStamp};
-use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Span, Time, Timing, script};
-
-use super::plan::{Admission, Answered, Answers, Firing, Plan};
-use super::slice::{Brief, Groups, Slice, Total, lineage};
-use crate::operator::{Draft, Dropped, Output};
+use super::answers::Said;
+use super::plan::{Admission, Plan};
+use super::slice::{Brief, Groups, Slice, Total};
+use crate::operator::{Dropped, Output};
 
 /// The settings of a window operator.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +25,8 @@ pub struct Settings {
     pub emit_empty: bool,
     /// Sessions that just touch merge.
     pub touching_merge: bool,
+    /// Early and late answers.
+    pub emit: Option<Emit>,
 }
 
 impl Settings {
@@ -41,6 +42,7 @@ impl Settings {
             stamp: operator.result_stamp,
             emit_empty: operator.emit_empty,
             touching_merge: operator.session_touching_merge,
+            emit: operator.emit,
         }
     }
     /// The same for windows that watermarks have no part in.
@@ -54,6 +56,14 @@ impl Settings {
     /// True when a window can take events in after it has fired.
     pub fn corrects(&self) -> bool {
         self.horizon > Span::ZERO || self.when == LateWhen::AfterEnd
+    }
+    /// True when each answer holds only what was in none before it.
+    pub fn discards(&self) -> bool {
+        self.emit.is_some_and(|emit| emit.panes == Panes::Discarding)
+    }
+    /// True when a window may answer more than once.
+    pub fn answers_again(&self) -> bool {
+        self.corrects() || self.emit.is_some()
     }
     /// What is compared with the watermark for something whose last instant is `last`.
     fn bound(&self, last: Time) -> Time {
@@ -89,7 +99,7 @@ impl Settings {
         w >= end - self.tick && w >= self.bound(end - self.tick)
     }
     /// The stamp of a result.
-    fn stamp(&self, end: Time, brief: &Brief) -> Time {
+    pub(super) fn stamp(&self, end: Time, brief: &Brief) -> Time {
         match self.stamp {
             ResultStamp::Last if end != Time::MAX || brief.events == 0 => end - self.tick,
             ResultStamp::End if end != Time::MAX || brief.events == 0 => end,
@@ -104,24 +114,7 @@ impl Settings {
 const FARTHEST: i64 = i64::MAX / 2;
 
 /// Start and end of a window, or of the slices that it is made of.
-type Bounds = (Time, Time);
-
-/// What was last said of a group in a window.
-#[derive(Debug)]
-struct Answer {
-    /// Absent when it was never in the result, or was taken out of it.
-    given: Option<Given>,
-    revision: u32,
-}
-
-/// What was given, so that a deletion can take back exactly that.
-#[derive(Clone, Debug)]
-struct Given {
-    row: Row,
-    stamp: Time,
-    correlation: EventId,
-    lineage: Option<Arc<[EventId]>>,
-}
+pub(super) type Bounds = (Time, Time);
 
 /// Plan, groups and books of a window operator.
 #[derive(Debug)]
@@ -138,8 +131,8 @@ pub struct Core {
     pub held: u64,
     /// Slices in the state.
     pub slices: u64,
-    /// By (end, start) and key; kept only where windows correct.
-    answers: BTreeMap<(Time, Time), BTreeMap<Row, Answer>>,
+    /// What was said so far, and what is still to be said.
+    pub(super) said: Said,
     /// The event with the largest (stamp, id) so far, for empty windows.
     latest: Brief,
 }
@@ -154,7 +147,7 @@ impl Core {
             watermark: Time::MIN,
             held: 0,
             slices: 0,
-            answers: BTreeMap::new(),
+            said: Said::default(),
             latest: Brief::default(),
         }
     }
@@ -175,12 +168,7 @@ impl Core {
             return false;
         }
         match self.plan.admit(event) {
-            Admission::In => {
-                if self.settings.emit_empty {
-                    self.latest.count(event);
-                }
-                return true;
-            }
+            Admission::In => return true,
             Admission::Filtered => out.dropped(event.id, Dropped::Filtered),
             Admission::Failed(reason) => out.failed(event.clone(), reason),
         }
@@ -193,6 +181,9 @@ impl Core {
     pub fn add(&mut self, event: &Event, at: Time) -> (u32, bool) {
         let index = self.groups.find(&self.plan.keys(event));
         self.held += 1;
+        if self.settings.emit_empty {
+            self.latest.count(event);
+        }
         let Some(group) = self.groups.get_mut(index) else {
             return (index, false);
         };
@@ -205,7 +196,7 @@ impl Core {
     /// A slice leaves the state.
     pub fn release(&mut self, slice: Slice, out: &mut Output) {
         self.slices -= 1;
-        self.held -= slice.release(out);
+        self.held -= slice.release(&mut self.said.failing, out);
     }
 
     /// Takes the oldest slice of a group out of the state, and the group when it was the last.
@@ -221,15 +212,8 @@ impl Core {
         }
     }
 
-    /// The drafts of a window's first answers, which come from a [`Firing`]; `within` are the bounds of its slices.
-    pub fn first_answers(&mut self, answers: Answers, window: (Time, Time), within: (Time, Time)) -> Vec<Draft> {
-        self.note_failures(&answers.failed, within);
-        let draft = |answered| self.answer(answered, window, within, Timing::OnTime, Change::Insert);
-        answers.rows.into_iter().map(draft).collect()
-    }
-
     /// The events of these groups have a result that could not be computed.
-    fn note_failures(&mut self, groups: &[u32], within: (Time, Time)) {
+    pub(super) fn note_failures(&mut self, groups: &[u32], within: (Time, Time)) {
         for index in groups {
             if let Some(group) = self.groups.get_mut(*index) {
                 let range = group.range(within.0, within.1);
@@ -238,72 +222,8 @@ impl Core {
         }
     }
 
-    fn key_of(&self, group: u32) -> Row {
+    pub(super) fn key_of(&self, group: u32) -> Row {
         self.groups.get(group).map_or_else(|| Row::from([]), |g| g.key.clone())
-    }
-
-    /// The draft of one row, noted down where windows correct; its events have caused a result.
-    fn answer(
-        &mut self,
-        answered: Answered,
-        (start, end): (Time, Time),
-        within: (Time, Time),
-        timing: Timing,
-        change: Change,
-    ) -> Draft {
-        let Answered { group, row, brief } = answered;
-        let key = self.key_of(group);
-        let mut origins = None;
-        if let Some(group) = self.groups.get_mut(group) {
-            let range = group.range(within.0, within.1);
-            if self.plan.tracks() {
-                group.settle(range.clone());
-            }
-            if self.plan.keeps_lineage() {
-                origins = lineage(group.slices.range(range), brief.correlation);
-            }
-        }
-        let mut revision = 0;
-        let mut given = Given {
-            row,
-            stamp: self.settings.stamp(end, &brief),
-            correlation: brief.correlation,
-            lineage: origins,
-        };
-        if self.settings.corrects() {
-            let answers = self.answers.entry((end, start)).or_default();
-            match answers.get_mut(&key) {
-                Some(answer) => {
-                    answer.revision += 1;
-                    revision = answer.revision;
-                    if change != Change::Delete {
-                        answer.given = Some(given.clone());
-                    } else if let Some(old) = answer.given.take() {
-                        given = old;
-                    }
-                }
-                None => {
-                    let given = (change != Change::Delete).then(|| given.clone());
-                    answers.insert(key.clone(), Answer { given, revision });
-                }
-            }
-        }
-        let pane = Pane {
-            start,
-            end,
-            key,
-            revision,
-            timing,
-            change,
-        };
-        Draft {
-            stamp: given.stamp,
-            correlation: given.correlation,
-            planned: brief.planned,
-            row: given.row,
-            lineage: given.lineage,
-            pane: Some(Arc::new(pane)),
-        }
     }
 
     /// The total of a window without events, with the latest event before it to go back to.
@@ -321,114 +241,20 @@ impl Core {
         self.settings.emit_empty && self.plan.is_ungrouped()
     }
 
-    /// An event of group `cause` was taken in by windows that have fired: says again what has changed. `gone` are windows
-    /// of the group that became part of others, `windows` those to work out again with the bounds of their slices, `of`
-    /// the groups to look at, ascending by key. Rows that are gone come first, by (end, start) and key, then new and changed
-    /// ones in the order of firings.
-    pub fn correct(
-        &mut self,
-        cause: u32,
-        of: &[u32],
-        gone: &[(Time, Time)],
-        windows: &[(Bounds, Bounds)],
-        out: &mut Output,
-    ) {
-        let mut deleted = Vec::new();
-        let mut changed = Vec::new();
-        let mut brief = Brief::default();
-        let cause_key = self.key_of(cause);
-        for (window, within) in windows {
-            let mut firing = Firing::new(&self.plan, *window);
-            let mut looked_at = Vec::new();
-            for index in of {
-                let Some(group) = self.groups.get(*index) else { continue };
-                looked_at.push((group.key.clone(), *index));
-                if let Some(total) = group.plain_total(group.range(within.0, within.1), &self.plan.kinds) {
-                    firing.offer(*index, &group.key, &total);
-                    if *index == cause {
-                        brief.merge(&total.brief);
-                    }
-                }
-            }
-            if !firing.any && self.answers_empty() {
-                firing.offer(NO_GROUP, &[], &self.empty_total());
-            }
-            let answers = firing.answers();
-            self.note_failures(&answers.failed, *within);
-            let old = self.answers.get(&(window.1, window.0));
-            let row_of = |key: &Row| old.and_then(|o| Some(o.get(key)?.given.as_ref()?.row.clone()));
-            for (key, index) in looked_at {
-                if answers.rows.iter().all(|r| self.key_of(r.group) != key)
-                    && let Some(row) = row_of(&key)
-                {
-                    deleted.push(((window.1, window.0), key, index, row, *within));
-                }
-            }
-            for answered in answers.rows {
-                let change = match row_of(&self.key_of(answered.group)) {
-                    Some(row) if row == answered.row => continue,
-                    Some(_) => Change::UpdateAfter,
-                    None => Change::Insert,
-                };
-                changed.push((answered, change, *window, *within));
-            }
-        }
-        for window in gone {
-            let key = (window.1, window.0);
-            if let Some(row) = self
-                .answers
-                .get(&key)
-                .and_then(|a| Some(a.get(&cause_key)?.given.as_ref()?.row.clone()))
-            {
-                deleted.push((key, cause_key.clone(), cause, row, NOWHERE));
-            }
-        }
-        deleted.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        if !deleted.is_empty()
-            && let Some(group) = self.groups.get_mut(cause)
-        {
-            // They go back to the event that came, with all that it was added to.
-            for (_, within) in windows {
-                let range = group.range(within.0, within.1);
-                group.settle(range);
-            }
-        }
-        for ((end, start), _, group, row, within) in deleted {
-            let answered = Answered { group, row, brief };
-            out.emit(self.answer(answered, (start, end), within, Timing::Late, Change::Delete));
-        }
-        for (answered, change, window, within) in changed {
-            out.emit(self.answer(answered, window, within, Timing::Late, change));
-        }
-    }
-
-    /// Forgets the answers of windows of which nothing more can come.
-    pub fn forget(&mut self) {
-        while let Some(entry) = self.answers.first_entry() {
-            if !self.settings.is_over(entry.key().0, self.watermark) {
-                break;
-            }
-            entry.remove();
-        }
-    }
-
     /// Roughly how many bytes all this takes.
     pub fn state_bytes(&self) -> usize {
         use super::aggregate::State;
         let slice = size_of::<Slice>() + self.plan.kinds.len() * size_of::<State>();
         let ids = if self.plan.tracks() { 16 } else { 0 } + if self.plan.keeps_lineage() { 16 } else { 0 };
         let values = self.plan.kinds.iter().filter(|k| k.holistic()).count() * size_of::<wavetank_scenarios::Value>();
-        let answers: usize = self.answers.values().map(BTreeMap::len).sum();
         self.slices as usize * slice
             + self.held as usize * (ids + values)
             + self.groups.len() * size_of::<super::slice::Group>()
-            + answers * size_of::<(Row, Answer)>()
+            + self.said.bytes()
     }
 }
 
 /// No group: that of a window without events.
 pub const NO_GROUP: u32 = u32::MAX;
-/// Bounds between which there is no slice.
-const NOWHERE: (Time, Time) = (Time::MIN, Time::MIN);
 /// The bounds of windows that have none.
 pub const ALWAYS: (Time, Time) = (Time::MIN, Time::MAX);

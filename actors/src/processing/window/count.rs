@@ -1,5 +1,6 @@
 //! Windows by number: the last n events, every n events, everything. In order of arrival; no event is late, and watermarks
-//! play no part but that everything so far answers at the end of input, and that what is left then goes.
+//! play no part but that everything so far answers at the end of input (and as its triggers say), and that what is left
+//! then goes.
 //!
 //! A firing is of every group that has events in the window. The results of the first two kinds have no pane; their
 //! window's bounds are the smallest stamp inside and a tick after the largest. Everything has no bounds at all.
@@ -8,7 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use wavetank_scenarios::{Event, Time};
 
-use super::core::{ALWAYS, Core};
+use super::answers::{Again, Occasion, set_timers};
+use super::core::{ALWAYS, Core, NO_GROUP};
 use super::plan::Firing;
 use crate::operator::{Operator, Output};
 
@@ -77,6 +79,22 @@ impl CountWindows {
         }
     }
 
+    /// Answers these groups of everything so far.
+    fn answer_again(&mut self, of: Vec<u32>, on_time: bool, out: &mut Output) {
+        let again = Again {
+            window: ALWAYS,
+            within: ALWAYS,
+            of,
+        };
+        self.core.answer_again(NO_GROUP, &[], &[again], on_time, out);
+    }
+
+    /// Answers what has something new to say.
+    fn on_occasion(&mut self, occasion: Occasion, out: &mut Output) {
+        let again = self.core.with_news(occasion, |window| window);
+        self.core.answer_again(NO_GROUP, &[], &again, false, out);
+    }
+
     /// Everything leaves.
     fn clear(&mut self, out: &mut Output) {
         for group in self.core.groups.sorted() {
@@ -123,21 +141,45 @@ impl Operator for CountWindows {
                 }
             }
             Count::All => {
-                self.core.add(&event, Time::ZERO);
+                let (group, _) = self.core.add(&event, Time::ZERO);
+                if self.core.note(ALWAYS, group, &event) {
+                    let all = self.core.plan.has_limit() && !self.core.settings.discards();
+                    let of = if all { self.core.groups.sorted() } else { vec![group] };
+                    self.answer_again(of, false, out);
+                }
             }
         }
     }
 
     fn on_watermark(&mut self, watermark: Time, out: &mut Output) {
+        self.core.watermark = watermark;
         if watermark == Time::MAX {
             match self.count {
                 Count::All => {
-                    self.fire(out);
+                    if self.core.settings.emit.is_some() {
+                        let of = self.core.groups.sorted();
+                        self.answer_again(of, true, out);
+                    } else {
+                        self.fire(out);
+                    }
                     self.clear(out);
+                    self.core.forget();
                 }
                 Count::Every(_) | Count::Last(_) => self.clear(out),
             }
+        } else {
+            self.on_occasion(Occasion::Watermark, out);
         }
+    }
+
+    fn on_enter(&mut self, out: &mut Output) {
+        set_timers(&self.core.settings, None, out);
+    }
+
+    fn on_timer(&mut self, token: u64, out: &mut Output) {
+        let occasion = Occasion::of_token(token);
+        self.on_occasion(occasion, out);
+        set_timers(&self.core.settings, Some(occasion), out);
     }
 
     fn held(&self) -> u64 {

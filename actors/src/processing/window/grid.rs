@@ -8,9 +8,10 @@ use std::collections::VecDeque;
 
 use wavetank_scenarios::{Event, Span, Time};
 
+use super::answers::{Again, Occasion, set_timers};
 use super::core::{Core, NO_GROUP};
 use super::plan::Firing;
-use crate::operator::{Draft, Dropped, Operator, Output};
+use crate::operator::{Draft, Dropped, Emitted, Operator, Output};
 
 /// Where windows start and end.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,13 @@ impl Grid {
             Self::Cumulate { step, offset, .. } => t.floor_to(step, offset) + step,
         }
     }
+    /// The last end of a window at or before `t`.
+    fn end_until(&self, t: Time) -> Time {
+        match *self {
+            Self::Hop { size, every, offset } => t.floor_to(every, offset + size),
+            Self::Cumulate { step, offset, .. } => t.floor_to(step, offset),
+        }
+    }
     /// The start of the window that ends at `end`.
     fn start_of(&self, end: Time) -> Time {
         match *self {
@@ -100,6 +108,8 @@ pub struct GridWindows {
     live: BTreeMap<Time, Vec<u32>>,
     /// The end of the last window that has fired.
     fired: Time,
+    /// The end of the last window that is complete, whether it had anything to say or not.
+    passed: Time,
     /// Answers worked out when their window was shut, which is a tick before it is complete where lateness is judged so.
     sealed: VecDeque<(Time, Vec<Draft>)>,
 }
@@ -118,6 +128,7 @@ impl GridWindows {
             },
             live: BTreeMap::new(),
             fired: Time::MIN,
+            passed: Time::MIN,
             sealed: VecDeque::new(),
         }
     }
@@ -139,15 +150,24 @@ impl GridWindows {
     /// The answers of the window that ends at `end`.
     fn fire(&mut self, end: Time) -> Vec<Draft> {
         let start = self.grid.start_of(end);
+        let window = (start, end);
+        self.fired = end;
+        if self.core.settings.emit.is_some() {
+            let mut out = Output::default();
+            let again = Again {
+                window,
+                within: window,
+                of: self.groups_in(window),
+            };
+            self.core.answer_again(NO_GROUP, &[], &[again], true, &mut out);
+            let result = |emitted| match emitted {
+                Emitted::Result(draft) => Some(draft),
+                _ => None,
+            };
+            return out.emitted.into_iter().filter_map(result).collect();
+        }
         let groups = if self.disjoint {
-            let mut here: Vec<u32> = self
-                .live
-                .range(start..end)
-                .flat_map(|(_, g)| g.iter().copied())
-                .collect();
-            self.core.groups.sort(&mut here);
-            here.dedup();
-            here
+            self.groups_in(window)
         } else {
             self.core.groups.sorted()
         };
@@ -170,29 +190,46 @@ impl GridWindows {
             firing.offer(NO_GROUP, &[], &self.core.empty_total());
         }
         let answers = firing.answers();
-        self.fired = end;
-        self.core.first_answers(answers, (start, end), (start, end))
+        self.core.first_answers(answers, window, window)
     }
 
-    /// An event came for a slice of which windows have fired: corrects those that still take events in.
-    fn correct(&mut self, cause: u32, cell: Cell, out: &mut Output) {
-        let all;
-        let of: &[u32] = if self.core.plan.has_limit() {
-            all = self.core.groups.sorted();
-            &all
-        } else {
-            &[cause]
-        };
+    /// The groups that have events in a window, ascending by key.
+    fn groups_in(&self, window: (Time, Time)) -> Vec<u32> {
+        let slices = self.live.range(window.0..window.1);
+        let mut here: Vec<u32> = slices.flat_map(|(_, groups)| groups.iter().copied()).collect();
+        self.core.groups.sort(&mut here);
+        here.dedup();
+        here
+    }
+
+    /// An event of group `cause`, admitted last, came into a slice: answers the windows that have fired and still take events
+    /// in, and those that are to answer early.
+    fn answer_again(&mut self, cause: u32, cell: Cell, event: &Event, out: &mut Output) {
+        let settings = self.core.settings;
         let mut windows = Vec::new();
         let mut end = self.grid.end_after(cell.from);
-        while end <= self.fired && end <= cell.last_end {
-            if !self.core.settings.is_shut(end, self.core.watermark) {
-                let window = (self.grid.start_of(end), end);
-                windows.push((window, window));
+        while end <= cell.last_end && (end <= self.fired || settings.emit.is_some()) {
+            let window = (self.grid.start_of(end), end);
+            let open = !settings.is_shut(end, self.core.watermark);
+            if open && (settings.emit.is_none() || self.core.note(window, cause, event)) {
+                let all = self.core.plan.has_limit() && !settings.discards();
+                windows.push(Again {
+                    window,
+                    within: window,
+                    of: if all { self.core.groups.sorted() } else { vec![cause] },
+                });
             }
             end = self.grid.end_after(end);
         }
-        self.core.correct(cause, of, &[], &windows, out);
+        if !windows.is_empty() {
+            self.core.answer_again(cause, &[], &windows, false, out);
+        }
+    }
+
+    /// Answers what has something new to say.
+    fn on_occasion(&mut self, occasion: Occasion, out: &mut Output) {
+        let again = self.core.with_news(occasion, |window| window);
+        self.core.answer_again(NO_GROUP, &[], &again, false, out);
     }
 
     /// Takes out slices whose last window is over.
@@ -237,13 +274,21 @@ impl Operator for GridWindows {
         if new {
             self.live.entry(cell.from).or_default().push(group);
         }
-        if cell.from < self.fired && self.core.settings.corrects() {
-            self.correct(group, cell, out);
+        if self.grid.end_after(cell.from) <= self.passed {
+            // The first event of a window that was complete without one: what it says comes late.
+            self.fired = self.fired.max(self.passed);
+        }
+        let settings = self.core.settings;
+        if settings.emit.is_some() || cell.from < self.fired && settings.corrects() {
+            self.answer_again(group, cell, &event, out);
         }
     }
 
     fn on_watermark(&mut self, watermark: Time, out: &mut Output) {
         self.core.watermark = watermark;
+        if watermark < Time::MAX {
+            self.passed = self.grid.end_until(watermark + self.core.settings.tick);
+        }
         while let Some(end) = self.next_end() {
             let settings = &self.core.settings;
             if !settings.is_complete(end, watermark) && !settings.is_shut(end, watermark) {
@@ -254,7 +299,18 @@ impl Operator for GridWindows {
             self.unseal(out);
         }
         self.unseal(out);
+        self.on_occasion(Occasion::Watermark, out);
         self.purge(out);
+    }
+
+    fn on_enter(&mut self, out: &mut Output) {
+        set_timers(&self.core.settings, None, out);
+    }
+
+    fn on_timer(&mut self, token: u64, out: &mut Output) {
+        let occasion = Occasion::of_token(token);
+        self.on_occasion(occasion, out);
+        set_timers(&self.core.settings, Some(occasion), out);
     }
 
     fn held(&self) -> u64 {

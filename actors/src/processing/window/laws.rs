@@ -223,7 +223,7 @@ fn folded(hand: &Hand) -> Result<BTreeMap<String, String>, TestCaseError> {
             Change::Insert => prop_assert!(before.is_none(), "inserted twice: {place}"),
             Change::UpdateAfter => prop_assert!(before.is_some_and(|b| *b != row), "no change: {place}"),
             Change::Delete => prop_assert_eq!(before, Some(&row)),
-            Change::UpdateBefore => prop_assert!(false, "nothing asked for it"),
+            Change::UpdateBefore | Change::Part => prop_assert!(false, "nothing asked for it"),
         }
         if let Some(last) = revisions.get(&place) {
             // A session that was taken back and comes again begins anew.

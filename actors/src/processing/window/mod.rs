@@ -12,6 +12,7 @@
 //! it is enough to count.
 
 mod aggregate;
+mod answers;
 mod core;
 mod count;
 mod exact;
@@ -58,6 +59,11 @@ pub fn build(
         (None, _) => Window::Global,
     };
     check(&window, settings)?;
+    // The bounds of the others follow from their events: there is no such window without one.
+    settings.emit_empty &= matches!(
+        window,
+        Window::Tumbling { .. } | Window::Hop { .. } | Window::Cumulate { .. } | Window::Sliding { .. }
+    );
     if matches!(window, Window::Length(_) | Window::LengthBatch(_) | Window::Global) {
         settings = settings.without_lateness();
     }
@@ -65,7 +71,7 @@ pub fn build(
         query,
         fields,
         operator.truncate_integer_avg,
-        settings.corrects(),
+        settings.answers_again(),
         lineage,
     )?;
     let core = Core::new(plan, settings);
@@ -137,7 +143,23 @@ fn check(window: &Window, settings: Settings) -> Result<(), String> {
                 .into(),
         ),
         Window::Length(_) | Window::LengthBatch(_) | Window::Snapshot { .. } | Window::Global => Ok(()),
+    }?;
+    let triggered = matches!(
+        window,
+        Window::Tumbling { .. }
+            | Window::Hop { .. }
+            | Window::Cumulate { .. }
+            | Window::Session { .. }
+            | Window::Global
+    );
+    if settings.emit.is_some() && !triggered {
+        return Err(
+            "`emit` goes with tumbling, hopping, cumulating, session and global windows; the others answer at their \
+             events, or once"
+                .into(),
+        );
     }
+    Ok(())
 }
 
 #[cfg(test)]

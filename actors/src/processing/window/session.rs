@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_scenarios::{Event, Span, Time};
 
-use super::core::Core;
+use super::answers::{Again, Occasion, set_timers};
+use super::core::{Bounds, Core, NO_GROUP};
 use super::plan::Firing;
 use super::slice::{Group, Slice};
 use crate::operator::{Operator, Output};
@@ -108,6 +109,14 @@ impl SessionWindows {
         self.core.groups.sort(&mut groups);
         groups.dedup();
         let within = (window.0, window.0 + Span::UNIT);
+        for group in &groups {
+            self.closing.insert((window.1, *group));
+        }
+        if self.core.settings.emit.is_some() {
+            let of = groups;
+            let again = Again { window, within, of };
+            return self.core.answer_again(NO_GROUP, &[], &[again], true, out);
+        }
         let mut firing = Firing::new(&self.core.plan, window);
         for index in &groups {
             if let Some(group) = self.core.groups.get(*index)
@@ -120,9 +129,19 @@ impl SessionWindows {
         for draft in self.core.first_answers(answers, window, within) {
             out.emit(draft);
         }
-        for group in groups {
-            self.closing.insert((window.1, group));
+    }
+
+    /// Answers what has something new to say.
+    fn on_occasion(&mut self, occasion: Occasion, out: &mut Output) {
+        let mut again = self
+            .core
+            .with_news(occasion, |window| (window.0, window.0 + Span::UNIT));
+        if self.core.plan.has_limit() && !self.core.settings.discards() {
+            for again in &mut again {
+                again.of = self.with_session(again.window);
+            }
         }
+        self.core.answer_again(NO_GROUP, &[], &again, false, out);
     }
 
     /// Takes sessions that are over out of the state.
@@ -173,21 +192,29 @@ impl Operator for SessionWindows {
         let (old, new) = self.merge(index, &event, reached);
         let noted = old.iter().any(|window| !settings.is_complete(window.1, w));
         let complete = settings.is_complete(new.1, w);
-        // Only what has answered can be taken back.
-        let gone: Vec<(Time, Time)> = old
+        self.core.grown(index, &old, new);
+        let triggered = settings.emit.is_some() && self.core.note(new, index, &event);
+        // Only what was answered can be taken back.
+        let answered = |window: &Bounds| settings.emit.is_some() || settings.is_complete(window.1, w);
+        let gone: Vec<Bounds> = old
             .into_iter()
-            .filter(|window| *window != new && settings.is_complete(window.1, w))
+            .filter(|window| *window != new && answered(window) && self.core.stands(*window, index))
             .collect();
-        if complete || !gone.is_empty() {
-            let within = (new.0, new.0 + Span::UNIT);
-            let of = match (complete, self.core.plan.has_limit()) {
-                (false, _) => Vec::new(),
-                (true, true) => self.with_session(new),
-                (true, false) => vec![index],
+        let again = if settings.emit.is_some() { triggered } else { complete };
+        if again || !gone.is_empty() {
+            // With a limit a row's place depends on the other groups that have the session, also where this one no longer
+            // has it.
+            let limit = self.core.plan.has_limit() && !settings.discards();
+            let mut windows: Vec<Bounds> = again.then_some(new).into_iter().collect();
+            windows.extend(gone.iter().filter(|_| limit));
+            windows.sort_unstable_by_key(|(start, end)| (*end, *start));
+            let again = |window: Bounds| Again {
+                window,
+                within: (window.0, window.0 + Span::UNIT),
+                of: if limit { self.with_session(window) } else { vec![index] },
             };
-            let again = [(new, within)];
-            self.core
-                .correct(index, &of, &gone, if complete { &again } else { &[] }, out);
+            let windows: Vec<Again> = windows.into_iter().map(again).collect();
+            self.core.answer_again(index, &gone, &windows, false, out);
         }
         if complete {
             self.closing.insert((new.1, index));
@@ -222,7 +249,18 @@ impl Operator for SessionWindows {
         for ((end, start), groups) in firings {
             self.fire((start, end), groups, out);
         }
+        self.on_occasion(Occasion::Watermark, out);
         self.purge(out);
+    }
+
+    fn on_enter(&mut self, out: &mut Output) {
+        set_timers(&self.core.settings, None, out);
+    }
+
+    fn on_timer(&mut self, token: u64, out: &mut Output) {
+        let occasion = Occasion::of_token(token);
+        self.on_occasion(occasion, out);
+        set_timers(&self.core.settings, Some(occasion), out);
     }
 
     fn held(&self) -> u64 {

@@ -8,7 +8,7 @@
 //! input (exact quantiles, distinct values) are left out of that and added up from the window's slices when asked for.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -146,15 +146,14 @@ impl Slice {
         self.failed |= other.failed;
     }
     /// Its events leave the state: reports their fates and returns how many they are.
-    pub fn release(self, out: &mut Output) -> u64 {
+    ///
+    /// `failing` are events of which a part of the answer could not be computed.
+    pub fn release(self, failing: &mut BTreeSet<EventId>, out: &mut Output) -> u64 {
         let events = self.total.brief.events;
         out.caused(events - self.pending.len() as u64);
-        let why = if self.failed {
-            Dropped::Failed
-        } else {
-            Dropped::Filtered
-        };
         for id in self.pending {
+            let failed = failing.remove(&id) || self.failed;
+            let why = if failed { Dropped::Failed } else { Dropped::Filtered };
             out.dropped(id, why);
         }
         events
@@ -310,6 +309,12 @@ impl Group {
         self.behind = self.behind.saturating_sub(1);
         self.pushed = self.pushed.saturating_sub(1);
         self.slices.pop_front()
+    }
+    /// These events, ascending by id, have caused a result.
+    pub fn settle_some(&mut self, range: std::ops::Range<usize>, ids: &[EventId]) {
+        for slice in self.slices.range_mut(range) {
+            slice.pending.retain(|id| ids.binary_search(id).is_err());
+        }
     }
     /// Every event of those slices has caused a result.
     pub fn settle(&mut self, range: std::ops::Range<usize>) {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_scenarios::{Event, Span, Time};
 
+use super::answers::Again;
 use super::core::{Core, NO_GROUP};
 use super::plan::Firing;
 use crate::operator::{Operator, Output};
@@ -77,7 +78,13 @@ impl SlidingWindows {
             .map(|x| self.window(x))
             .collect();
         let of = self.core.groups.sorted();
-        self.core.correct(cause, &of, &[], &windows, out);
+        let again = |(window, within)| Again {
+            window,
+            within,
+            of: of.clone(),
+        };
+        let windows: Vec<Again> = windows.into_iter().map(again).collect();
+        self.core.answer_again(cause, &[], &windows, false, out);
     }
 }
 

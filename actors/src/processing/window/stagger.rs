@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use wavetank_scenarios::{Event, Span, Time};
 
+use super::answers::Again;
 use super::core::Core;
 use super::plan::Firing;
 use super::slice::Group;
@@ -126,17 +127,23 @@ impl StaggerWindows {
             .map(bounds)
             .collect();
         let now: Vec<_> = after.iter().filter(answered).map(bounds).collect();
-        if self.core.plan.has_limit() {
-            // Each window has groups of its own then.
-            self.core.correct(index, &[], &gone, &[], out);
-            for window in &now {
-                let of = self.with_window(*window);
-                self.core.correct(index, &of, &[], &[(*window, *window)], out);
-            }
+        let again = |window, of| Again {
+            window,
+            within: window,
+            of,
+        };
+        let windows: Vec<Again> = if self.core.plan.has_limit() {
+            // A row's place depends on the other groups that have the window, also where this one no longer has it.
+            let mut windows: Vec<(Time, Time)> = now.iter().chain(&gone).copied().collect();
+            windows.sort_unstable_by_key(|(start, end)| (*end, *start));
+            let all = windows
+                .into_iter()
+                .map(|window| again(window, self.with_window(window)));
+            all.collect()
         } else {
-            let again: Vec<_> = now.iter().map(|window| (*window, *window)).collect();
-            self.core.correct(index, &[index], &gone, &again, out);
-        }
+            now.iter().map(|window| again(*window, vec![index])).collect()
+        };
+        self.core.answer_again(index, &gone, &windows, false, out);
         for window in &now {
             self.closing.insert((window.1, index));
         }

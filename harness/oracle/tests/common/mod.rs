@@ -125,6 +125,7 @@ fn result(result: &DueResult) -> String {
                 (Change::UpdateAfter, r) => format!(" ~{r}"),
                 (Change::UpdateBefore, r) => format!(" <{r}"),
                 (Change::Delete, r) => format!(" -{r}"),
+                (Change::Part, r) => format!(" part {r}"),
             };
             format!("{bounds} {values}{change}")
         }
