@@ -137,9 +137,10 @@ proptest! {
         horizon in prop_oneof![Just(0u64), Just(5), Just(100)],
         behind in 0u64..4,
         late_when in prop_oneof![Just("at-end"), Just("tick-before-end"), Just("after-end")],
+        stands in prop_oneof![Just("first-by-event-time"), Just("first-to-arrive")],
     ) {
         agrees(&waves, &format!(
-            "compensate = {{ by = [\"k\"] }}\nhorizon = \"{horizon}s\"\nlate_when = \"{late_when}\"\n\
+            "compensate = {{ by = [\"k\"], stands = \"{stands}\" }}\nhorizon = \"{horizon}s\"\nlate_when = \"{late_when}\"\n\
              watermark = {{ behind = \"{behind}s\" }}"
         ))?;
     }

@@ -127,8 +127,9 @@ patterns! {
     BufferedEventOrdering "buffered-event-ordering" "Buffered event ordering" Scaling built false
         settings [], metrics [] example ""
         "Holds events back for a while and releases them in order: order is bought with waiting.";
-    CourseCorrection "course-correction" "Course correction" Scaling built false
-        settings ["late", "horizon"], metrics [Corrections, Late] example ""
+    CourseCorrection "course-correction" "Course correction" Scaling built true
+        settings ["emit", "horizon", "late", "compensate"], metrics [Corrections, EmitDelay, Held, Late]
+        example "orders-on-a-dashboard"
         "Answers early and repairs later: each correction says which answer it replaces.";
     Watermark "watermark" "Watermark" Scaling built false
         settings ["watermark"], metrics [Watermark, Lag] example ""

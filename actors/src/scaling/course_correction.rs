@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use wavetank_scenarios::script::{self, Compensate, Late, LateWhen};
+use wavetank_scenarios::script::{self, Compensate, Late, LateWhen, Stands};
 use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Schema, Span, Time, Timing, Value};
 
 use crate::operator::{Draft, Dropped, Operator, Output};
@@ -19,6 +19,7 @@ use crate::processing::expr::unknown;
 #[derive(Debug)]
 pub struct Compensation {
     by: Vec<usize>,
+    stands: Stands,
     /// From an event's stamp to the watermark that is too late for it.
     patience: Span,
     side: bool,
@@ -56,6 +57,7 @@ impl Compensation {
         let by = settings.by.iter().map(slot).collect::<Result<_, _>>();
         Ok(Self {
             by: by.map_err(|problem: String| format!("in `compensate.by`: {problem}"))?,
+            stands: settings.stands,
             patience: operator.horizon
                 + match operator.late_when {
                     LateWhen::AtEnd => Span::ZERO,
@@ -124,7 +126,7 @@ impl Operator for Compensation {
             // It was decided already; a copy changes nothing.
             return out.dropped(event.id, Dropped::Filtered);
         }
-        if order(&event) < order(&decision.stands.0) {
+        if self.stands == Stands::FirstByEventTime && order(&event) < order(&decision.stands.0) {
             let (old, revision) = std::mem::replace(&mut decision.stands, (event, 0));
             self.forget.remove(&(old.stamp + self.patience, key.clone()));
             let event = &decision.stands.0;

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use wavetank_scenarios::script::{Compensate, LateWhen, Operator};
+use wavetank_scenarios::script::{Compensate, LateWhen, Operator, Stands};
 use wavetank_scenarios::{Change, Event, Pane, Row, Schema, Span, Time, Timing, Value};
 
 use crate::{Arrival, Due, DueResult, Reference, Why};
 
 pub(crate) struct Compensated {
     by: Vec<usize>,
+    stands: Stands,
     patience: Span,
     watermark: Time,
     keys: BTreeMap<Row, Vec<Said>>,
@@ -35,6 +36,7 @@ impl Compensated {
         };
         Ok(Self {
             by: settings.by.iter().map(slot).collect::<Result<_, _>>()?,
+            stands: settings.stands,
             patience: operator.horizon + earlier_or_later,
             watermark: Time::MIN,
             keys: BTreeMap::new(),
@@ -55,7 +57,11 @@ impl Compensated {
             accepted: None,
             times: 0,
         });
-        let first = all.iter().map(|said| (said.event.stamp, said.event.correlation)).min();
+        let mut order = all.iter().map(|said| (said.event.stamp, said.event.correlation));
+        let first = match self.stands {
+            Stands::FirstByEventTime => order.min(),
+            Stands::FirstToArrive => order.next(),
+        };
         let mut due = Vec::new();
         for said in all {
             let accepted = first == Some((said.event.stamp, said.event.correlation));
@@ -109,8 +115,8 @@ impl Reference for Compensated {
                 self.watermark = *w;
                 let patience = self.patience;
                 self.keys.retain(|_, all| {
-                    let stands = all.iter().map(|said| said.event.stamp).min();
-                    stands.is_some_and(|stamp| stamp + patience > *w)
+                    let stands = all.iter().find(|said| said.accepted == Some(true));
+                    stands.is_some_and(|said| said.event.stamp + patience > *w)
                 });
             }
             Arrival::Timer { .. } => {}

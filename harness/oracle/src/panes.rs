@@ -26,8 +26,8 @@ type Asked = BTreeMap<Bounds, Option<BTreeSet<Row>>>;
 impl Windowed {
     /// An event came, the last one held: what is answered because of it.
     pub(crate) fn after_event(&mut self, emit: Emit) -> Vec<DueResult> {
-        let windows = self.all_windows();
         let newest = self.state.held.len() - 1;
+        let windows = self.own_windows(newest).unwrap_or_else(|| self.all_windows());
         let key = self.state.held[newest].read.key.clone();
         let mut asked = Asked::new();
         for ((end, start), events) in &windows {
@@ -55,9 +55,10 @@ impl Windowed {
                 asked.insert(bounds, self.groups(emit, [key.clone()].into()));
             }
         }
-        let vanished = match emit.panes {
-            Panes::Discarding => vec![],
-            _ => self.vanished(&windows),
+        // Only sessions change their bounds.
+        let vanished = match (&self.shape.window, emit.panes) {
+            (Window::Session { .. }, Panes::Accumulating | Panes::Retracting) => self.vanished(&windows),
+            _ => vec![],
         };
         if self.asked.query.limit.is_some() {
             // What is gone makes room for other groups that have the same window.
@@ -103,6 +104,23 @@ impl Windowed {
             all.entry(bounds).or_insert(events);
         }
         all
+    }
+
+    /// The windows on a grid that an event is in; `None` for windows on no grid.
+    fn own_windows(&self, place: usize) -> Option<BTreeMap<Bounds, Vec<usize>>> {
+        let event = &self.state.held[place];
+        let own = self
+            .shape
+            .on_grid(event.read.event.stamp, event.shut_to.max(self.state.closed.0))?;
+        let inside = |(end, start): Bounds| {
+            let held = self.state.held.iter().enumerate();
+            let inside = held.filter(|(_, h)| {
+                let stamp = h.read.event.stamp;
+                stamp >= start && stamp < end && end > h.shut_to
+            });
+            inside.map(|(i, _)| i).collect()
+        };
+        Some(own.map(|bounds| (bounds, inside(bounds))).collect())
     }
 
     /// The windows that `wanted` names and the groups in them that have something new to say.

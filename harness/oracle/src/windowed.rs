@@ -456,11 +456,14 @@ impl Reference for Windowed {
             Arrival::Watermark(Time::MAX) if !self.flush => {}
             Arrival::Watermark(w) => {
                 self.state.watermark = self.state.watermark.max(*w);
-                if let Some(emit) = self.emit {
-                    due.results = self.after_watermark(emit);
-                    due.dropped = self.forget();
-                } else if self.state.watermark >= self.state.nothing_before {
-                    due.results = self.difference(Timing::OnTime);
+                let each = self
+                    .emit
+                    .is_some_and(|emit| [emit.early, emit.late].iter().flatten().any(|t| t.watermark));
+                if each || self.state.watermark >= self.state.nothing_before {
+                    due.results = match self.emit {
+                        Some(emit) => self.after_watermark(emit),
+                        None => self.difference(Timing::OnTime),
+                    };
                     due.dropped = self.forget();
                 }
             }

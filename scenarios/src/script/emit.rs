@@ -58,15 +58,29 @@ pub enum Panes {
     Retracting,
 }
 
-/// `compensate`: of several events with the same key only one may stand, the first by event time. Each is decided at
-/// once, as far as is known; when one comes that was before the one that stands, the decision is compensated.
+/// `compensate`: of several events with the same key only one may stand, the first. Each is decided at once, as far as is
+/// known; when one comes that was before the one that stands, the decision is compensated.
 ///
-/// Every event is answered with its fields, and behind them `decision` (`accepted`, or `cancelled` when another stands)
-/// and `undoes` (the event whose acceptance this takes back, as `producer#number`; else null). An acceptance that must be
-/// taken back is answered again, as cancelled, before the event that stands in its place is accepted.
+/// Every event is answered with its fields, and behind them `decision`: `accepted`, or `cancelled` when another stands. An
+/// acceptance that must be taken back is answered again, as cancelled, before the event that stands in its place is
+/// accepted: the compensation repeats what it undoes, and replaces it in the table of whoever folds the answers.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Compensate {
     /// The fields that make the key.
     pub by: Vec<String>,
+    /// Which of the events may stand.
+    #[serde(default)]
+    pub stands: Stands,
+}
+
+/// Which of several events may stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stands {
+    /// The first by event time.
+    #[default]
+    FirstByEventTime,
+    /// The first that arrives: nothing is ever taken back.
+    FirstToArrive,
 }
