@@ -68,6 +68,19 @@ fn windows() -> impl Strategy<Value = &'static str> {
     ]
 }
 
+/// Settings of bounds and grid that go with a window.
+fn placed(window: &str, bounds: u8, first: bool) -> String {
+    let grid = ["tumbling", "hop", "cumulate"].iter().any(|name| window.contains(name));
+    let closed = window.contains("session") || window.contains("time(");
+    let bounds = match bounds {
+        1 if grid => "end",
+        1 if closed => "both",
+        _ => "start",
+    };
+    let align = if grid && first { "first-event" } else { "epoch" };
+    format!("bounds = \"{bounds}\"\nalign = \"{align}\"")
+}
+
 fn clauses() -> impl Strategy<Value = &'static str> {
     prop_oneof![
         3 => Just(""),
@@ -79,7 +92,7 @@ fn clauses() -> impl Strategy<Value = &'static str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
     fn windows_with_triggers_say_what_their_reference_says(
@@ -94,7 +107,9 @@ proptest! {
         late_when in prop_oneof![Just("at-end"), Just("tick-before-end"), Just("after-end")],
         by_key in any::<bool>(),
         emit_empty in any::<bool>(),
+        (bounds, first) in (0u8..2, any::<bool>()),
     ) {
+        let placed = placed(window, bounds, first);
         let emit_empty = emit_empty && panes != "discarding";
         let (select, group) = if by_key { ("k, ", "group by k ") } else { ("", "") };
         let mut emit = format!("panes = \"{panes}\"");
@@ -105,7 +120,7 @@ proptest! {
         }
         agrees(&waves, &format!(
             "query = \"select {select}count(*) as n, sum(v) as total, max(v) as most from s {window} {group}{clause}\"\n\
-             emit = {{ {emit} }}\nemit_empty = {emit_empty}\nhorizon = \"{horizon}s\"\nlate_when = \"{late_when}\"\n\
+             emit = {{ {emit} }}\nemit_empty = {emit_empty}\n{placed}\nhorizon = \"{horizon}s\"\nlate_when = \"{late_when}\"\n\
              watermark = {{ behind = \"{behind}s\" }}"
         ))?;
     }
@@ -122,11 +137,13 @@ proptest! {
         behind in 0u64..4,
         emit_empty in any::<bool>(),
         by_key in any::<bool>(),
+        (bounds, first) in (0u8..2, any::<bool>()),
     ) {
+        let placed = placed(window, bounds, first);
         let (select, group) = if by_key { ("k, ", "group by k ") } else { ("", "") };
         agrees(&waves, &format!(
             "query = \"select {select}count(*) as n, sum(v) as total, max(v) as most from s {window} {group}{clause}\"\n\
-             emit_empty = {emit_empty}\n\
+             emit_empty = {emit_empty}\n{placed}\n\
              horizon = \"{horizon}s\"\nresult_stamp = \"{stamp}\"\nwatermark = {{ behind = \"{behind}s\" }}"
         ))?;
     }

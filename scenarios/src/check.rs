@@ -406,6 +406,7 @@ impl Checker<'_> {
             }
         }
         self.corrections();
+        self.bounds();
         for (i, sink) in scenario.sinks.iter().enumerate() {
             self.inputs("sink", i, &sink.name, &sink.input);
         }

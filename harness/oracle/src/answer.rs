@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arcstr::ArcStr;
 use wavetank_scenarios::query::{Aggregate, Expr, Function, Query, SelectItem};
-use wavetank_scenarios::script::{Operator, ResultStamp};
+use wavetank_scenarios::script::{Operator, ResultStamp, WindowBounds};
 use wavetank_scenarios::{Event, EventId, Row, Schema, Span, Time, Value};
 
 use crate::aggregate::{self, Bound};
@@ -21,6 +21,8 @@ pub(crate) struct Asked {
     called: Vec<ArcStr>,
     tick: Span,
     stamp: ResultStamp,
+    /// The window's end belongs to it.
+    closed: bool,
     truncate: bool,
 }
 
@@ -80,6 +82,7 @@ impl Asked {
             called: called(query),
             tick,
             stamp: operator.result_stamp,
+            closed: operator.bounds != WindowBounds::Start,
             truncate: operator.truncate_integer_avg,
         })
     }
@@ -207,6 +210,7 @@ impl Asked {
             (ResultStamp::Earliest, _) if !group.is_empty() => group[0].event.stamp,
             (ResultStamp::Latest, _) if !group.is_empty() => group[group.len() - 1].event.stamp,
             (ResultStamp::End, Some((_, end))) => end,
+            (_, Some((_, end))) if self.closed => end,
             (_, Some((_, end))) => end - self.tick,
             (_, None) => latest.unwrap_or(Time::ZERO),
         };

@@ -14,7 +14,7 @@ use wavetank_scenarios::{Change, Row, Time, Timing};
 
 use crate::DueResult;
 use crate::answer::{Answer, Read};
-use crate::windowed::{Given, Windowed, pane};
+use crate::windowed::{Given, Windowed};
 use crate::windows::Bounds;
 
 /// The token of the timer of late triggers; that of early ones is 0.
@@ -250,7 +250,7 @@ impl Windowed {
                 stamp: answer.stamp,
                 row: answer.row,
                 bounds: answer.bounds,
-                pane: Some(pane(&identity, revision, timing, change)),
+                pane: Some(self.pane(&identity, revision, timing, change)),
                 correlation: answer.correlation,
                 origins: answer.origins,
             };
@@ -273,8 +273,10 @@ impl Windowed {
         let given = self.state.given.get_mut(identity)?;
         given.gone = change == Change::Delete;
         given.revision += 1;
-        let mut result = given.result.clone();
-        result.pane = Some(pane(identity, given.revision, timing, change));
-        Some(result)
+        let (result, revision) = (given.result.clone(), given.revision);
+        Some(DueResult {
+            pane: Some(self.pane(identity, revision, timing, change)),
+            ..result
+        })
     }
 }

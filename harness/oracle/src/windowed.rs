@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_scenarios::query::{Expr, Query, Window};
-use wavetank_scenarios::script::{Emit, Future, LateBy, LateWhen, Operator};
+use wavetank_scenarios::script::{Align, Emit, Future, LateBy, LateWhen, Operator, WindowBounds};
 use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Schema, Span, Time, Timing, Value};
 
 use crate::answer::{Answer, Asked, Read};
@@ -31,6 +31,10 @@ pub(crate) struct Windowed {
     flush: bool,
     pub(crate) emit_empty: bool,
     emit: Option<Emit>,
+    /// The window before its grid begins at an event.
+    base: Window,
+    bounds: WindowBounds,
+    anchored: bool,
     pub(crate) state: State,
 }
 
@@ -48,6 +52,8 @@ pub(crate) struct State {
     span: Option<(Bounds, Bounds)>,
     /// The event with the largest (stamp, id) that was taken in: what an answer without events goes back to.
     latest: Option<(Time, EventId, EventId)>,
+    /// The grid has begun.
+    anchored: bool,
     /// Until the watermark gets here nothing is due; a shortcut and nothing else.
     nothing_before: Time,
 }
@@ -70,6 +76,7 @@ impl State {
             closed: (Time::MIN, Time::MIN),
             span: None,
             latest: None,
+            anchored: false,
             nothing_before: Time::MIN,
         }
     }
@@ -85,10 +92,23 @@ impl Windowed {
                     .into(),
             );
         }
+        // Inside, every window is half-open, with its start: one that has its end instead begins and ends a tick later, one
+        // that has both is a tick longer.
+        let base = match (operator.bounds, query.window.clone().unwrap_or(Window::Global)) {
+            (WindowBounds::End, window) => shifted(window, tick),
+            (WindowBounds::Both, Window::Sliding { size, on_change }) => Window::Sliding {
+                size: size + tick,
+                on_change,
+            },
+            (_, window) => window,
+        };
         Ok(Self {
             asked,
+            base: base.clone(),
+            bounds: operator.bounds,
+            anchored: operator.align == Align::FirstEvent,
             shape: Shape {
-                window: query.window.clone().unwrap_or(Window::Global),
+                window: base,
                 tick,
                 touching: operator.session_touching_merge,
                 by_stamp: operator.snapshot_by_stamp,
@@ -140,6 +160,30 @@ impl Windowed {
         end - self.shape.tick
     }
 
+    /// A window as it is named in answers: start and end.
+    pub(crate) fn shown(&self, (end, start): Bounds) -> (Time, Time) {
+        let tick = self.shape.tick;
+        match (self.bounds, &self.shape.window) {
+            (WindowBounds::Start, _) => (start, end),
+            (WindowBounds::End, _) => (start - tick, end - tick),
+            (WindowBounds::Both, Window::Session { gap }) => (start, end - *gap),
+            (WindowBounds::Both, _) => (start, end - tick),
+        }
+    }
+
+    /// What says which answer for which window and group it is.
+    pub(crate) fn pane(&self, (bounds, key): &(Bounds, Row), revision: u32, timing: Timing, change: Change) -> Pane {
+        let (start, end) = self.shown(*bounds);
+        Pane {
+            start,
+            end,
+            key: key.clone(),
+            revision,
+            timing,
+            change,
+        }
+    }
+
     /// How long the event lasts, where that matters.
     fn lasts(&self, event: &Event) -> Result<Span, String> {
         let Window::Snapshot { lasts } = &self.shape.window else {
@@ -182,6 +226,10 @@ impl Windowed {
             caused: false,
             failed: false,
         };
+        if self.anchored && !self.state.anchored {
+            self.state.anchored = true;
+            self.shape.window = shifted(self.base.clone(), event.stamp.since(Time::ZERO));
+        }
         let in_none = self
             .shape
             .on_grid(event.stamp, Time::MIN)
@@ -246,6 +294,7 @@ impl Windowed {
 
     /// The rows of a firing, as [`Asked::firing`] works them out.
     pub(crate) fn firing(&self, bounds: Option<(Time, Time)>, events: &[&Read]) -> (Vec<Answer>, Vec<usize>) {
+        let bounds = bounds.map(|(start, end)| self.shown((end, start)));
         let (mut rows, failed) = self.asked.firing(bounds, events);
         for answer in rows.iter_mut().filter(|answer| answer.events.is_empty()) {
             answer.correlation = self.state.latest.map_or(EventId::default(), |(.., source)| source);
@@ -278,17 +327,24 @@ impl Windowed {
             }
         }
         let mut due = Vec::new();
+        let mut deleted: Vec<((Bounds, Row), DueResult, u32)> = Vec::new();
         if timing == Timing::Late {
             let standing: BTreeSet<(Bounds, Row)> = answers.iter().map(|(b, a, _)| (*b, a.key.clone())).collect();
             for (identity, given) in &mut self.state.given {
                 if !given.gone && !standing.contains(identity) {
                     given.gone = true;
                     given.revision += 1;
-                    let mut result = given.result.clone();
-                    result.pane = Some(pane(identity, given.revision, timing, Change::Delete));
-                    due.push(result);
+                    let result = given.result.clone();
+                    let revision = given.revision;
+                    deleted.push((identity.clone(), result, revision));
                 }
             }
+        }
+        for (identity, result, revision) in deleted {
+            due.push(DueResult {
+                pane: Some(self.pane(&identity, revision, timing, Change::Delete)),
+                ..result
+            });
         }
         for (bounds, answer, members) in answers {
             let identity = (bounds, answer.key.clone());
@@ -303,7 +359,7 @@ impl Windowed {
                 stamp: answer.stamp,
                 row: answer.row,
                 bounds: answer.bounds,
-                pane: Some(pane(&identity, revision, timing, change)),
+                pane: Some(self.pane(&identity, revision, timing, change)),
                 correlation: answer.correlation,
                 origins: answer.origins,
             };
@@ -415,14 +471,24 @@ impl Windowed {
     }
 }
 
-pub(crate) fn pane(((end, start), key): &(Bounds, Row), revision: u32, timing: Timing, change: Change) -> Pane {
-    Pane {
-        start: *start,
-        end: *end,
-        key: key.clone(),
-        revision,
-        timing,
-        change,
+/// A window whose grid begins later.
+fn shifted(window: Window, by: Span) -> Window {
+    match window {
+        Window::Tumbling { size, offset } => Window::Tumbling {
+            size,
+            offset: offset + by,
+        },
+        Window::Hop { size, every, offset } => Window::Hop {
+            size,
+            every,
+            offset: offset + by,
+        },
+        Window::Cumulate { max, step, offset } => Window::Cumulate {
+            max,
+            step,
+            offset: offset + by,
+        },
+        other => other,
     }
 }
 
@@ -472,7 +538,10 @@ impl Reference for Windowed {
                     due.results = self.after_timer(*token, emit);
                 }
             }
-            Arrival::Crash => self.state = State::new(),
+            Arrival::Crash => {
+                self.state = State::new();
+                self.shape.window = self.base.clone();
+            }
         }
         due.held = self.state.held.len() as u64;
         due

@@ -4,6 +4,7 @@
 //! Unknown keys are errors. Durations carry units. What a key means when it is left out is its `Default`, so that
 //! `wavetank check --expand` can print it.
 
+mod bounds;
 mod emit;
 mod fault;
 mod filter;
@@ -20,6 +21,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use bounds::*;
 pub use emit::*;
 pub use fault::*;
 pub use filter::*;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Compensate, Emit, FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark};
+use super::{Align, Compensate, Emit, FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark, WindowBounds};
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
 use crate::time::Span;
@@ -79,6 +79,12 @@ pub struct Operator {
     /// Sessions that just touch merge.
     #[serde(default = "yes")]
     pub session_touching_merge: bool,
+    /// Windows: which of their ends belong to them.
+    #[serde(default)]
+    pub bounds: WindowBounds,
+    /// Windows: where their grid begins.
+    #[serde(default)]
+    pub align: Align,
     /// The stamp of a window's result.
     #[serde(default)]
     pub result_stamp: ResultStamp,
@@ -205,7 +211,7 @@ pub enum LateBy {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ResultStamp {
-    /// The window's end minus one tick: its last instant.
+    /// The window's last instant: its end minus one tick, or its end where that belongs to it.
     #[default]
     Last,
     /// The window's end.

@@ -167,7 +167,8 @@ impl Core {
             answer.given = Some(given.clone());
             revision = answer.revision;
         }
-        given.draft(window, key, revision, timing, change)
+        let shown = self.settings.shown(window);
+        given.draft(shown, key, revision, timing, change)
     }
 
     /// The draft that takes an answer back.
@@ -179,7 +180,8 @@ impl Core {
             _ => answer.given.take(),
         };
         let revision = answer.revision;
-        given.map(|given| given.draft(window, key.clone(), revision, timing, change))
+        let shown = self.settings.shown(window);
+        given.map(|given| given.draft(shown, key.clone(), revision, timing, change))
     }
 
     /// Answers windows again. `gone` are windows of the group `cause` that became part of others; `on_time` says that the
@@ -200,7 +202,7 @@ impl Core {
         let mut changed = Vec::new();
         for Again { window, within, of } in windows {
             let timing = self.timing(*window, on_time);
-            let mut firing = Firing::new(&self.plan, *window);
+            let mut firing = Firing::new(&self.plan, self.settings.shown(*window));
             let mut looked_at = Vec::new();
             for index in of {
                 self.said.settle_fresh(*window, *index);
@@ -261,7 +263,7 @@ impl Core {
     fn part(&mut self, again: &Again, on_time: bool, out: &mut Output) {
         let timing = self.timing(again.window, on_time);
         let mut parts: BTreeMap<u32, Slice> = BTreeMap::new();
-        let mut firing = Firing::new(&self.plan, again.window);
+        let mut firing = Firing::new(&self.plan, self.settings.shown(again.window));
         for index in &again.of {
             let Some(part) = self.said.settle_fresh(again.window, *index) else {
                 continue;
@@ -299,7 +301,7 @@ impl Core {
                     .and_then(|part| lineage(std::iter::once(&part), brief.correlation)),
             };
             let revision = self.said.number(again.window, &key).revision;
-            out.emit(given.draft(again.window, key, revision, timing, Change::Part));
+            out.emit(given.draft(self.settings.shown(again.window), key, revision, timing, Change::Part));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What all kinds of windows share: admission of events, lateness, groups and their slices. What is said of them is in
 //! `answers.rs`.
 
-use wavetank_scenarios::script::{Emit, Future, Late, LateBy, LateWhen, Panes, ResultStamp};
+use wavetank_scenarios::script::{Emit, Future, Late, LateBy, LateWhen, Panes, ResultStamp, WindowBounds};
 use wavetank_scenarios::{Event, Row, Span, Time, script};
 
 use super::answers::Said;
@@ -27,6 +27,10 @@ pub struct Settings {
     pub touching_merge: bool,
     /// Early and late answers.
     pub emit: Option<Emit>,
+    /// Which ends belong to a window.
+    pub bounds: WindowBounds,
+    /// How far the end that is shown lies before the end that counts; the start too where only the end belongs to it.
+    pub shift: Span,
 }
 
 impl Settings {
@@ -43,6 +47,8 @@ impl Settings {
             emit_empty: operator.emit_empty,
             touching_merge: operator.session_touching_merge,
             emit: operator.emit,
+            bounds: operator.bounds,
+            shift: Span::ZERO,
         }
     }
     /// The same for windows that watermarks have no part in.
@@ -98,14 +104,28 @@ impl Settings {
     pub fn is_over(&self, end: Time, w: Time) -> bool {
         w >= end - self.tick && w >= self.bound(end - self.tick)
     }
+    /// A window as it is shown: inside, all are `[start, end)`.
+    pub fn shown(&self, (start, end): Bounds) -> Bounds {
+        match self.bounds {
+            WindowBounds::Start => (start, end),
+            WindowBounds::End => (start - self.shift, end - self.shift),
+            WindowBounds::Both => (start, end - self.shift),
+        }
+    }
     /// The stamp of a result.
     pub(super) fn stamp(&self, end: Time, brief: &Brief) -> Time {
+        let (_, shown) = self.shown((end, end));
+        let last = if self.bounds == WindowBounds::Start {
+            end - self.tick
+        } else {
+            shown
+        };
         match self.stamp {
-            ResultStamp::Last if end != Time::MAX || brief.events == 0 => end - self.tick,
-            ResultStamp::End if end != Time::MAX || brief.events == 0 => end,
+            ResultStamp::Last if end != Time::MAX || brief.events == 0 => last,
+            ResultStamp::End if end != Time::MAX || brief.events == 0 => shown,
             ResultStamp::Earliest if brief.events > 0 => brief.earliest,
             _ if brief.events > 0 => brief.latest.0,
-            _ => end - self.tick,
+            _ => last,
         }
     }
 }

@@ -61,7 +61,7 @@ impl CountWindows {
             }
             _ => ALWAYS,
         };
-        let mut firing = Firing::new(&self.core.plan, bounds);
+        let mut firing = Firing::new(&self.core.plan, self.core.settings.shown(bounds));
         for index in self.core.groups.sorted() {
             if let Some(group) = self.core.groups.get_mut(index) {
                 let key = group.key.clone();

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
+use wavetank_scenarios::script::Align;
 use wavetank_scenarios::{Event, Span, Time};
 
 use super::answers::{Again, Occasion, set_timers};
@@ -82,6 +83,22 @@ impl Grid {
             Self::Cumulate { max, offset, .. } => (end - Span::UNIT).floor_to(max, offset),
         }
     }
+    /// The grid shifted to begin at `anchor`.
+    fn anchored(self, anchor: Time) -> Self {
+        let by = anchor.since(Time::ZERO);
+        match self {
+            Self::Hop { size, every, offset } => Self::Hop {
+                size,
+                every,
+                offset: offset + by,
+            },
+            Self::Cumulate { max, step, offset } => Self::Cumulate {
+                max,
+                step,
+                offset: offset + by,
+            },
+        }
+    }
     /// True when no two windows share an instant.
     fn is_disjoint(&self) -> bool {
         matches!(self, Self::Hop { size, every, .. } if size <= every)
@@ -101,6 +118,8 @@ struct Cell {
 pub struct GridWindows {
     core: Core,
     grid: Grid,
+    /// The grid begins at the first event, which has not come yet.
+    anchor: bool,
     disjoint: bool,
     /// The slice of the event before, which is mostly that of the next one too.
     cell: Cell,
@@ -108,7 +127,7 @@ pub struct GridWindows {
     live: BTreeMap<Time, Vec<u32>>,
     /// The end of the last window that has fired.
     fired: Time,
-    /// The end of the last window that is complete, whether it had anything to say or not.
+    /// The end of the last window that is complete or shut, whether it had anything to say or not.
     passed: Time,
     /// Answers worked out when their window was shut, which is a tick before it is complete where lateness is judged so.
     sealed: VecDeque<(Time, Vec<Draft>)>,
@@ -116,10 +135,11 @@ pub struct GridWindows {
 
 impl GridWindows {
     /// Windows of `core`'s query on `grid`.
-    pub fn new(core: Core, grid: Grid) -> Self {
+    pub fn new(core: Core, grid: Grid, align: Align) -> Self {
         Self {
             core,
             grid,
+            anchor: align == Align::FirstEvent,
             disjoint: grid.is_disjoint(),
             cell: Cell {
                 from: Time::MAX,
@@ -171,7 +191,7 @@ impl GridWindows {
         } else {
             self.core.groups.sorted()
         };
-        let mut firing = Firing::new(&self.core.plan, (start, end));
+        let mut firing = Firing::new(&self.core.plan, self.core.settings.shown((start, end)));
         for index in groups {
             let Some(group) = self.core.groups.get_mut(index) else {
                 continue;
@@ -226,6 +246,17 @@ impl GridWindows {
         }
     }
 
+    /// Notes which windows are complete, or take nothing in any more, at a watermark.
+    fn pass(&mut self, watermark: Time) {
+        if watermark < Time::MAX && watermark > Time::MIN && !self.anchor {
+            let complete = self.grid.end_until(watermark + self.core.settings.tick);
+            let next = self.grid.end_after(complete);
+            // Lateness may be judged a tick before the end.
+            let shut = self.core.settings.is_shut(next, watermark);
+            self.passed = if shut { next } else { complete };
+        }
+    }
+
     /// Answers what has something new to say.
     fn on_occasion(&mut self, occasion: Occasion, out: &mut Output) {
         let again = self.core.with_news(occasion, |window| window);
@@ -254,6 +285,10 @@ impl Operator for GridWindows {
     fn on_event(&mut self, _input: usize, event: Event, now: Time, out: &mut Output) {
         if !self.core.admit(&event, now, out) {
             return;
+        }
+        if std::mem::take(&mut self.anchor) {
+            self.grid = self.grid.anchored(event.stamp);
+            self.pass(self.core.watermark);
         }
         if event.stamp < self.cell.from || event.stamp >= self.cell.to {
             match self.grid.slice(event.stamp) {
@@ -286,12 +321,12 @@ impl Operator for GridWindows {
 
     fn on_watermark(&mut self, watermark: Time, out: &mut Output) {
         self.core.watermark = watermark;
-        if watermark < Time::MAX {
-            self.passed = self.grid.end_until(watermark + self.core.settings.tick);
-        }
+        self.pass(watermark);
         while let Some(end) = self.next_end() {
             let settings = &self.core.settings;
-            if !settings.is_complete(end, watermark) && !settings.is_shut(end, watermark) {
+            let has_events = || self.live.range(self.grid.start_of(end)..end).next().is_some();
+            let ripe = settings.is_complete(end, watermark) || settings.is_shut(end, watermark) && has_events();
+            if !ripe {
                 break;
             }
             let answers = self.fire(end);

@@ -26,6 +26,7 @@ mod snapshot;
 mod stagger;
 
 use wavetank_scenarios::query::{Expr, Query, Window};
+use wavetank_scenarios::script::WindowBounds;
 use wavetank_scenarios::{Span, script};
 
 use self::core::{Core, Settings};
@@ -74,20 +75,46 @@ pub fn build(
         settings.answers_again(),
         lineage,
     )?;
+    let shift = match (operator.bounds, &window) {
+        (WindowBounds::End, _) => tick,
+        (WindowBounds::Both, Window::Session { gap }) => *gap,
+        (WindowBounds::Both, _) => tick,
+        (WindowBounds::Start, _) => Span::ZERO,
+    };
+    settings.shift = shift;
     let core = Core::new(plan, settings);
-    let grid = |core, grid| Box::new(GridWindows::new(core, grid)) as Box<dyn Operator>;
+    // Inside, all windows are half-open: those that have their end begin a tick later.
+    let later = if operator.bounds == WindowBounds::End {
+        tick
+    } else {
+        Span::ZERO
+    };
+    let grid = |core, grid| Box::new(GridWindows::new(core, grid, operator.align)) as Box<dyn Operator>;
     Ok(match window {
         Window::Tumbling { size, offset } => grid(
             core,
             Grid::Hop {
                 size,
                 every: size,
-                offset,
+                offset: offset + later,
             },
         ),
-        Window::Hop { size, every, offset } => grid(core, Grid::Hop { size, every, offset }),
-        Window::Cumulate { max, step, offset } => grid(core, Grid::Cumulate { max, step, offset }),
-        Window::Sliding { size, on_change } => Box::new(sliding::SlidingWindows::new(core, size, on_change)),
+        Window::Hop { size, every, offset } => {
+            let offset = offset + later;
+            grid(core, Grid::Hop { size, every, offset })
+        }
+        Window::Cumulate { max, step, offset } => {
+            let offset = offset + later;
+            grid(core, Grid::Cumulate { max, step, offset })
+        }
+        Window::Sliding { size, on_change } => {
+            let size = if operator.bounds == WindowBounds::Both {
+                size + tick
+            } else {
+                size
+            };
+            Box::new(sliding::SlidingWindows::new(core, size, on_change))
+        }
         Window::Length(n) => Box::new(CountWindows::new(core, Count::Last(n))),
         Window::LengthBatch(n) => Box::new(CountWindows::new(core, Count::Every(n))),
         Window::Global => Box::new(CountWindows::new(core, Count::All)),

@@ -117,7 +117,7 @@ impl SessionWindows {
             let again = Again { window, within, of };
             return self.core.answer_again(NO_GROUP, &[], &[again], true, out);
         }
-        let mut firing = Firing::new(&self.core.plan, window);
+        let mut firing = Firing::new(&self.core.plan, self.core.settings.shown(window));
         for index in &groups {
             if let Some(group) = self.core.groups.get(*index)
                 && let Some(total) = group.plain_total(group.range(within.0, within.1), &self.core.plan.kinds)

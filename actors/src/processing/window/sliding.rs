@@ -46,7 +46,7 @@ impl SlidingWindows {
 
     fn fire(&mut self, t: Time, out: &mut Output) {
         let (window, within) = self.window(t);
-        let mut firing = Firing::new(&self.core.plan, window);
+        let mut firing = Firing::new(&self.core.plan, self.core.settings.shown(window));
         for index in self.core.groups.sorted() {
             if let Some(group) = self.core.groups.get_mut(index) {
                 let key = group.key.clone();

@@ -82,7 +82,7 @@ impl SnapshotWindows {
 
     /// The answers of `[start, end)`, in which the set of lasting events does not change.
     fn fire(&mut self, start: Time, end: Time, out: &mut Output) {
-        let mut firing = Firing::new(&self.core.plan, (start, end));
+        let mut firing = Firing::new(&self.core.plan, self.core.settings.shown((start, end)));
         for index in self.core.groups.sorted() {
             if let Some(group) = self.core.groups.get(index)
                 && let Some(total) = group.plain_total(0..group.slices.len(), &self.core.plan.kinds)

@@ -62,7 +62,7 @@ impl StaggerWindows {
     fn fire(&mut self, end: Time, mut groups: Vec<u32>, out: &mut Output) {
         let window = (end - self.size, end);
         self.core.groups.sort(&mut groups);
-        let mut firing = Firing::new(&self.core.plan, window);
+        let mut firing = Firing::new(&self.core.plan, self.core.settings.shown(window));
         for index in &groups {
             if let Some(group) = self.core.groups.get(*index)
                 && let Some(total) = group.plain_total(group.range(window.0, window.1), &self.core.plan.kinds)
