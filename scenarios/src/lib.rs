@@ -5,6 +5,7 @@
 //! file writes them, [`topology`] who stands where and is linked to whom, [`input`] what the sources will say.
 
 mod check;
+mod check_reorder;
 mod check_topology;
 mod data;
 pub mod distribution;

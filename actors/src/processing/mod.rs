@@ -13,6 +13,7 @@ use wavetank_scenarios::{Row, Schema, Span};
 use self::expr::{Compiled, Fields};
 use self::filter::Filter;
 use crate::operator::Operator;
+use crate::scaling::ordering;
 
 /// A table to enrich from, read.
 #[derive(Clone, Debug)]
@@ -40,7 +41,7 @@ pub struct Surroundings<'a> {
     pub lineage: bool,
 }
 
-/// Builds an operator of the processing family.
+/// Builds an operator, of the processing family or another one.
 ///
 /// # Errors
 /// What is wrong with its settings, named by the clause or step it stands in.
@@ -63,6 +64,7 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
         Body::Threshold(settings) => boxed(filter::threshold::Threshold::new(settings, fields).map(Filter)),
         Body::Change(settings) => boxed(filter::change::RateOfChange::new(settings, fields).map(Filter)),
         Body::First(settings) => boxed(filter::first::FirstOfBurst::new(settings, schema).map(Filter)),
+        Body::Reorder(settings) => ordering::build(operator, settings, fields, around.tick),
     });
     built.map_err(named)
 }
@@ -93,4 +95,4 @@ fn one_schema<'a>(operator: &script::Operator, inputs: &[&'a Schema]) -> Result<
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

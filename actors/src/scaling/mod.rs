@@ -1,3 +1,4 @@
-//! The scaling patterns: the watermark, whose generator is an actor of its own.
+//! The scaling patterns: buffered event ordering, and the watermark.
 
+pub mod ordering;
 pub mod watermark;

@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark};
+use super::{FirstOfBurst, RateOfChange, Reorder, Threshold, TransformStep, Watermark};
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
 use crate::time::Span;
 
-/// `[[operator]]`: one pattern at work. Exactly one of `query`, `transform`, `filter`, `threshold`, `change` and `first`
-/// says which.
+/// `[[operator]]`: one pattern at work. Exactly one of `query`, `transform`, `filter`, `threshold`, `change`, `first`
+/// and `reorder` says which.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Operator {
@@ -43,13 +43,16 @@ pub struct Operator {
     /// The first event of a burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<FirstOfBurst>,
+    /// A buffer that puts events in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reorder: Option<Reorder>,
     /// What happens to an event that the operator cannot work on.
     #[serde(default)]
     pub on_error: OnError,
     /// A watermark generator on this operator's node, behind its input link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<Watermark>,
-    /// Windows: what happens to late events.
+    /// Windows and reordering: what happens to late events.
     #[serde(default)]
     pub late: Late,
     /// Windows: how long after its completeness a window takes events in (allowed lateness).
@@ -61,7 +64,7 @@ pub struct Operator {
     /// Windows: what is compared with the watermark.
     #[serde(default)]
     pub late_by: LateBy,
-    /// Windows: whether open windows fire when the input ends.
+    /// Windows and reordering: whether open windows fire, and held events are put out, when the input ends.
     #[serde(default = "yes")]
     pub flush_at_end: bool,
     /// Windows without a group: whether a window without events gives a result. Of windows on a grid those that
@@ -96,11 +99,20 @@ pub enum Body<'a> {
     Threshold(&'a Threshold),
     Change(&'a RateOfChange),
     First(&'a FirstOfBurst),
+    Reorder(&'a Reorder),
 }
 
 impl Operator {
     /// The keys that say what an operator does; each operator has exactly one.
-    pub const BODIES: &'static [&'static str] = &["query", "transform", "filter", "threshold", "change", "first"];
+    pub const BODIES: &'static [&'static str] = &[
+        "query",
+        "transform",
+        "filter",
+        "threshold",
+        "change",
+        "first",
+        "reorder",
+    ];
 
     /// All that it is said to do, with the key that says so, in the order of [`Operator::BODIES`]. A checked scenario
     /// has exactly one.
@@ -112,6 +124,7 @@ impl Operator {
             self.threshold.as_ref().map(Body::Threshold),
             self.change.as_ref().map(Body::Change),
             self.first.as_ref().map(Body::First),
+            self.reorder.as_ref().map(Body::Reorder),
         ];
         Self::BODIES
             .iter()
@@ -157,6 +170,8 @@ pub enum Late {
     /// later still is dropped. (`horizon` does the same beside `drop` and `side`, which say what happens to what comes
     /// later.)
     Correct,
+    /// Reordering: counted, and put out at once, out of order. A watermark that has gone by may be ahead of it.
+    Emit,
 }
 
 /// When exactly an event is late, `w` being the watermark and `last` the last instant of the window (or the event's
