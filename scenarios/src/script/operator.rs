@@ -43,7 +43,7 @@ pub struct Operator {
     /// The first event of a burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<FirstOfBurst>,
-    /// A buffer that puts events in order.
+    /// A buffer that puts events in order: they are held back for a while, and let go by time or by number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reorder: Option<Reorder>,
     /// What happens to an event that the operator cannot work on.

@@ -24,7 +24,8 @@ pub struct Reorder {
     /// By time: `K` is the largest delay that was ever seen; it never shrinks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mp_k_slack: Option<MpKSlack>,
-    /// By time: `K` is just as large as the wanted quality of a window's aggregate needs.
+    /// By time: `K` is just as large as the wanted quality of a window's aggregate needs. (A patent exists on that line of
+    /// work: US 10311061.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aq_k_slack: Option<AqKSlack>,
     /// By time, as `reorder:kslack` of Siddhi.

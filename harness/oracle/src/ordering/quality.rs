@@ -37,7 +37,7 @@ impl Quality {
     pub fn k(&self, came: &[Came]) -> Option<Span> {
         let every = usize::try_from(self.settings.every).unwrap_or(usize::MAX);
         let steps = came.len() / every;
-        if steps > 0 && came.len() % every > 0 {
+        if steps > 0 && !came.len().is_multiple_of(every) {
             return None;
         }
         let k = if steps == 0 {
@@ -52,11 +52,11 @@ impl Quality {
                 let missing = wanted - in_time;
                 let by =
                     missing as f64 * self.settings.proportional + (missing - before) as f64 * self.settings.derivative;
-                correction = (correction + by.round() as i64).max(-MILLION).min(MILLION);
+                correction = (correction + by.round() as i64).clamp(-MILLION, MILLION);
                 before = missing;
             }
             let latest = self.latest(&came[..steps * every]);
-            let share = (self.wanted(latest) + correction).max(0).min(MILLION);
+            let share = (self.wanted(latest) + correction).clamp(0, MILLION);
             let mut delays: Vec<Span> = latest.iter().map(|c| c.delay).collect();
             delays.sort_unstable();
             // The smallest delay, or none at all, up to which so large a share lies.
