@@ -67,7 +67,7 @@ fn combinations(sweeps: &[Values]) -> Vec<Vec<String>> {
             let each = sweep
                 .values
                 .iter()
-                .map(|value| [done.as_slice(), &[value.clone()]].concat());
+                .map(|value| [done.as_slice(), std::slice::from_ref(value)].concat());
             each.collect()
         };
         before.iter().flat_map(with).collect()
