@@ -11,6 +11,7 @@ pub mod junit;
 pub mod markdown;
 pub mod picture;
 pub mod record;
+pub mod sweep;
 pub mod table;
 pub mod terminal;
 pub mod text;

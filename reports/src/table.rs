@@ -20,6 +20,21 @@ pub fn list(header: &[&str], rows: &[Vec<String>], width: usize) -> String {
     finish(&table)
 }
 
+/// A table whose cells stand to the right under their headings, in at most `width` columns; the last column to the left.
+pub fn numbers(header: &[String], rows: &[Vec<String>], width: usize) -> String {
+    let mut table = plain(width);
+    table.set_header(header.iter().map(|name| printable(name)));
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)));
+    }
+    for index in 0..header.len().saturating_sub(1) {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    finish(&table)
+}
+
 /// The first `most` rows of what a sink holds, numbers to the right, wide cells cut; with its name and how many rows
 /// there are.
 pub fn result_table(sink: &SinkTable, most: usize, width: usize) -> String {

@@ -382,6 +382,7 @@ impl Checker<'_> {
             if let Some(first) = &operator.first {
                 self.positive(&at("first.quiet"), Some(first.quiet));
             }
+            self.reorder(i);
             if let Some(steps) = &operator.transform {
                 if steps.is_empty() {
                     self.say(

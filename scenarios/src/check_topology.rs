@@ -42,6 +42,23 @@ impl Checker<'_> {
         names
     }
 
+    /// Whether a datagram link may stand there: at the end, before a generator, and where no watermark has been made yet
+    /// before a reordering buffer that needs none, or where one is made further down.
+    fn datagram_fits(&self, topology: &Topology, link: LinkId) -> bool {
+        let link = &topology.links[link.0 as usize];
+        let receiver = &topology.actors[link.to.0 as usize];
+        match receiver.role {
+            Role::Sink { .. } | Role::Watermark { .. } => true,
+            Role::Operator { operator } if self.puts_in_order(operator) => !behind_generator(topology, link.from),
+            Role::Source { .. } | Role::Operator { .. } => {
+                !behind_generator(topology, link.from)
+                    && !receiver.outputs.is_empty()
+                    && receiver.outputs.iter().all(|out| self.datagram_fits(topology, *out))
+                    && receiver.outputs.iter().any(|out| leads_to_generator(topology, *out))
+            }
+        }
+    }
+
     fn links(&mut self, topology: &Topology) {
         let scenario = self.scenario;
         let known = self.link_names(topology);
@@ -64,7 +81,8 @@ impl Checker<'_> {
                     "make one of them".to_owned(),
                 );
             }
-            if link.kind == LinkKind::Datagram && scenario.must != Must::Fail && !datagram_fits(topology, found[0]) {
+            if link.kind == LinkKind::Datagram && scenario.must != Must::Fail && !self.datagram_fits(topology, found[0])
+            {
                 let help = "declare a `watermark` on the receiving operator, keep it a stream, or say must = \"fail\""
                     .to_owned();
                 let message = format!(
@@ -352,22 +370,6 @@ impl Checker<'_> {
             });
         }
         (!topology.sources_named(of).is_empty()).then_some(Measured::Source)
-    }
-}
-
-/// Whether a datagram link may stand there: at the end, before a generator, or where no watermark has been made yet and
-/// one is made further down.
-fn datagram_fits(topology: &Topology, link: LinkId) -> bool {
-    let link = &topology.links[link.0 as usize];
-    let receiver = &topology.actors[link.to.0 as usize];
-    match receiver.role {
-        Role::Sink { .. } | Role::Watermark { .. } => true,
-        Role::Source { .. } | Role::Operator { .. } => {
-            !behind_generator(topology, link.from)
-                && !receiver.outputs.is_empty()
-                && receiver.outputs.iter().all(|out| datagram_fits(topology, *out))
-                && receiver.outputs.iter().any(|out| leads_to_generator(topology, *out))
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod check;
 mod check_correction;
+mod check_reorder;
 mod check_topology;
 mod data;
 pub mod distribution;

@@ -113,7 +113,7 @@ metrics! {
     Emitted "emitted" [Operator, Generator] Count Counter "events that were put out";
     Caused "caused" [Operator] Count Counter "input events that are done and caused a result";
     Filtered "filtered" [Operator] Count Counter "input events that are done without a result, because a predicate was not true";
-    Late "late" [Operator] Count Counter "input events that came too late";
+    Late "late" [Operator] Count Counter "input events that came too late, those that a reordering buffer put out all the same included";
     Failed "failed" [Operator] Count Counter "input events that could not be worked on";
     Shed "shed" [Operator, Generator, Sink] Count Counter "events dropped at a full mailbox";
     LostInCrash "lost_in_crash" [Operator, Generator, Sink] Count Counter "events that were held or waiting when the node crashed";
@@ -122,6 +122,10 @@ metrics! {
     StateBytes "state_bytes" [Operator] Bytes Gauge "the memory that the state takes, roughly";
     Runs "runs" [Operator] Count Gauge "beginnings of matches under way in a sequence";
     Slack "slack" [Operator] Micros Gauge "how long a reordering buffer holds events back: its K";
+    Gaps "gaps" [Operator] Count Counter "numbers that a reordering buffer gave up waiting for";
+    Duplicates "duplicates" [Operator] Count Counter "events whose number a reordering buffer had already; they are filtered";
+    Wait "wait" [Operator] Micros Histogram "how long an event stayed in a reordering buffer, from arrival to being put out";
+    Unordered "unordered" [Operator, Sink] Count Counter "events put out, or taken by a sink, with a stamp below an earlier one's";
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
     Lag "lag" [Operator, Generator] Micros Histogram "how far the watermark is behind true time, whenever it grows";

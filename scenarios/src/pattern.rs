@@ -124,8 +124,9 @@ patterns! {
     SequentialConvey "sequential-convey" "Sequential convey" Scaling built false
         settings [], metrics [] example ""
         "Splits a stream over many workers and merges it again in its order.";
-    BufferedEventOrdering "buffered-event-ordering" "Buffered event ordering" Scaling built false
-        settings [], metrics [] example ""
+    BufferedEventOrdering "buffered-event-ordering" "Buffered event ordering" Scaling built true
+        settings ["reorder", "late", "flush_at_end"],
+        metrics [Slack, Wait, Unordered, Late, Gaps, Duplicates, Held] example "slack-enough"
         "Holds events back for a while and releases them in order: order is bought with waiting.";
     CourseCorrection "course-correction" "Course correction" Scaling built true
         settings ["emit", "horizon", "late", "compensate"], metrics [Corrections, EmitDelay, Held, Late]

@@ -13,7 +13,7 @@ use crate::load::{Files, LoadedTable, Problem};
 use crate::query::SyntaxError;
 use crate::sampling::shape_of;
 use crate::schema::Schema;
-use crate::script::{LiteralEvent, OnBad, Scenario, Source, Table};
+use crate::script::{LiteralEvent, Numbers, OnBad, Scenario, Source, Table};
 use crate::shapes::{self, Misfit, Scope, Shape, Shapes};
 use crate::suggest;
 use crate::time::{Span, Time};
@@ -626,6 +626,16 @@ impl<'a> Loader<'a> {
             }
             fields.push(("decision".into(), Shape::of_type(crate::schema::FieldType::Text)));
         }
+        if let Some(reorder) = &operator.reorder {
+            for (key, value) in reorder.expressions() {
+                looked_up(self, &format!("reorder.{key}"), &value.expr);
+            }
+            if let Some(number) = &reorder.number {
+                by(self, "reorder.number.field", number.field.as_slice());
+                by(self, "reorder.number.by", &number.by);
+                fields.extend(self.gap_fields(index, number, input));
+            }
+        }
         if let Some(threshold) = &operator.threshold {
             looked_up(self, "threshold.value", &threshold.value.expr);
             by(self, "threshold.by", &threshold.by);
@@ -642,6 +652,22 @@ impl<'a> Loader<'a> {
             }
         }
         fields
+    }
+
+    /// The fields that name gaps, where a buffer marks them.
+    fn gap_fields(&mut self, index: usize, number: &Numbers, input: &Shapes) -> Shapes {
+        if !number.mark_gaps {
+            return vec![];
+        }
+        let path = format!("operator[{index}].reorder.number.mark_gaps");
+        for name in Numbers::GAP_FIELDS {
+            if input.iter().any(|(n, _)| n == name) {
+                let message = format!("gaps are marked in a field `{name}`, and there is one already");
+                self.checker.say(&path, message, "rename it first".to_owned());
+            }
+        }
+        let whole = Shape::of_type(crate::schema::FieldType::Int);
+        Numbers::GAP_FIELDS.map(|name| (name.into(), whole.clone())).into()
     }
 
     /// The name of the stream that an entry of an `input` list carries.

@@ -14,6 +14,7 @@ use self::expr::{Compiled, Fields};
 use self::filter::Filter;
 use crate::operator::Operator;
 use crate::scaling::course_correction::Compensation;
+use crate::scaling::ordering;
 
 /// A table to enrich from, read.
 #[derive(Clone, Debug)]
@@ -41,7 +42,7 @@ pub struct Surroundings<'a> {
     pub lineage: bool,
 }
 
-/// Builds an operator of the processing family.
+/// Builds an operator, of the processing family or another one.
 ///
 /// # Errors
 /// What is wrong with its settings, named by the clause or step it stands in.
@@ -65,6 +66,7 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
         Body::Change(settings) => boxed(filter::change::RateOfChange::new(settings, fields).map(Filter)),
         Body::Compensate(settings) => boxed(Compensation::new(settings, operator, schema, around.tick)),
         Body::First(settings) => boxed(filter::first::FirstOfBurst::new(settings, schema).map(Filter)),
+        Body::Reorder(settings) => ordering::build(operator, settings, fields, around.tick),
     });
     built.map_err(named)
 }
@@ -95,4 +97,4 @@ fn one_schema<'a>(operator: &script::Operator, inputs: &[&'a Schema]) -> Result<
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

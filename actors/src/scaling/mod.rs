@@ -1,4 +1,5 @@
-//! The scaling patterns: the watermark, whose generator is an actor of its own.
+//! The scaling patterns: buffered event ordering, and the watermark.
 
 pub mod course_correction;
+pub mod ordering;
 pub mod watermark;

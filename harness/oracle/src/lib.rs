@@ -46,6 +46,7 @@ mod compensation;
 pub mod conservation;
 mod counted;
 pub mod expr;
+mod ordering;
 mod panes;
 mod reference;
 mod single;

@@ -8,7 +8,7 @@ use wavetank_scenarios::{Row, Schema, Script, Span};
 use crate::compensation::Compensated;
 use crate::counted::Counted;
 use crate::windowed::Windowed;
-use crate::{Reference, single, transform};
+use crate::{Reference, ordering, single, transform};
 
 /// The tables that operators look up in, by name: their columns and rows.
 pub type Tables = BTreeMap<String, (Schema, Vec<Row>)>;
@@ -50,6 +50,7 @@ pub fn reference(
         }
         Body::Change(change) => single::change(change, schema),
         Body::First(first) => single::first(first, schema),
+        Body::Reorder(settings) => ordering::reorder(operator, settings, schema, tick),
         Body::Transform(steps) => transform::transform(steps, schema, output, tables),
     });
     built.map_err(|why| format!("operator `{name}`: {why}"))

@@ -216,7 +216,11 @@ fn keeps_order(settings: &Operator) -> bool {
         .query
         .as_ref()
         .is_none_or(|q| q.window.is_some() || !q.aggregates());
-    by_end && bounded && !settings.transform.iter().flatten().any(set)
+    let by_number = settings
+        .reorder
+        .as_ref()
+        .is_some_and(|reorder| reorder.number.is_some());
+    by_end && bounded && !by_number && !settings.transform.iter().flatten().any(set)
 }
 
 fn sorted(stream: Stream<'_>) -> Stream<'_> {

@@ -20,6 +20,7 @@ mod replay;
 mod run;
 mod runs;
 mod schema;
+mod sweep;
 mod tap;
 mod targets;
 

@@ -38,11 +38,11 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::Filter => Some(include_str!("templates/filter.toml")),
         Pattern::WindowedAggregation => Some(include_str!("templates/windowed-aggregation.toml")),
         Pattern::CourseCorrection => Some(include_str!("templates/course-correction.toml")),
+        Pattern::BufferedEventOrdering => Some(include_str!("templates/buffered-event-ordering.toml")),
         Pattern::StreamJoin
         | Pattern::TemporalEventOrdering
         | Pattern::MachineLearner
         | Pattern::SequentialConvey
-        | Pattern::BufferedEventOrdering
         | Pattern::Watermark
         | Pattern::Replay
         | Pattern::PeriodicSnapshot

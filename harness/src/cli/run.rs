@@ -19,7 +19,7 @@ use super::output::Output;
 use super::progress::{Progress, Style};
 use super::runs::{self, Came};
 use super::targets::{self, Ready};
-use super::{Stop, batch, interrupt, notice};
+use super::{Stop, batch, interrupt, notice, sweep};
 use crate::clock::Stopwatch;
 use crate::store::{self, Store};
 use crate::{Options, Tank};
@@ -29,31 +29,39 @@ use crate::{Options, Tank};
 pub struct Args {
     /// Files, folders, names of library scenarios, or patterns [default: the whole library]
     #[arg(value_name = "PATH")]
-    paths: Vec<String>,
+    pub(super) paths: Vec<String>,
     /// The seed of all draws [default: each scenario's own]
     #[arg(long, value_name = "N", conflicts_with = "seeds")]
-    seed: Option<u64>,
+    pub(super) seed: Option<u64>,
     /// Run at each of these seeds, B not included (`A..=B`: included), and judge them together
     #[arg(long, value_name = "A..B", value_parser = parse_seeds)]
     seeds: Option<Seeds>,
     /// Change a setting, such as fault.slow-link.rate=0.2; may be given again
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = targets::parse_override)]
-    overrides: Vec<(String, String)>,
+    pub(super) overrides: Vec<(String, String)>,
+    /// Run one scenario at each of these values of a setting, at one seed, and compare what --show names; given again,
+    /// every combination is run
+    #[arg(long = "sweep", value_name = "KEY=V,W,…", value_parser = sweep::parse, requires = "show",
+          conflicts_with_all = ["seeds", "junit", "trace", "real_time", "fail_fast"])]
+    pub(super) sweeps: Vec<sweep::Values>,
+    /// With --sweep: the numbers to compare, such as per-minute.late,per-minute.emit_delay.p99
+    #[arg(long, value_name = "METRIC,…", value_delimiter = ',', requires = "sweeps")]
+    pub(super) show: Vec<String>,
     /// How many runs at a time [default: one for each core; one with --real-time]
     #[arg(short, long, value_name = "N")]
-    jobs: Option<NonZero<usize>>,
+    pub(super) jobs: Option<NonZero<usize>>,
     /// Begin no further run after the first that did not do what it must
     #[arg(long)]
     fail_fast: bool,
     /// How results are written
     #[arg(long, value_enum, default_value = "human")]
-    format: Format,
+    pub(super) format: Format,
     /// Also write a JUnit report to this file
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// How progress is shown, on standard error
     #[arg(long, value_enum, default_value = "auto", value_name = "STYLE")]
-    progress: Style,
+    pub(super) progress: Style,
     /// Keep the trace of each run in the store
     #[arg(long, conflicts_with = "no_store")]
     trace: bool,
@@ -69,11 +77,11 @@ pub struct Args {
     no_store: bool,
     /// Do not hold operators to their models nor compare with truth: faster, and finds less
     #[arg(long)]
-    no_oracle: bool,
+    pub(super) no_oracle: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For a person
     Human,
     /// One JSON object for the whole command
@@ -128,6 +136,9 @@ struct Job<'a> {
 /// # Errors
 /// When something cannot be read or written; what is wrong in a run is in its record.
 pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
+    if !args.sweeps.is_empty() {
+        return sweep::sweep(args, output);
+    }
     let since = Stopwatch::start();
     let targets = targets::find(&args.paths)?;
     if targets.is_empty() {

@@ -238,6 +238,10 @@ impl Judge {
                 };
                 let operator = &scenario.operators[operator];
                 match &operator.watermark {
+                    _ if operator.reorder.is_some() => (
+                        Some(format!("operator.{}.reorder", operator.name)),
+                        "had put out what is stamped later".into(),
+                    ),
                     Some(watermark) => (
                         Some(format!("operator.{}.watermark", operator.name)),
                         format!("waits {} for what is behind", span(watermark.behind).short()),
@@ -449,6 +453,26 @@ impl Judge {
                     return vec![];
                 };
                 let operator = &scenario.operators[operator];
+                if let Some(reorder) = &operator.reorder {
+                    let name = &operator.name;
+                    let mut ideas = Vec::new();
+                    let largest = self.actors[actor.0 as usize].lateness.statistic("max");
+                    if let (Some(slack), Some(largest)) = (reorder.slack, largest) {
+                        let enough = Span::from_micros(largest.0).max(slack);
+                        let change = format!("operator.{name}.reorder.slack = \"{enough}\"");
+                        let price = format!(
+                            "every event waits for {} more of event time",
+                            span(enough - slack).short()
+                        );
+                        ideas.push(idea(change, "nothing of this run is late", price));
+                    }
+                    if operator.late != Late::Emit {
+                        let change = format!("operator.{name}.late = \"emit\"");
+                        let price = "it comes out of order, and readers must take that".into();
+                        ideas.push(idea(change, "the event is put out all the same", price));
+                    }
+                    return ideas;
+                }
                 let stamp = event.and_then(|id| self.seen.get(&id)).map(|(.., stamp)| *stamp);
                 let behind = stamp.map(|stamp| self.behind(actor, at, stamp));
                 let mut ideas = Vec::new();

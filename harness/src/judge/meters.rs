@@ -1,11 +1,12 @@
 //! What a run measures: the metrics of every actor, link and fault, in virtual time and exact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
+use rustc_hash::FxHashMap;
 use wavetank_actors::world::{Account, LinkCounts};
 use wavetank_reports::histogram::Histogram;
 use wavetank_scenarios::metric::{Form, Metric};
-use wavetank_scenarios::{EventId, Span, Time};
+use wavetank_scenarios::{Event, EventId, Span, Time};
 
 /// The meters of one actor.
 #[derive(Clone, Debug)]
@@ -36,6 +37,15 @@ pub struct ActorMeter {
     pub emit_delay: Histogram,
     pub latency: Histogram,
     pub lateness: Histogram,
+    pub wait: Histogram,
+    /// Events put out, or taken by a sink, with a stamp below `ahead`.
+    pub unordered: u64,
+    /// Largest stamp put out, or taken by a sink.
+    ahead: Time,
+    /// When the events came that a reordering buffer holds, by the source event that they go back to.
+    inside: FxHashMap<(EventId, Time), VecDeque<Time>>,
+    /// The event that was taken last: if it is dropped, it was not held.
+    entered: Option<(EventId, (EventId, Time))>,
     /// What the pattern measures of itself: the reading now, the largest one, and the distribution.
     own: BTreeMap<Metric, Own>,
 }
@@ -73,6 +83,11 @@ impl Default for ActorMeter {
             emit_delay: Histogram::default(),
             latency: Histogram::default(),
             lateness: Histogram::default(),
+            wait: Histogram::default(),
+            unordered: 0,
+            ahead: Time::MIN,
+            inside: FxHashMap::default(),
+            entered: None,
             own: BTreeMap::new(),
         }
     }
@@ -122,6 +137,40 @@ pub enum Reading<'a> {
 }
 
 impl ActorMeter {
+    /// An event goes out, or is taken by a sink: is it behind what went before?
+    pub fn in_order(&mut self, stamp: Time) {
+        self.unordered += u64::from(stamp < self.ahead);
+        self.ahead = self.ahead.max(stamp);
+    }
+    /// A reordering buffer takes an event in.
+    pub fn enters(&mut self, at: Time, event: &Event) {
+        let known_by = (event.correlation, event.stamp);
+        self.inside.entry(known_by).or_default().push_back(at);
+        self.entered = Some((event.id, known_by));
+    }
+    /// A reordering buffer puts an event out.
+    pub fn leaves(&mut self, at: Time, event: &Event) {
+        let known_by = (event.correlation, event.stamp);
+        if let Some(entered) = self.inside.get_mut(&known_by).and_then(VecDeque::pop_front) {
+            record(&mut self.wait, at.since(entered));
+        }
+        if self.inside.get(&known_by).is_some_and(VecDeque::is_empty) {
+            self.inside.remove(&known_by);
+        }
+    }
+    /// A reordering buffer drops an event that it has just taken in.
+    pub fn dropped(&mut self, id: EventId) {
+        if let Some((_, known_by)) = self.entered.take_if(|(entered, _)| *entered == id)
+            && let Some(inside) = self.inside.get_mut(&known_by)
+        {
+            inside.pop_back();
+        }
+    }
+    /// The node has crashed, and what was held is gone.
+    pub fn forget(&mut self) {
+        self.inside.clear();
+        self.entered = None;
+    }
     /// The pattern has measured something of itself.
     pub fn measure(&mut self, metric: Metric, reading: u64) {
         let own = self.own.entry(metric).or_default();
@@ -153,7 +202,8 @@ impl ActorMeter {
             Metric::Arrived => self.taken,
             Metric::Caused => both(|a| a.caused),
             Metric::Filtered => both(|a| a.filtered),
-            Metric::Late => both(|a| a.late),
+            // What was put out all the same is no loss in the books, and late.
+            Metric::Late => both(|a| a.late) + self.own.get(&metric).map_or(0, |own| own.now),
             Metric::Failed => both(|a| a.failed),
             Metric::Shed => self.shed,
             Metric::LostInCrash => self.lost_in_crash,
@@ -169,13 +219,15 @@ impl ActorMeter {
                 Some(differs) => differs,
                 None => return Reading::Nothing,
             },
-            Metric::Runs | Metric::Slack => return self.own(metric, max),
+            Metric::Runs | Metric::Slack | Metric::Gaps | Metric::Duplicates => return self.own(metric, max),
+            Metric::Unordered => self.unordered,
             Metric::Watermark if self.watermark == Time::MIN => return Reading::Nothing,
             Metric::Watermark => return Reading::Number(self.watermark.micros() as f64),
             Metric::Lag => return Reading::Histogram(&self.lag),
             Metric::EmitDelay => return Reading::Histogram(&self.emit_delay),
             Metric::Latency => return Reading::Histogram(&self.latency),
             Metric::Lateness => return Reading::Histogram(&self.lateness),
+            Metric::Wait => return Reading::Histogram(&self.wait),
             Metric::Delivered
             | Metric::Lost
             | Metric::Resent

@@ -102,6 +102,8 @@ pub struct Judge {
     pub(crate) sinks: FxHashMap<ActorId, SinkWatch>,
     /// For each operator: the sinks that read its main output.
     readers: Vec<Vec<ActorId>>,
+    /// For each actor: whether it is a reordering buffer, whose events are timed.
+    buffers: Vec<bool>,
     books: Option<(ActorId, Breach)>,
     stepped_back: Option<(ActorId, Breach)>,
     pub(crate) losses: FxHashMap<Loss, (u64, Time, EventId)>,
@@ -177,7 +179,12 @@ impl Judge {
             (scope.oracle && link.settings.kind == LinkKind::Stream && link.settings.on_crash != Some(OnCrash::Lost))
                 .then(StreamLaw::default)
         });
+        let buffers = topology.actors.iter().map(|actor| match actor.role {
+            Role::Operator { operator } => script.scenario.operators[operator].reorder.is_some(),
+            _ => false,
+        });
         let mut judge = Self {
+            buffers: buffers.collect(),
             actors: vec![ActorMeter::default(); topology.actors.len()],
             links: vec![LinkMeter::default(); topology.links.len()],
             faults: vec![FaultMeter::default(); script.scenario.faults.len()],
@@ -259,12 +266,14 @@ impl Judge {
                     Why::Failed => self.lose(at, *id, Loss::Failed(*actor)),
                     Why::Filtered => {}
                 }
+                self.actors[actor.0 as usize].dropped(*id);
                 if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
                     lockstep.act(Did::Ended(*id, why));
                 }
             }
             Happening::Failed { actor, failure } => {
                 self.lose(at, failure.event.id, Loss::Failed(*actor));
+                self.actors[actor.0 as usize].dropped(failure.event.id);
                 if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
                     lockstep.act(Did::Ended(failure.event.id, Why::Failed));
                 }
@@ -376,6 +385,10 @@ impl Judge {
         match element {
             Element::Event(event) if port == Port::Main => {
                 meter.emitted += 1;
+                meter.in_order(event.stamp);
+                if self.buffers[index] {
+                    meter.leaves(at, event);
+                }
                 match spec.role {
                     Role::Source { .. } => self.events += 1,
                     Role::Operator { .. } => {
@@ -439,6 +452,9 @@ impl Judge {
                 }
                 meter.largest = meter.largest.max(event.stamp);
             }
+            if self.buffers[index] {
+                meter.enters(at, event);
+            }
             if self.scope.oracle && !matches!(role, Role::Watermark { .. }) {
                 self.seen.entry(event.id).or_insert((at, actor, event.stamp));
             }
@@ -495,6 +511,7 @@ impl Judge {
     fn took(&mut self, at: Time, actor: ActorId, event: &Event) {
         let meter = &mut self.actors[actor.0 as usize];
         meters::record(&mut meter.latency, at.since(event.planned));
+        meter.in_order(event.stamp);
         meter.corrections += u64::from(event.pane.as_ref().is_some_and(|pane| pane.revision > 0));
         if !self.scope.oracle {
             return;
@@ -571,6 +588,7 @@ impl Judge {
                 *before += now;
             }
             meter.watermark = Time::MIN;
+            meter.forget();
             if let Some(lockstep) = &mut self.lockstep[index] {
                 lockstep.crash();
             }

@@ -4,3 +4,4 @@ mod commands;
 mod exits;
 mod screens;
 mod support;
+mod sweep;

@@ -3,13 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Align, Compensate, Emit, FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark, WindowBounds};
+use super::{
+    Align, Compensate, Emit, FirstOfBurst, RateOfChange, Reorder, Threshold, TransformStep, Watermark, WindowBounds,
+};
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
 use crate::time::Span;
 
-/// `[[operator]]`: one pattern at work. Exactly one of `query`, `transform`, `filter`, `threshold`, `change` and `first`
-/// says which.
+/// `[[operator]]`: one pattern at work. Exactly one of `query`, `transform`, `filter`, `threshold`, `change`, `first`
+/// and `reorder` says which.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Operator {
@@ -46,13 +48,15 @@ pub struct Operator {
     /// One of several events may stand; the others are compensated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensate: Option<Compensate>,
+    /// A buffer that puts events in order: they are held back for a while, and let go by time or by number.
+    pub reorder: Option<Reorder>,
     /// What happens to an event that the operator cannot work on.
     #[serde(default)]
     pub on_error: OnError,
     /// A watermark generator on this operator's node, behind its input link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<Watermark>,
-    /// Windows: what happens to late events.
+    /// Windows and reordering: what happens to late events.
     #[serde(default)]
     pub late: Late,
     /// Windows: how long after its completeness a window takes events in (allowed lateness). Compensation: how long by
@@ -68,7 +72,7 @@ pub struct Operator {
     /// Windows: what is compared with the watermark.
     #[serde(default)]
     pub late_by: LateBy,
-    /// Windows: whether open windows fire when the input ends.
+    /// Windows and reordering: whether open windows fire, and held events are put out, when the input ends.
     #[serde(default = "yes")]
     pub flush_at_end: bool,
     /// Windows without a group: whether a window without events gives a result. Of windows on a grid those that
@@ -110,6 +114,7 @@ pub enum Body<'a> {
     Change(&'a RateOfChange),
     First(&'a FirstOfBurst),
     Compensate(&'a Compensate),
+    Reorder(&'a Reorder),
 }
 
 impl Operator {
@@ -122,6 +127,7 @@ impl Operator {
         "change",
         "first",
         "compensate",
+        "reorder",
     ];
 
     /// All that it is said to do, with the key that says so, in the order of [`Operator::BODIES`]. A checked scenario
@@ -135,6 +141,7 @@ impl Operator {
             self.change.as_ref().map(Body::Change),
             self.first.as_ref().map(Body::First),
             self.compensate.as_ref().map(Body::Compensate),
+            self.reorder.as_ref().map(Body::Reorder),
         ];
         Self::BODIES
             .iter()
@@ -180,6 +187,8 @@ pub enum Late {
     /// later still is dropped. (`horizon` does the same beside `drop` and `side`, which say what happens to what comes
     /// later.)
     Correct,
+    /// Reordering: counted, and put out at once, out of order. A watermark that has gone by may be ahead of it.
+    Emit,
 }
 
 /// When exactly an event is late, `w` being the watermark and `last` the last instant of the window (or the event's
