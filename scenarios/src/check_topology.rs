@@ -128,6 +128,10 @@ impl Checker<'_> {
                 let known = self.scenario.sources.iter().map(|s| s.name.clone()).collect();
                 (!topology.sources_named(&fault.on).is_empty(), known)
             }
+            Place::Operator => {
+                let known: Vec<String> = self.scenario.operators.iter().map(|o| o.name.clone()).collect();
+                (known.contains(&fault.on), known)
+            }
         };
         if !found {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -345,7 +349,7 @@ impl Checker<'_> {
         }
         if let Some(actor) = topology.actor(of) {
             return Some(match topology.actors[actor.0 as usize].role {
-                Role::Source { .. } => Measured::Source,
+                Role::Source { .. } | Role::Counter => Measured::Source,
                 Role::Watermark { .. } => Measured::Generator,
                 Role::Operator { .. } => Measured::Operator,
                 Role::Sink { .. } => Measured::Sink,
@@ -360,8 +364,11 @@ impl Checker<'_> {
 fn datagram_fits(topology: &Topology, link: LinkId) -> bool {
     let link = &topology.links[link.0 as usize];
     let receiver = &topology.actors[link.to.0 as usize];
+    if matches!(topology.actors[link.from.0 as usize].role, Role::Counter) {
+        return true; // an answer that is lost is asked for again
+    }
     match receiver.role {
-        Role::Sink { .. } | Role::Watermark { .. } => true,
+        Role::Sink { .. } | Role::Watermark { .. } | Role::Counter => true,
         Role::Source { .. } | Role::Operator { .. } => {
             !behind_generator(topology, link.from)
                 && !receiver.outputs.is_empty()

@@ -6,6 +6,7 @@
 
 mod check;
 mod check_topology;
+mod check_watermark;
 mod data;
 pub mod distribution;
 pub mod draw;

@@ -4,6 +4,7 @@
 //! Unknown keys are errors. Durations carry units. What a key means when it is left out is its `Default`, so that
 //! `wavetank check --expand` can print it.
 
+mod epoch;
 mod fault;
 mod filter;
 mod link;
@@ -19,6 +20,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use epoch::*;
 pub use fault::*;
 pub use filter::*;
 pub use link::*;
@@ -57,6 +59,9 @@ pub struct Scenario {
     /// Length, start, seed and limits of the run.
     #[serde(default)]
     pub time: TimeSettings,
+    /// Markers that cut the run into epochs. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
     /// Nodes that need settings of their own; every actor without `node` stands on a node of its own name.
     #[serde(default, rename = "node", skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<Node>,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark};
+use super::{FirstOfBurst, RateOfChange, Threshold, TransformStep, ValveSettings, Watermark};
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
 use crate::time::Span;
@@ -49,6 +49,9 @@ pub struct Operator {
     /// A watermark generator on this operator's node, behind its input link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<Watermark>,
+    /// How the watermarks of several inputs are combined.
+    #[serde(default)]
+    pub valve: ValveSettings,
     /// Windows: what happens to late events.
     #[serde(default)]
     pub late: Late,
