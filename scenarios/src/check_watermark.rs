@@ -2,7 +2,7 @@
 //! each other.
 
 use crate::check::Checker;
-use crate::script::{Every, LostMarker, Scope, Watermark, WatermarkKind as Kind};
+use crate::script::{Every, Scope, Watermark, WatermarkKind as Kind};
 use crate::topology::COUNTER;
 
 impl Checker<'_> {
@@ -11,9 +11,7 @@ impl Checker<'_> {
         let Some(epoch) = &self.scenario.epoch else { return };
         self.positive("epoch.every", Some(epoch.every));
         self.positive("epoch.counter.ask", epoch.counter.map(|counter| counter.ask));
-        if let LostMarker::GiveUp(after) = epoch.lost {
-            self.positive("epoch.lost.give_up", Some(after));
-        }
+        self.positive("epoch.give_up", epoch.give_up);
         let names = self.scenario.operators.iter().map(|operator| &operator.name);
         let mut names = names.chain(self.scenario.sources.iter().map(|source| &source.name));
         if epoch.counter.is_some() && names.any(|name| name == COUNTER) {

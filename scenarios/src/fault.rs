@@ -206,16 +206,16 @@ faults! {
     Poison "poison" Source Element needs ["field"], takes [("value", "null")], pledges KEYED,
         "puts a value into a field that no operator expects there",
         "id = \"bad-amount\"\nkind = \"poison\"\non = \"orders\"\nrate = 0.001\nfield = \"amount\"\nvalue = \"n/a\"";
-    SwallowWatermarks "swallow-watermarks" Operator Element needs [], takes [], pledges KEYED,
+    SwallowWatermarks "swallow-watermarks" Operator Interval needs [], takes [], pledges SCHEDULED,
         "does not pass watermarks on: everything downstream waits for them",
         "id = \"mute\"\nkind = \"swallow-watermarks\"\non = \"per-minute\"\nduring = \"2m..3m\"";
-    RepeatWatermarks "repeat-watermarks" Operator Element needs [], takes [], pledges KEYED,
+    RepeatWatermarks "repeat-watermarks" Operator Interval needs [], takes [], pledges SCHEDULED,
         "passes watermarks on twice",
-        "id = \"echo\"\nkind = \"repeat-watermarks\"\non = \"per-minute\"\nrate = 0.1";
-    DelayWatermarks "delay-watermarks" Operator Element needs ["amount"], takes [], pledges KEYED,
+        "id = \"echo\"\nkind = \"repeat-watermarks\"\non = \"per-minute\"\nduring = \"2m..3m\"";
+    DelayWatermarks "delay-watermarks" Operator Interval needs ["amount"], takes [], pledges SCHEDULED,
         "passes watermarks on later, behind events that they stood before",
         "id = \"drag\"\nkind = \"delay-watermarks\"\non = \"per-minute\"\nduring = \"2m..3m\"\namount = \"5s\"";
-    HastenWatermarks "hasten-watermarks" Operator Element needs [], takes [], pledges KEYED,
+    HastenWatermarks "hasten-watermarks" Operator Interval needs [], takes [], pledges SCHEDULED,
         "passes watermarks on before the results that they stand behind, which are then late",
         "id = \"haste\"\nkind = \"hasten-watermarks\"\non = \"per-minute\"\nduring = \"2m..3m\"";
 }

@@ -157,6 +157,8 @@ impl Source {
         }
         match plan.peek() {
             Some(next) => stage.depart(next.at, DEPART),
+            // Where it ends with a marker, that is still to come.
+            None if self.epoch.as_ref().is_some_and(|epoch| epoch.until.is_some()) => {}
             None => self.end(stage),
         }
     }

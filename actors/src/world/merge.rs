@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 
 use wavetank_scenarios::Span;
-use wavetank_scenarios::script::{Epoch, EpochOrder, LostMarker};
-use wavetank_scenarios::topology::ActorId;
+use wavetank_scenarios::script::{Epoch, EpochOrder};
+use wavetank_scenarios::topology::{Actor, ActorId, Role};
 
 use super::fabric::Class;
 use super::link::Arriving;
@@ -34,13 +34,16 @@ pub(super) struct Merge {
 }
 
 impl Merge {
-    pub fn new(inputs: usize, epoch: &Epoch) -> Self {
+    pub fn new(actor: &Actor, epoch: &Epoch) -> Self {
+        let inputs = actor.inputs.len();
+        // What a counter is asked belongs to no epoch.
+        let orders = epoch.order == EpochOrder::Stamp && inputs > 1 && actor.role != Role::Counter;
         Self {
             came: vec![0; inputs],
             passed: 0,
             untimed: 1,
             waiting: BTreeMap::new(),
-            gathered: (epoch.order == EpochOrder::Stamp && inputs > 1).then(Vec::new),
+            gathered: orders.then(Vec::new),
         }
     }
 
@@ -90,7 +93,7 @@ impl World {
 
     /// Sets the timers that give markers up, up to this one.
     fn time_markers(&mut self, actor: ActorId, number: u64) {
-        let Some(LostMarker::GiveUp(after)) = self.epoch.as_ref().map(|epoch| epoch.lost) else {
+        let Some(after) = self.epoch.as_ref().and_then(|epoch| epoch.give_up) else {
             return;
         };
         let incarnation = self.node_of(actor).incarnation;

@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::Recipient;
 use wavetank_scenarios::draw::{DrawKey, name_key};
-use wavetank_scenarios::script::{Epoch, LinkKind, LostMarker, OnCrash, Overflow};
+use wavetank_scenarios::script::{Epoch, LinkKind, OnCrash, Overflow};
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Port, Topology};
 use wavetank_scenarios::{Event, EventId, Span, Time};
 
@@ -293,10 +293,7 @@ impl World {
         for (i, link) in topology.links.iter().enumerate() {
             let id = LinkId(i as u32);
             let mut link = Link::new(id, link, setup.seed, setup.network.disturbs(id));
-            link.resends_markers = setup
-                .epoch
-                .as_ref()
-                .is_some_and(|epoch| epoch.lost == LostMarker::Resend);
+            link.resends_markers = setup.epoch.as_ref().is_some_and(|epoch| epoch.resend);
             links.push(link);
         }
         let mut players = Vec::with_capacity(topology.actors.len());
@@ -342,11 +339,7 @@ impl World {
             producers: topology.actors.iter().map(|actor| name_key(&actor.name)).collect(),
             marks: vec![0; topology.actors.len()],
             merges: match &setup.epoch {
-                Some(epoch) => topology
-                    .actors
-                    .iter()
-                    .map(|actor| Merge::new(actor.inputs.len(), epoch))
-                    .collect(),
+                Some(epoch) => topology.actors.iter().map(|actor| Merge::new(actor, epoch)).collect(),
                 None => Vec::new(),
             },
             epoch: setup.epoch,

@@ -37,13 +37,13 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::Transformation => Some(include_str!("templates/transformation.toml")),
         Pattern::Filter => Some(include_str!("templates/filter.toml")),
         Pattern::WindowedAggregation => Some(include_str!("templates/windowed-aggregation.toml")),
+        Pattern::Watermark => Some(include_str!("templates/watermark.toml")),
         Pattern::StreamJoin
         | Pattern::TemporalEventOrdering
         | Pattern::MachineLearner
         | Pattern::SequentialConvey
         | Pattern::BufferedEventOrdering
         | Pattern::CourseCorrection
-        | Pattern::Watermark
         | Pattern::Replay
         | Pattern::PeriodicSnapshot
         | Pattern::TwoNodeFailover => None,

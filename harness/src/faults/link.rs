@@ -183,8 +183,8 @@ impl Network for Waves {
         self.operators.contains_key(&actor)
     }
     fn meddle(&mut self, actor: ActorId, number: u64, at: Time) -> Option<(usize, Meddling)> {
-        let faults = self.operators.get_mut(&actor)?;
-        faults.iter_mut().filter_map(|fault| fault.meddle(number, at)).next()
+        let faults = self.operators.get(&actor)?;
+        faults.iter().find_map(|fault| fault.meddle(number, at))
     }
     fn disturbs(&self, link: LinkId) -> bool {
         !self.links[link.0 as usize].is_empty()

@@ -12,42 +12,29 @@ use super::Active;
 #[derive(Debug)]
 pub(super) struct StageFault {
     active: Active,
-    /// Decides which watermarks are hit.
-    hit: DrawKey,
+    periods: Vec<(Time, Time)>,
     /// Decides how much.
     amount: Option<(Sampler, DrawKey)>,
-    /// Hits the first watermark at or after each of these moments, where there are any.
-    moments: Option<std::iter::Peekable<std::vec::IntoIter<Span>>>,
     name: u64,
 }
 
 impl StageFault {
     pub fn new(active: &Active, operator: &str) -> Self {
         let fault = &active.fault;
-        let key = |purpose| DrawKey::new(active.run.seed, &fault.id, purpose, operator);
-        let moments = || active.schedule.moments().collect::<Vec<_>>().into_iter().peekable();
+        let key = || DrawKey::new(active.run.seed, &fault.id, "amount", operator);
         Self {
-            hit: key("hit"),
-            amount: fault.amount.as_ref().map(|amount| (amount.sampler(), key("amount"))),
-            moments: active.schedule.has_moments().then(moments),
+            periods: active.periods(),
+            amount: fault.amount.as_ref().map(|amount| (amount.sampler(), key())),
             name: name_key(operator),
             active: active.clone(),
         }
     }
 
-    /// What becomes of the watermark of that number, and by which fault, if this one hits it.
-    pub fn meddle(&mut self, number: u64, at: Time) -> Option<(usize, Meddling)> {
-        let since = self.active.since_start(at);
-        let hit = match &mut self.moments {
-            Some(moments) => {
-                let mut due = false;
-                while moments.next_if(|moment| *moment <= since).is_some() {
-                    due = true;
-                }
-                due
-            }
-            None => self.active.schedule.within(since) && self.hit.unit(self.name, number, 0) < self.active.fault.rate,
-        };
+    /// What becomes of the watermark of that number, and by which fault, if this one acts then.
+    pub fn meddle(&self, number: u64, at: Time) -> Option<(usize, Meddling)> {
+        if !self.periods.iter().any(|(from, to)| *from <= at && at < *to) {
+            return None;
+        }
         let meddling = match self.active.fault.kind {
             FaultKind::SwallowWatermarks => Meddling::Swallow,
             FaultKind::RepeatWatermarks => Meddling::Repeat,
@@ -57,6 +44,6 @@ impl StageFault {
                 Meddling::Delay(sampler.sample(&mut key.rng(self.name, number, 0)).max(Span::ZERO))
             }
         };
-        hit.then_some((self.active.index, meddling))
+        Some((self.active.index, meddling))
     }
 }

@@ -340,14 +340,13 @@ impl Judge {
                     breach.as_ref(),
                 ));
             }
-            if self.script.scenario.epoch.is_some() {
-                let tested = self.actors.iter().any(|actor| actor.epoch > 0);
+            if self.actors.iter().any(|actor| actor.epoch > 0) || self.misplaced.is_some() {
                 let breach = self
                     .misplaced
                     .as_ref()
                     .map(|(actor, breach)| self.at_actor(*actor, breach));
                 let text = "the same events lie between the same two markers, whoever takes them";
-                all.push(self.rule("epochs are the same on every path", text, tested, breach.as_ref()));
+                all.push(self.rule("epochs are the same on every path", text, true, breach.as_ref()));
             }
             self.promises(ending, all);
         }

@@ -17,9 +17,14 @@ pub struct Epoch {
     /// Sources that share no clock ask a counter for the number. Default: each goes by its own wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counter: Option<Counter>,
-    /// What becomes of a marker that a datagram link loses.
+    /// A marker that a datagram link loses is sent again until it arrives, at the distance of the link's `resend`. What
+    /// follows it on that link waits for it in any case.
     #[serde(default)]
-    pub lost: LostMarker,
+    pub resend: bool,
+    /// A receiver goes on without a marker when this has passed since it first came on any of its inputs. Default: it
+    /// waits for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub give_up: Option<Span>,
     /// In which order a stage with several inputs takes the events of an epoch.
     #[serde(default)]
     pub order: EpochOrder,
@@ -36,19 +41,6 @@ pub struct Epoch {
 pub struct Counter {
     /// How often a source asks, by its monotonic clock.
     pub ask: Span,
-}
-
-/// What becomes of a marker that a datagram link loses. What follows it on that link waits for it in any case.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LostMarker {
-    /// Nothing: the receiver waits for ever.
-    #[default]
-    Wait,
-    /// It is sent again until it arrives, at the distance of the link's `resend`.
-    Resend,
-    /// The receiver goes on without it when this has passed since the marker first came on any of its inputs.
-    GiveUp(Span),
 }
 
 /// In which order a stage with several inputs takes the events of an epoch.
