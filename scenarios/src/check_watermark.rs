@@ -2,7 +2,7 @@
 //! each other.
 
 use crate::check::Checker;
-use crate::script::{Every, Scope, Watermark, WatermarkKind as Kind};
+use crate::script::{Every, Operator, Scope, Watermark, WatermarkKind as Kind};
 use crate::topology::COUNTER;
 
 impl Checker<'_> {
@@ -92,6 +92,14 @@ impl Checker<'_> {
         if let Some(align) = watermark.align {
             self.not_negative(&at("align.ahead"), Some(align.ahead));
             self.positive(&at("align.every"), align.every);
+            let others = self.scenario.operators.iter().take(index);
+            let aligns = |other: &Operator| other.watermark.as_ref().is_some_and(|w| w.align.is_some());
+            let mut shared = others.filter(|other| aligns(other)).flat_map(|other| &other.input);
+            let inputs = &self.scenario.operators[index].input;
+            if let Some(name) = shared.find(|name| inputs.contains(name)) {
+                let message = format!("`{name}` is held by two operators, which can stop each other's inputs for good");
+                self.say(&at("align"), message, "align in one of them".to_owned());
+            }
             if watermark.scope == Scope::Input {
                 let help = "leave `scope` out: one for each source".to_owned();
                 self.say(

@@ -2,11 +2,11 @@
 //!
 //! Every element knows the last marker that was put on its link before it, as a packet knows its number. It is handed on
 //! when that marker has passed: it never overtakes it, and one that was lost on a datagram link is missed by what comes
-//! after it. A marker passes when it, or a later one, has come on every input that has not ended; then the actor takes
+//! after it. A marker passes when it has come, and all before it, on every input that has not ended; then the actor takes
 //! it once, and after it what had waited, in the order in which it had come. A marker that is waited for in vain blocks
 //! its inputs until it is given up, where the scenario says so. Snapshots that are cut at markers need the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_scenarios::Span;
 use wavetank_scenarios::script::{Epoch, EpochOrder};
@@ -21,8 +21,14 @@ use crate::element::Element;
 /// What waits in front of one actor.
 #[derive(Debug)]
 pub(super) struct Merge {
-    /// The number of the last marker that came on each input; [`u64::MAX`] once it has ended.
+    /// Up to which number all markers have come on each input; [`u64::MAX`] once it has ended.
     came: Vec<u64>,
+    /// Markers that came before one with a lower number, by input.
+    early: BTreeSet<(usize, u64)>,
+    /// A later marker stands for those before it: so it is with the answers of a counter.
+    skips: bool,
+    /// The largest number that has come on any input, ended or not.
+    highest: u64,
     /// The number of the last marker that passed.
     passed: u64,
     /// The first marker that no timer is set for.
@@ -40,10 +46,31 @@ impl Merge {
         let orders = epoch.order == EpochOrder::Stamp && inputs > 1 && actor.role != Role::Counter;
         Self {
             came: vec![0; inputs],
+            early: BTreeSet::new(),
+            highest: 0,
+            skips: matches!(actor.role, Role::Source { .. }),
             passed: 0,
             untimed: 1,
             waiting: BTreeMap::new(),
             gathered: orders.then(Vec::new),
+        }
+    }
+
+    /// A marker has come on an input.
+    fn comes(&mut self, input: usize, number: u64) {
+        self.highest = self.highest.max(number);
+        if self.skips {
+            self.came[input] = self.came[input].max(number);
+        } else if number > self.came[input] {
+            self.early.insert((input, number));
+            self.count_up(input);
+        }
+    }
+
+    /// Takes the markers that came early and follow without a gap.
+    fn count_up(&mut self, input: usize) {
+        while self.came[input] < u64::MAX && self.early.remove(&(input, self.came[input] + 1)) {
+            self.came[input] += 1;
         }
     }
 
@@ -54,9 +81,7 @@ impl Merge {
     /// The next marker, if it may pass: it has come on one input at least, and on every one that has not ended.
     fn next(&self) -> Option<u64> {
         let next = self.passed + 1;
-        let came = |number: &u64| *number >= next;
-        let open = |number: &&u64| **number < u64::MAX;
-        (self.came.iter().all(came) && self.came.iter().any(|number| came(number) && open(&number))).then_some(next)
+        (next <= self.highest && self.came.iter().all(|came| *came >= next)).then_some(next)
     }
 }
 
@@ -69,8 +94,8 @@ impl World {
             return self.stand(sequence, arriving);
         };
         if let Element::Epoch(number) = arriving.element {
-            // A later marker stands for those before it. The actor gets it once, from here.
-            merge.came[input] = merge.came[input].max(number);
+            // The actor gets it once, from here.
+            merge.comes(input, number);
             self.acknowledge(Some(arriving.link));
             self.time_markers(actor, number);
         } else {
@@ -78,14 +103,11 @@ impl World {
                 merge.came[input] = u64::MAX;
             }
             match &mut merge.gathered {
-                _ if arriving.epoch > merge.passed && merge.came[input] < u64::MAX => {
+                _ if arriving.epoch > merge.passed => {
                     merge.waiting.entry(arriving.epoch).or_default().push(arriving);
                 }
                 Some(gathered) => gathered.push(arriving),
-                None if merge.waiting.is_empty() || arriving.epoch <= merge.passed => {
-                    self.stand(sequence, arriving);
-                }
-                None => merge.waiting.entry(arriving.epoch).or_default().push(arriving),
+                None => self.stand(sequence, arriving),
             }
         }
         self.pass_markers(sequence, actor);
@@ -117,8 +139,9 @@ impl World {
         if merge.passed >= number {
             return;
         }
-        for came in &mut merge.came {
-            *came = (*came).max(number);
+        for input in 0..merge.came.len() {
+            merge.came[input] = merge.came[input].max(number);
+            merge.count_up(input);
         }
         self.tell_gave_up(actor, number);
         self.pass_markers(sequence, actor);

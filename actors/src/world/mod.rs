@@ -239,6 +239,9 @@ struct Node {
     actors: Vec<ActorId>,
 }
 
+/// When so many rounds of timers in a row have had nothing under way beside them, the run has come to its end.
+const STANDSTILL: u64 = 100_000;
+
 /// One run.
 pub struct World {
     topology: Arc<Topology>,
@@ -404,6 +407,7 @@ impl World {
         let mut round = Vec::new();
         let mut at_instant = 0u64;
         let mut instants = 0u64;
+        let mut timers = 0u64;
         while let Some(next) = self.fabric.next_time() {
             if next > self.now.get() {
                 if let Some(observer) = &mut self.observer
@@ -426,6 +430,11 @@ impl World {
                 at_instant = 0;
             }
             self.fabric.take_round(self.now.get(), &mut round);
+            // Timers that set themselves again would go on for ever where a source is held for good, or never comes back.
+            timers = if self.fabric.only_timers() { timers + 1 } else { 0 };
+            if timers > STANDSTILL {
+                break;
+            }
             self.outcome.steps += round.len() as u64;
             at_instant += round.len() as u64;
             if at_instant > self.budget {
