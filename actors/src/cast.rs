@@ -1,6 +1,6 @@
 //! Who plays what: from a script's topology to actors on the stage, at the start and again after every crash.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use std::sync::Arc;
 use actix::Recipient;
 use wavetank_scenarios::Time;
 use wavetank_scenarios::input::What;
-use wavetank_scenarios::script::{OnError, Scenario};
+use wavetank_scenarios::script::Scenario;
 use wavetank_scenarios::topology::{ActorId, Role, Topology};
 
 use crate::host::enter;
 use crate::operator::Operator;
-use crate::roles::{Operating, Sink, Source};
+use crate::roles::{Counter, Marked, Operating, Plan, Sink, Source};
 use crate::scaling::watermark::Generator;
 use crate::world::{Cast, Deliver, Stage};
 
@@ -44,7 +44,9 @@ pub type MakeOperator = Box<dyn Fn(usize) -> Result<Box<dyn Operator>, String>>;
 pub struct Players {
     scenario: Arc<Scenario>,
     topology: Arc<Topology>,
-    plans: BTreeMap<ActorId, Rc<RefCell<std::iter::Peekable<Departures>>>>,
+    plans: BTreeMap<ActorId, (Plan, Rc<Cell<Marked>>)>,
+    /// When the run began.
+    start: Option<Time>,
     make: MakeOperator,
     incarnations: BTreeMap<ActorId, u64>,
 }
@@ -62,12 +64,13 @@ impl Players {
     ) -> Self {
         let plans = departures
             .into_iter()
-            .map(|(actor, plan)| (actor, Rc::new(RefCell::new(plan.peekable()))))
+            .map(|(actor, plan)| (actor, (Rc::new(RefCell::new(plan.peekable())), Rc::default())))
             .collect();
         Self {
             scenario,
             topology,
             plans,
+            start: None,
             make,
             incarnations: BTreeMap::new(),
         }
@@ -80,31 +83,32 @@ impl Cast for Players {
         let entered = self.incarnations.entry(actor).or_default();
         let first = *entered * NUMBERS_PER_INCARNATION;
         *entered += 1;
+        let start = *self.start.get_or_insert(stage.plan_time());
         Ok(match spec.role {
             Role::Source { .. } => {
-                let plan = self.plans.get(&actor).ok_or("it has no departures")?;
-                enter(Source::new(Rc::clone(plan)), stage)
+                let (plan, marked) = self.plans.get(&actor).ok_or("it has no departures")?;
+                let source = Source::new(Rc::clone(plan), self.scenario.epoch.clone(), Rc::clone(marked));
+                enter(source, stage)
             }
             Role::Watermark { operator } => {
-                let settings = self.scenario.operators[operator]
-                    .watermark
-                    .clone()
-                    .ok_or("it has no settings")?;
-                enter(
-                    Generator::new(settings, self.scenario.time.tick, spec.inputs.len()),
-                    stage,
-                )
+                let of = &self.scenario.operators[operator];
+                let settings = of.watermark.clone().ok_or("it has no settings")?;
+                let schemas = self.topology.input_schemas(actor);
+                let names: Vec<&str> = of.input.iter().map(String::as_str).collect();
+                let (tick, inputs) = (self.scenario.time.tick, spec.inputs.len());
+                let generator = Generator::new(settings, of.valve, tick, inputs, &schemas, &names)?;
+                enter(generator, stage)
             }
             Role::Operator { operator } => {
                 let settings = &self.scenario.operators[operator];
-                let stop = settings.on_error == OnError::Stop;
                 let part = (self.make)(operator)?;
-                enter(
-                    Operating::new(part, spec.inputs.len(), settings.flush_at_end, stop, first),
-                    stage,
-                )
+                enter(Operating::new(part, spec.inputs.len(), settings, first), stage)
             }
             Role::Sink { .. } => enter(Sink::default(), stage),
+            Role::Counter => {
+                let epoch = self.scenario.epoch.as_ref().ok_or("there are no epochs to count")?;
+                enter(Counter::new(epoch, start), stage)
+            }
         })
     }
 }

@@ -11,6 +11,10 @@ pub enum Element {
     Watermark(Time),
     /// Whether this link is idle (`true`): its watermark is left out of the receiver's minimum until it speaks again.
     Idle(bool),
+    /// The end of the epoch of that number: everything before it on this link belongs to it or an earlier one.
+    Epoch(u64),
+    /// Asks a counter for the number of the epoch.
+    Ask,
     /// Nothing more will come on this link.
     End,
 }

@@ -12,4 +12,4 @@ pub mod world;
 pub use cast::{Departure, Departures, Players};
 pub use element::Element;
 pub use host::{Part, enter};
-pub use scaling::watermark::EVERY;
+pub use scaling::watermark::{ALIGN, EVERY};

@@ -184,7 +184,7 @@ fn about(fault: &script::Fault) -> String {
 
 const fn measured(role: Role) -> Measured {
     match role {
-        Role::Source { .. } => Measured::Source,
+        Role::Source { .. } | Role::Counter => Measured::Source,
         Role::Watermark { .. } => Measured::Generator,
         Role::Operator { .. } => Measured::Operator,
         Role::Sink { .. } => Measured::Sink,

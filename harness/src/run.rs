@@ -184,6 +184,7 @@ impl Tank {
             clocks,
             node_plan: faults.node_plan(),
             network: Box::new(faults.waves()),
+            epoch: script.scenario.epoch.clone(),
             cast: Box::new(players(script, departures, scope.oracle)),
             observer: options
                 .watch

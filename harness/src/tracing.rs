@@ -39,6 +39,7 @@ impl Tracer {
             | Happening::Account { .. }
             | Happening::Measured { .. }
             | Happening::Done { .. }
+            | Happening::HeldBack { .. }
             | Happening::Queue { .. } => return,
             Happening::Delivered {
                 actor, input, element, ..
@@ -51,6 +52,7 @@ impl Tracer {
                     Element::Event(_) => TraceKind::Deliver,
                     Element::Watermark(_) => TraceKind::Watermark,
                     Element::Idle(_) => TraceKind::Idle,
+                    Element::Epoch(_) | Element::Ask => TraceKind::Note,
                     Element::End => TraceKind::End,
                 };
                 let mut line = self.element(line(kind), element);
@@ -68,7 +70,7 @@ impl Tracer {
                 line.actor = Some(self.actor(*actor));
                 if line.detail.is_none() {
                     line.detail = match port {
-                        Port::Main => None,
+                        Port::Main | Port::Counter => None,
                         Port::Late => Some("late".into()),
                         Port::Failed => Some("failed".into()),
                     };
@@ -105,6 +107,20 @@ impl Tracer {
                     ..line
                 }
             }
+            Happening::GaveUp { actor, number } => TraceLine {
+                actor: Some(self.actor(*actor)),
+                detail: Some(format!("gives up waiting for marker {number}")),
+                ..line(TraceKind::Note)
+            },
+            Happening::Answered { link, element } => TraceLine {
+                link: Some(self.link(*link)),
+                ..self.element(line(TraceKind::Emit), element)
+            },
+            Happening::Hold { link, hold } => TraceLine {
+                link: Some(self.link(*link)),
+                detail: Some(if *hold { "held back" } else { "let go" }.into()),
+                ..line(TraceKind::Note)
+            },
             Happening::Missed { actor, id } => {
                 let (actor, event) = (Some(self.actor(*actor)), Some(self.id(*id)));
                 TraceLine {
@@ -155,6 +171,14 @@ impl Tracer {
                     ..line(kind)
                 }
             }
+            Happening::Meddled { actor, fault } => {
+                let fault = &self.script.scenario.faults[*fault];
+                TraceLine {
+                    actor: Some(self.actor(*actor)),
+                    detail: Some(format!("{} ({} on {})", fault.id, fault.kind.name(), fault.on)),
+                    ..line(TraceKind::Fault)
+                }
+            }
             Happening::Fault { fault, id } => {
                 let fault = &self.script.scenario.faults[*fault];
                 let detail = Some(format!("{} ({} on {})", fault.id, fault.kind.name(), fault.on));
@@ -188,6 +212,14 @@ impl Tracer {
             },
             Element::Idle(idle) => TraceLine {
                 detail: Some(if *idle { "idle" } else { "active" }.into()),
+                ..line
+            },
+            Element::Epoch(number) => TraceLine {
+                detail: Some(format!("marker {number}")),
+                ..line
+            },
+            Element::Ask => TraceLine {
+                detail: Some("asks for the number of the epoch".into()),
                 ..line
             },
             Element::End => TraceLine {

@@ -79,6 +79,7 @@ impl Checker<'_> {
         self.names();
         self.sources();
         self.operators();
+        self.epoch();
         self.tables_and_nodes();
         self.cycles();
     }
@@ -352,9 +353,7 @@ impl Checker<'_> {
                 ),
             }
             if let Some(watermark) = &operator.watermark {
-                self.not_negative(&at("watermark.behind"), Some(watermark.behind));
-                self.positive(&at("watermark.idle"), watermark.idle);
-                self.positive(&at("watermark.every"), watermark.every);
+                self.watermark(i, watermark);
             }
             self.not_negative(&at("horizon"), Some(operator.horizon));
             if let Some(threshold) = &operator.threshold {

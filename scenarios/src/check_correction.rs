@@ -3,7 +3,7 @@
 
 use crate::check::Checker;
 use crate::query::Window;
-use crate::script::{Align, LateWhen, Must, Operator, Panes, Trigger, WindowBounds};
+use crate::script::{LateWhen, Must, Operator, Panes, Trigger, WindowAlign, WindowBounds};
 use crate::time::Span;
 use crate::topology::{Port, input_name};
 
@@ -77,7 +77,7 @@ impl Checker<'_> {
                 let path = format!("operator[{i}].bounds");
                 self.say(&path, "this window cannot have these bounds", help.to_owned());
             }
-            if operator.align == Align::FirstEvent && !grid {
+            if operator.align == WindowAlign::FirstEvent && !grid {
                 let help = "it goes with tumbling, hopping and cumulating windows";
                 let path = format!("operator[{i}].align");
                 self.say(

@@ -47,8 +47,11 @@ impl Checker<'_> {
     fn datagram_fits(&self, topology: &Topology, link: LinkId) -> bool {
         let link = &topology.links[link.0 as usize];
         let receiver = &topology.actors[link.to.0 as usize];
+        if matches!(topology.actors[link.from.0 as usize].role, Role::Counter) {
+            return true; // an answer that is lost is asked for again
+        }
         match receiver.role {
-            Role::Sink { .. } | Role::Watermark { .. } => true,
+            Role::Sink { .. } | Role::Watermark { .. } | Role::Counter => true,
             Role::Operator { operator } if self.puts_in_order(operator) => !behind_generator(topology, link.from),
             Role::Source { .. } | Role::Operator { .. } => {
                 !behind_generator(topology, link.from)
@@ -145,6 +148,10 @@ impl Checker<'_> {
             Place::Source => {
                 let known = self.scenario.sources.iter().map(|s| s.name.clone()).collect();
                 (!topology.sources_named(&fault.on).is_empty(), known)
+            }
+            Place::Operator => {
+                let known: Vec<String> = self.scenario.operators.iter().map(|o| o.name.clone()).collect();
+                (known.contains(&fault.on), known)
             }
         };
         if !found {
@@ -363,7 +370,7 @@ impl Checker<'_> {
         }
         if let Some(actor) = topology.actor(of) {
             return Some(match topology.actors[actor.0 as usize].role {
-                Role::Source { .. } => Measured::Source,
+                Role::Source { .. } | Role::Counter => Measured::Source,
                 Role::Watermark { .. } => Measured::Generator,
                 Role::Operator { .. } => Measured::Operator,
                 Role::Sink { .. } => Measured::Sink,

@@ -31,6 +31,11 @@ pub enum FaultKind {
     DuplicateSend,
     ReplayedSend,
     Poison,
+    // operators
+    SwallowWatermarks,
+    RepeatWatermarks,
+    DelayWatermarks,
+    HastenWatermarks,
 }
 
 /// Where a fault acts.
@@ -43,6 +48,8 @@ pub enum Place {
     Node,
     /// In a source: `on = "orders"`.
     Source,
+    /// In an operator, at the moment at which it passes something on: `on = "per-minute"`.
+    Operator,
 }
 
 impl Place {
@@ -52,6 +59,7 @@ impl Place {
             Self::Link => "link",
             Self::Node => "node",
             Self::Source => "source",
+            Self::Operator => "operator",
         }
     }
 }
@@ -111,7 +119,7 @@ const SCHEDULED: &[Pledge] = &[Pledge::Zero, Pledge::Pairing];
 macro_rules! faults {
     ($($kind:ident $name:literal $place:ident $timing:ident needs $needs:expr, takes $takes:expr, pledges $pledges:expr,
        $summary:literal, $example:literal;)*) => {
-        /// Every fault, in the order of the design: links, nodes, sources.
+        /// Every fault, in the order of the design: links, nodes, sources, operators.
         pub static FAULTS: &[FaultDescriptor] = &[$(FaultDescriptor {
             kind: FaultKind::$kind,
             name: $name,
@@ -198,6 +206,18 @@ faults! {
     Poison "poison" Source Element needs ["field"], takes [("value", "null")], pledges KEYED,
         "puts a value into a field that no operator expects there",
         "id = \"bad-amount\"\nkind = \"poison\"\non = \"orders\"\nrate = 0.001\nfield = \"amount\"\nvalue = \"n/a\"";
+    SwallowWatermarks "swallow-watermarks" Operator Interval needs [], takes [], pledges SCHEDULED,
+        "does not pass watermarks on: everything downstream waits for them",
+        "id = \"mute\"\nkind = \"swallow-watermarks\"\non = \"per-minute\"\nduring = \"2m..3m\"";
+    RepeatWatermarks "repeat-watermarks" Operator Interval needs [], takes [], pledges SCHEDULED,
+        "passes watermarks on twice",
+        "id = \"echo\"\nkind = \"repeat-watermarks\"\non = \"per-minute\"\nduring = \"2m..3m\"";
+    DelayWatermarks "delay-watermarks" Operator Interval needs ["amount"], takes [], pledges SCHEDULED,
+        "passes watermarks on later, behind events that they stood before",
+        "id = \"drag\"\nkind = \"delay-watermarks\"\non = \"per-minute\"\nduring = \"2m..3m\"\namount = \"5s\"";
+    HastenWatermarks "hasten-watermarks" Operator Interval needs [], takes [], pledges SCHEDULED,
+        "passes watermarks on before the results that they stand behind, which are then late",
+        "id = \"haste\"\nkind = \"hasten-watermarks\"\non = \"per-minute\"\nduring = \"2m..3m\"";
 }
 
 impl FaultKind {

@@ -8,6 +8,7 @@ mod check;
 mod check_correction;
 mod check_reorder;
 mod check_topology;
+mod check_watermark;
 mod data;
 pub mod distribution;
 pub mod draw;

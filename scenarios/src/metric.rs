@@ -129,6 +129,10 @@ metrics! {
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
     Lag "lag" [Operator, Generator] Micros Histogram "how far the watermark is behind true time, whenever it grows";
+    LagNow "lag_now" [Operator, Generator] Micros Gauge "how far the watermark is behind true time, whenever something comes: it grows while the watermark stalls";
+    Epoch "epoch" [Operator, Generator, Sink] Count Gauge "the number of the last marker that was taken: everything before it has been";
+    GivenUp "given_up" [Operator, Generator, Sink] Count Counter "markers that were not waited for any longer on every input";
+    HeldBack "held_back" [Operator, Generator, Sink] Count Gauge "elements that wait in front of a merge for a marker on another input";
     EmitDelay "emit_delay" [Operator] Micros Histogram "from the end of a window (or an event's stamp) to the first answer";
     Latency "latency" [Sink] Micros Histogram "from the moment the latest event behind a result was planned to its arrival";
     Lateness "lateness" [Operator] Micros Histogram "how far an event's stamp is behind the largest one seen, when it arrives";
@@ -140,6 +144,7 @@ metrics! {
     Copies "copies" [Link] Count Counter "packets that arrived once more";
     InFlight "in_flight" [Link] Count Gauge "elements sent and not yet delivered";
     Transit "transit" [Link] Micros Histogram "from sending to delivery";
+    Paused "paused" [Link] Micros Counter "how long the receiver held the link back, because it ran ahead of the others";
     Fired "fired" [Fault] Count Counter "how often the fault fired";
     Touched "touched" [Fault] Count Counter "how many elements the fault touched";
 }

@@ -132,9 +132,11 @@ patterns! {
         settings ["emit", "horizon", "late", "compensate"], metrics [Corrections, EmitDelay, Held, Late]
         example "orders-on-a-dashboard"
         "Answers early and repairs later: each correction says which answer it replaces.";
-    Watermark "watermark" "Watermark" Scaling built false
-        settings ["watermark"], metrics [Watermark, Lag] example ""
-        "A mark among the events that says how far event time has come, so that operators know when to answer.";
+    Watermark "watermark" "Watermark" Scaling built true
+        settings ["watermark", "valve", "epoch"],
+        metrics [Watermark, Lag, LagNow, Late, Paused, Epoch, HeldBack, GivenUp] example "idle-partition"
+        "A mark among the events that says how far event time has come, so that operators know when to answer; or that \
+         carries a number alone, so that everything before it is known to have been worked on.";
     Replay "replay" "Replay" Reliability built false
         settings [], metrics [] example ""
         "Reads a source's log again from the last safe point after a crash.";

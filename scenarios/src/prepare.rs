@@ -566,6 +566,13 @@ impl<'a> Loader<'a> {
                 }
             }
         };
+        if let Some(watermark) = &operator.watermark {
+            for (key, expr) in [("when", &watermark.when), ("time", &watermark.time)] {
+                if let Some(expr) = expr {
+                    looked_up(self, &format!("watermark.{key}"), &expr.expr);
+                }
+            }
+        }
         if let Some(query) = &operator.query {
             let streams: Vec<String> = operator.input.iter().map(|entry| self.stream_of(entry)).collect();
             let mut names: Vec<&str> = operator.input.iter().map(String::as_str).collect();

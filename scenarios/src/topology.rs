@@ -21,7 +21,7 @@ pub struct LinkId(pub u32);
 pub struct NodeId(pub u32);
 
 /// A scenario's actors, nodes and links. The order of actors is: sources (each part), then operators, each preceded by
-/// its watermark generator, then sinks, as the file lists them.
+/// its watermark generator, then sinks, as the file lists them, then the counter of epochs if there is one.
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
     /// All actors.
@@ -77,6 +77,8 @@ pub enum Role {
         /// Which sink.
         sink: usize,
     },
+    /// The counter of epochs.
+    Counter,
 }
 
 /// A link of the topology.
@@ -98,6 +100,9 @@ pub struct Link {
     pub settings: script::Link,
 }
 
+/// The name of the counter of epochs.
+pub const COUNTER: &str = "epoch-counter";
+
 /// An output of an operator.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Port {
@@ -107,6 +112,16 @@ pub enum Port {
     Late,
     /// `name.failed`: events it could not work on.
     Failed,
+    /// Of a source: what it asks the counter of epochs.
+    Counter,
+}
+
+impl Port {
+    /// Whether a link of this output takes what is sent to output `sent`: an event, or what speaks of all events (a
+    /// watermark, a marker, the end).
+    pub fn carries(self, sent: Self, event: bool) -> bool {
+        self == sent || (!event && sent != Self::Counter && self != Self::Counter)
+    }
 }
 
 impl Topology {
@@ -128,7 +143,8 @@ impl Topology {
         };
         let fits = |link: &Link| match link.name.split_once(" -> ") {
             Some((sender, receiver)) => {
-                receiver == to && (sender == from || is_part(sender, from) && self.is_source(link.from))
+                (sender == from || is_part(sender, from) && self.is_source(link.from))
+                    && (receiver == to || is_part(receiver, to) && self.is_source(link.to))
             }
             None => false,
         };
@@ -255,6 +271,9 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
             Schema::default(),
         );
     }
+    if scenario.epoch.as_ref().is_some_and(|epoch| epoch.counter.is_some()) {
+        builder.counter();
+    }
     for operator in &scenario.operators {
         builder.connect(&operator.name, &operator.input);
     }
@@ -319,7 +338,7 @@ impl Builder<'_> {
             let (sender, port) = input_name(entry);
             for from in self.senders.get(sender).cloned().unwrap_or_default() {
                 let part = match port {
-                    Port::Main => self.topology.actors[from.0 as usize].name.to_string(),
+                    Port::Main | Port::Counter => self.topology.actors[from.0 as usize].name.to_string(),
                     Port::Late | Port::Failed => entry.clone(),
                 };
                 let named = |link: &&script::Link| link.to == name && (link.from == part || link.from == *entry);
@@ -347,6 +366,29 @@ impl Builder<'_> {
                 0,
                 settings,
             );
+        }
+    }
+
+    /// The counter of epochs, with a link from every part of every source and one back.
+    fn counter(&mut self) {
+        let node = self.node(COUNTER, None);
+        let counter = self.actor(COUNTER, Role::Counter, node, default_stream(COUNTER), Schema::default());
+        for source in (0..counter.0).map(ActorId) {
+            let actor = &self.topology.actors[source.0 as usize];
+            let Role::Source { source: of, .. } = actor.role else {
+                continue;
+            };
+            let (part, whole) = (actor.name.to_string(), &self.scenario.sources[of].name);
+            let settings = |from: &str, to: &str| {
+                let named = |link: &&script::Link| link.from == from && link.to == to;
+                self.scenario.links.iter().find(named).cloned()
+            };
+            let ask = settings(&part, COUNTER).or_else(|| settings(whole, COUNTER));
+            let answer = settings(COUNTER, &part).or_else(|| settings(COUNTER, whole));
+            let ask = ask.unwrap_or_else(|| script::Link::plain(&part, COUNTER));
+            let answer = answer.unwrap_or_else(|| script::Link::plain(COUNTER, &part));
+            self.link(format!("{part} -> {COUNTER}"), source, counter, Port::Counter, 0, ask);
+            self.link(format!("{COUNTER} -> {part}"), counter, source, Port::Main, 0, answer);
         }
     }
 

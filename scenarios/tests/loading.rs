@@ -151,7 +151,7 @@ fn overrides_win_over_the_file_and_go_by_name() {
     .expect("a script");
     assert_eq!(script.scenario.faults[0].rate, 0.2);
     assert_eq!(
-        script.scenario.operators[0].watermark.as_ref().map(|w| w.behind),
+        script.scenario.operators[0].watermark.as_ref().and_then(|w| w.behind),
         Some(Span::from_secs(5))
     );
     assert_eq!(script.scenario.time.seed, 7);

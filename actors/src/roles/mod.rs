@@ -1,9 +1,11 @@
 //! The parts that are not patterns themselves: sources, sinks, and the host of an operator.
 
+mod counter;
 mod operating;
 mod sink;
 mod source;
 
+pub(crate) use counter::Counter;
 pub(crate) use operating::Operating;
 pub(crate) use sink::Sink;
-pub(crate) use source::Source;
+pub(crate) use source::{Marked, Plan, Source};

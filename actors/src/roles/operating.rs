@@ -1,6 +1,7 @@
 //! The part that hosts an operator: everything that all operators need, once. It combines the watermarks of the inputs
 //! and passes them on behind what they caused, gives results their identity, keeps the books, and sets timers.
 
+use wavetank_scenarios::script::{self, OnError};
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, EventId, Producer, Time};
 
@@ -26,18 +27,12 @@ pub(crate) struct Operating {
 }
 
 impl Operating {
-    pub fn new(
-        operator: Box<dyn Operator>,
-        inputs: usize,
-        flush_at_end: bool,
-        stop_on_error: bool,
-        first: u64,
-    ) -> Self {
+    pub fn new(operator: Box<dyn Operator>, inputs: usize, settings: &script::Operator, first: u64) -> Self {
         Self {
             operator,
-            valve: Valve::new(inputs),
-            flush_at_end,
-            stop_on_error,
+            valve: Valve::new(inputs, settings.valve),
+            flush_at_end: settings.flush_at_end,
+            stop_on_error: settings.on_error == OnError::Stop,
             account: Account::default(),
             numbered: first,
             passed: Time::MIN,
@@ -48,8 +43,9 @@ impl Operating {
     }
 
     fn advance(&mut self, stage: &Stage) {
-        if let Some(idle) = self.valve.turned() {
-            stage.send(Port::Main, Element::Idle(idle));
+        let turned = self.valve.turned();
+        if turned == Some(false) {
+            stage.send(Port::Main, Element::Idle(false));
         }
         if let Some(watermark) = self.valve.grown()
             && (watermark < Time::MAX || self.flush_at_end)
@@ -59,6 +55,9 @@ impl Operating {
             self.finish(stage);
         }
         self.pass_on(stage);
+        if turned == Some(true) {
+            stage.send(Port::Main, Element::Idle(true));
+        }
         if self.valve.ended() {
             self.over = true;
             stage.send(Port::Main, Element::End);
@@ -170,6 +169,9 @@ impl Part for Operating {
                     self.valve.idle(input, idle);
                     self.advance(stage);
                 }
+                // It comes when it has come on every input: all before it has been worked on, and put out.
+                Element::Epoch(number) => stage.send(Port::Main, Element::Epoch(number)),
+                Element::Ask => {}
                 Element::End => {
                     self.valve.end(input);
                     self.advance(stage);

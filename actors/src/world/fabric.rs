@@ -28,6 +28,8 @@ pub(crate) struct Fabric<E> {
     free: Vec<u32>,
     sequence: u64,
     rank: [u64; 3],
+    /// How many entries are no timers.
+    others: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -53,6 +55,7 @@ impl<E> Fabric<E> {
             free: Vec::new(),
             sequence: 0,
             rank,
+            others: 0,
         }
     }
     /// Puts an entry in and says its sequence.
@@ -66,9 +69,14 @@ impl<E> Fabric<E> {
         };
         let sequence = self.sequence;
         self.sequence += 1;
+        self.others += usize::from(class != Class::Timer);
         let order = self.rank[class as usize] << SEQUENCE_BITS | sequence;
         self.heap.push(Reverse(Key { time, order, slot }));
         sequence
+    }
+    /// Whether nothing is under way but timers.
+    pub const fn only_timers(&self) -> bool {
+        self.others == 0
     }
     /// The time of the next entry.
     pub fn next_time(&self) -> Option<Time> {
@@ -87,6 +95,7 @@ impl<E> Fabric<E> {
             }
             first = Some(turn);
             self.heap.pop();
+            self.others -= usize::from(turn.1 != self.rank[Class::Timer as usize]);
             if let Some(entry) = self.slots[key.slot as usize].take() {
                 self.free.push(key.slot);
                 round.push((key.order & ((1 << SEQUENCE_BITS) - 1), entry));

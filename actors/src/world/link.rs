@@ -68,7 +68,20 @@ impl Transit {
     }
 }
 
-/// What the declared faults do to links. Implemented by the harness, which makes the waves.
+/// What becomes of a watermark that an operator is about to pass on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Meddling {
+    /// It is not passed on.
+    Swallow,
+    /// It is passed on twice.
+    Repeat,
+    /// It is passed on this much later.
+    Delay(Span),
+    /// It is passed on before what it stands behind.
+    Hasten,
+}
+
+/// What the declared faults do to links, and to what operators pass on. Implemented by the harness, which makes the waves.
 pub trait Network {
     /// False for links that no fault is declared on: they are not asked again.
     fn disturbs(&self, link: LinkId) -> bool;
@@ -76,6 +89,14 @@ pub trait Network {
     fn bandwidth(&self, link: LinkId, at: Time) -> Option<(f64, usize)>;
     /// What becomes of a packet.
     fn transit(&mut self, packet: Packet<'_>, transit: &mut Transit);
+    /// False for actors that no fault is declared in: they are not asked about.
+    fn meddles(&self, _: ActorId) -> bool {
+        false
+    }
+    /// What becomes of the `number`-th watermark (or other mark) of an actor, and by which fault.
+    fn meddle(&mut self, _actor: ActorId, _number: u64, _at: Time) -> Option<(usize, Meddling)> {
+        None
+    }
 }
 
 /// A network that does nothing.
@@ -135,6 +156,8 @@ pub(crate) struct Arriving {
     pub incarnation: u32,
     /// When it was put on the link.
     pub sent: Time,
+    /// The number of the last marker that was put on the link before it; of a marker, its own.
+    pub epoch: u64,
 }
 
 /// A link at work.
@@ -147,6 +170,8 @@ pub(crate) struct Link {
     pub kind: LinkKind,
     pub on_crash: OnCrash,
     pub capacity: Option<u32>,
+    /// The receiver holds the sender back.
+    pub held: bool,
     /// Elements sent and not yet taken from the receiver's mailbox.
     pub unacknowledged: u32,
     /// Elements that wait for the receiver's node to come back.
@@ -156,6 +181,10 @@ pub(crate) struct Link {
     pub counts: LinkCounts,
     pub batch: Option<u32>,
     pub linger: Option<Span>,
+    /// The number of the last marker that was put on the link.
+    pub epoch: u64,
+    /// A lost marker is sent again, on a datagram link too.
+    pub resends_markers: bool,
     /// Elements that wait for their batch to be full.
     pub waiting: Vec<(usize, Element)>,
     pub batches: u64,
@@ -191,12 +220,15 @@ impl Link {
                 .on_crash
                 .unwrap_or(if stream { OnCrash::Redirect } else { OnCrash::Lost }),
             capacity: settings.capacity.filter(|_| stream),
+            held: false,
             unacknowledged: 0,
             parked: VecDeque::new(),
             blocked: VecDeque::new(),
             counts: LinkCounts::default(),
             batch: settings.batch,
             linger: settings.linger,
+            epoch: 0,
+            resends_markers: false,
             waiting: Vec::new(),
             batches: 0,
             id,
@@ -213,9 +245,9 @@ impl Link {
         }
     }
 
-    /// True when the sender must stop until the receiver has taken something.
+    /// True when the sender must stop until the receiver has taken something, or lets it go.
     pub fn saturated(&self) -> bool {
-        self.capacity.is_some_and(|capacity| self.unacknowledged >= capacity)
+        self.held || self.capacity.is_some_and(|capacity| self.unacknowledged >= capacity)
     }
 
     /// Sends one packet at `now`, and tells every fault that fires and every arrival.
@@ -281,7 +313,8 @@ impl Link {
             if !lost {
                 break;
             }
-            if !stream {
+            let again = stream || (self.resends_markers && matches!(element, Element::Epoch(_)));
+            if !again {
                 self.counts.lost += 1;
                 return;
             }

@@ -12,6 +12,8 @@
 mod clock;
 mod fabric;
 mod link;
+mod meddling;
+mod merge;
 mod quiescence;
 mod stage;
 mod station;
@@ -25,13 +27,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::Recipient;
 use wavetank_scenarios::draw::{DrawKey, name_key};
-use wavetank_scenarios::script::{LinkKind, OnCrash, Overflow};
+use wavetank_scenarios::script::{Epoch, LinkKind, OnCrash, Overflow};
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Port, Topology};
 use wavetank_scenarios::{Event, EventId, Span, Time};
 
 pub use clock::{NodeClock, Segment};
 pub use fabric::Class;
-pub use link::{CalmNetwork, LinkCounts, Network, Packet, Transit};
+pub use link::{CalmNetwork, LinkCounts, Meddling, Network, Packet, Transit};
 pub use quiescence::{Guard, InFlight};
 pub use stage::{Account, Deliver, Effect, Input, Stage};
 pub use trace::{Happening, LossReason, TraceHash};
@@ -39,6 +41,7 @@ pub use trace::{Happening, LossReason, TraceHash};
 use crate::element::Element;
 use fabric::Fabric;
 use link::{Arriving, Link, Shipped};
+use merge::Merge;
 use station::{Station, Waiting};
 
 /// Who plays: makes the actor of an id, at the start and again after each crash.
@@ -113,6 +116,8 @@ pub struct Setup {
     pub node_plan: NodePlan,
     /// What befalls links.
     pub network: Box<dyn Network>,
+    /// The markers that cut the run into epochs, if there are any.
+    pub epoch: Option<Epoch>,
     /// Who plays.
     pub cast: Box<dyn Cast>,
     /// Who watches.
@@ -198,6 +203,18 @@ enum Entry {
         link: LinkId,
         batch: u64,
     },
+    /// A marker has been waited for long enough.
+    GiveUp {
+        actor: ActorId,
+        incarnation: u32,
+        number: u64,
+    },
+    /// What a fault has kept an actor from passing on until now.
+    Delayed {
+        actor: ActorId,
+        incarnation: u32,
+        element: Element,
+    },
     Node {
         node: NodeId,
         fault: NodeFault,
@@ -222,6 +239,9 @@ struct Node {
     actors: Vec<ActorId>,
 }
 
+/// When so many rounds of timers in a row have had nothing under way beside them, the run has come to its end.
+const STANDSTILL: u64 = 100_000;
+
 /// One run.
 pub struct World {
     topology: Arc<Topology>,
@@ -231,6 +251,11 @@ pub struct World {
     nodes: Vec<Node>,
     links: Vec<Link>,
     producers: Vec<u64>,
+    /// How many watermarks and other marks each actor has passed on, where a fault meddles with them.
+    marks: Vec<u64>,
+    /// What waits in front of each actor for a marker; none where there are no markers.
+    merges: Vec<Merge>,
+    epoch: Option<Epoch>,
     outbox: stage::Outbox,
     in_flight: InFlight,
     network: Box<dyn Network>,
@@ -270,7 +295,9 @@ impl World {
         let mut links = Vec::with_capacity(topology.links.len());
         for (i, link) in topology.links.iter().enumerate() {
             let id = LinkId(i as u32);
-            links.push(Link::new(id, link, setup.seed, setup.network.disturbs(id)));
+            let mut link = Link::new(id, link, setup.seed, setup.network.disturbs(id));
+            link.resends_markers = setup.epoch.as_ref().is_some_and(|epoch| epoch.resend);
+            links.push(link);
         }
         let mut players = Vec::with_capacity(topology.actors.len());
         for actor in &topology.actors {
@@ -287,10 +314,7 @@ impl World {
                 service,
                 bound: node.mailbox.map(|bound| bound as usize),
                 overflow: node.overflow,
-                queue: VecDeque::new(),
-                events: 0,
-                busy: false,
-                served: 0,
+                ..Station::default()
             });
             players.push(Player {
                 node: actor.node,
@@ -316,6 +340,12 @@ impl World {
         }
         Self {
             producers: topology.actors.iter().map(|actor| name_key(&actor.name)).collect(),
+            marks: vec![0; topology.actors.len()],
+            merges: match &setup.epoch {
+                Some(epoch) => topology.actors.iter().map(|actor| Merge::new(actor, epoch)).collect(),
+                None => Vec::new(),
+            },
+            epoch: setup.epoch,
             topology,
             now: Rc::new(Cell::new(setup.start)),
             fabric,
@@ -377,6 +407,7 @@ impl World {
         let mut round = Vec::new();
         let mut at_instant = 0u64;
         let mut instants = 0u64;
+        let mut timers = 0u64;
         while let Some(next) = self.fabric.next_time() {
             if next > self.now.get() {
                 if let Some(observer) = &mut self.observer
@@ -399,6 +430,11 @@ impl World {
                 at_instant = 0;
             }
             self.fabric.take_round(self.now.get(), &mut round);
+            // Timers that set themselves again would go on for ever where a source is held for good, or never comes back.
+            timers = if self.fabric.only_timers() { timers + 1 } else { 0 };
+            if timers > STANDSTILL {
+                break;
+            }
             self.outcome.steps += round.len() as u64;
             at_instant += round.len() as u64;
             if at_instant > self.budget {
@@ -421,7 +457,7 @@ impl World {
             .filter_map(|(_, entry)| match entry {
                 Entry::Arrive(arriving) => Some(self.links[arriving.link.0 as usize].to),
                 Entry::Timer { actor, .. } | Entry::Served { actor, .. } => Some(*actor),
-                Entry::Flush { .. } | Entry::Node { .. } => None,
+                Entry::Flush { .. } | Entry::Node { .. } | Entry::Delayed { .. } | Entry::GiveUp { .. } => None,
             })
             .map(|actor| self.topology.actors[actor.0 as usize].name.as_str())
             .collect();
@@ -551,6 +587,24 @@ impl World {
                     self.flush(link);
                 }
             }
+            Entry::GiveUp {
+                actor,
+                incarnation,
+                number,
+            } => {
+                if self.node_of(actor).incarnation == incarnation {
+                    self.give_up(sequence, actor, number);
+                }
+            }
+            Entry::Delayed {
+                actor,
+                incarnation,
+                element,
+            } => {
+                if self.node_of(actor).incarnation == incarnation {
+                    self.emit(actor, Port::Main, None, element);
+                }
+            }
             Entry::Node { node, fault, by } => self.befall(node, fault, by)?,
         }
         Ok(())
@@ -621,28 +675,32 @@ impl World {
     fn deliver(&mut self, sequence: u64, arriving: Arriving) {
         let link = &mut self.links[arriving.link.0 as usize];
         link.counts.delivered += 1;
-        let (actor, input) = (link.to, link.input);
-        let id = arriving.link;
-        let Arriving {
-            lane, element, sent, ..
-        } = arriving;
         tell!(
             self,
             Happening::Arrived {
-                link: id,
-                element: &element,
-                sent
+                link: arriving.link,
+                element: &arriving.element,
+                sent: arriving.sent
             }
         );
-        let input = Input::Element { input, lane, element };
-        self.reach(
-            actor,
-            Waiting {
-                cause: sequence,
-                input,
-                link: Some(id),
-            },
-        );
+        self.merge(sequence, arriving);
+    }
+
+    /// An element stands in front of its actor.
+    fn stand(&mut self, sequence: u64, arriving: Arriving) {
+        let link = &self.links[arriving.link.0 as usize];
+        let (actor, input) = (link.to, link.input);
+        let input = Input::Element {
+            input,
+            lane: arriving.lane,
+            element: arriving.element,
+        };
+        let waiting = Waiting {
+            cause: sequence,
+            input,
+            link: Some(arriving.link),
+        };
+        self.reach(actor, waiting);
     }
 
     /// Something stands in front of an actor: it is taken at once, or waits for its turn.
@@ -743,6 +801,22 @@ impl World {
         }
     }
 
+    /// Stops the sender of a link, or lets it go on.
+    fn hold(&mut self, id: LinkId, hold: bool) {
+        let link = &mut self.links[id.0 as usize];
+        if std::mem::replace(&mut link.held, hold) == hold {
+            return;
+        }
+        let from = link.from;
+        tell!(self, Happening::Hold { link: id, hold });
+        if hold {
+            // What the sender would do from now on waits in front of it.
+            self.players[from.0 as usize].station.get_or_insert_default();
+        } else {
+            self.to_start.push(from);
+        }
+    }
+
     fn shed(&mut self, actor: ActorId, link: LinkId, element: &Element) {
         self.acknowledge(Some(link));
         if let Some(event) = element.event() {
@@ -790,6 +864,7 @@ impl World {
                 }
                 for actor in actors {
                     self.players[actor.0 as usize].address = None;
+                    self.forget_held(actor);
                     let queue = match &mut self.players[actor.0 as usize].station {
                         Some(station) => {
                             station.busy = false;
@@ -808,6 +883,7 @@ impl World {
                     }
                     // What waited for room has not been acknowledged: it waits for the next incarnation like all else.
                     for link in self.topology.actors[actor.0 as usize].inputs.clone() {
+                        self.hold(link, false);
                         let link = &mut self.links[link.0 as usize];
                         let mut blocked = std::mem::take(&mut link.blocked);
                         link.parked.append(&mut blocked);
@@ -868,6 +944,7 @@ impl World {
         if !effects.is_sorted_by_key(|(cause, ..)| *cause) {
             effects.sort_by_key(|(cause, ..)| *cause);
         }
+        self.meddle(&mut effects);
         for (_, actor, effect) in effects.drain(..) {
             self.effect(actor, effect)?;
         }
@@ -877,17 +954,17 @@ impl World {
 
     fn effect(&mut self, actor: ActorId, effect: Effect) -> Result<(), WorldError> {
         match effect {
-            Effect::Send { port, lane, element } => {
-                tell!(
-                    self,
-                    Happening::Emitted {
-                        actor,
-                        port,
-                        element: &element
-                    }
-                );
-                self.send(actor, port, lane, element);
+            Effect::Send { port, lane, element } => self.emit(actor, port, lane, element),
+            Effect::Delayed { due, element } => {
+                let incarnation = self.node_of(actor).incarnation;
+                let delayed = Entry::Delayed {
+                    actor,
+                    incarnation,
+                    element,
+                };
+                self.fabric.push(due, Class::Event, delayed);
             }
+            Effect::Meddled(fault) => tell!(self, Happening::Meddled { actor, fault }),
             Effect::Timer { due, token, class } => {
                 let incarnation = self.node_of(actor).incarnation;
                 self.fabric.push(
@@ -919,6 +996,29 @@ impl World {
                 }
             ),
             Effect::Took(event) => tell!(self, Happening::Took { actor, event: &event }),
+            Effect::Answer { input, number } => {
+                let actors = &self.topology.actors;
+                let spec = &actors[actor.0 as usize];
+                let asked = spec.inputs.get(input).map(|link| self.links[link.0 as usize].from);
+                let back = |link: &&LinkId| Some(self.links[link.0 as usize].to) == asked;
+                if let Some(link) = spec.outputs.iter().find(back).copied() {
+                    let element = Element::Epoch(number);
+                    tell!(
+                        self,
+                        Happening::Answered {
+                            link,
+                            element: &element
+                        }
+                    );
+                    self.put_on(link, 0, element);
+                }
+            }
+            Effect::Hold { input, hold } => {
+                let inputs = &self.topology.actors[actor.0 as usize].inputs;
+                if let Some(link) = inputs.get(input).copied() {
+                    self.hold(link, hold);
+                }
+            }
             Effect::Done => tell!(self, Happening::Done { actor }),
             Effect::Missed(id) => tell!(self, Happening::Missed { actor, id }),
             Effect::Fault(fault, id) => tell!(self, Happening::Fault { fault, id: Some(id) }),
@@ -940,15 +1040,28 @@ impl World {
         Ok(())
     }
 
+    /// An actor puts out an element.
+    fn emit(&mut self, actor: ActorId, port: Port, lane: Option<usize>, element: Element) {
+        tell!(
+            self,
+            Happening::Emitted {
+                actor,
+                port,
+                element: &element
+            }
+        );
+        self.send(actor, port, lane, element);
+    }
+
     fn send(&mut self, actor: ActorId, port: Port, lane: Option<usize>, element: Element) {
         let topology = Arc::clone(&self.topology);
         let outputs = &topology.actors[actor.0 as usize].outputs;
-        // Watermarks and the end go everywhere; what was put aside goes to its own output alone.
+        // What speaks of all events goes wherever some of them go; what was put aside goes to its own output alone.
         let is_event = element.event().is_some();
         let mut targets = outputs
             .iter()
             .copied()
-            .filter(|link| !is_event || topology.links[link.0 as usize].port == port)
+            .filter(|link| topology.links[link.0 as usize].port.carries(port, is_event))
             .peekable();
         let mut element = Some(element);
         while let Some(link) = targets.next() {
@@ -997,6 +1110,10 @@ impl World {
         if link.capacity.is_some() {
             link.unacknowledged += 1;
         }
+        if let Element::Epoch(number) = element {
+            link.epoch = number;
+        }
+        let epoch = link.epoch;
         let (fabric, hash, observer) = (&mut self.fabric, &mut self.hash, &mut self.observer);
         let lost_before = link.counts.lost + link.counts.stuck;
         let watched = observer.is_some().then(|| element.clone());
@@ -1014,6 +1131,7 @@ impl World {
                         element,
                         incarnation,
                         sent: now,
+                        epoch,
                     };
                     fabric.push(at, Class::Event, Entry::Arrive(arriving));
                 }

@@ -89,6 +89,29 @@ pub enum Effect {
     Missed(EventId),
     /// A declared fault fired, by its index in the scenario, on this event.
     Fault(usize, EventId),
+    /// An element for every link of the main output, later: what a fault makes of [`Effect::Send`].
+    Delayed {
+        /// When, in virtual time.
+        due: Time,
+        /// What is sent then.
+        element: Element,
+    },
+    /// A declared fault acted on a watermark of the actor, by its index in the scenario.
+    Meddled(usize),
+    /// A counter answers whoever asked on that input.
+    Answer {
+        /// Which input.
+        input: usize,
+        /// The number of the epoch.
+        number: u64,
+    },
+    /// The link of an input of the actor's own takes nothing more, and its sender stops (`true`), or it goes on.
+    Hold {
+        /// Which input.
+        input: usize,
+        /// Whether it is held.
+        hold: bool,
+    },
     /// The handler has returned: all that this input caused has been put.
     Done,
     /// The run must stop: an operator's settings say so.
@@ -121,7 +144,8 @@ impl Account {
     }
 }
 
-pub(crate) type Outbox = Rc<RefCell<Vec<(u64, ActorId, Effect)>>>;
+pub(crate) type Effects = Vec<(u64, ActorId, Effect)>;
+pub(crate) type Outbox = Rc<RefCell<Effects>>;
 
 /// What an actor sees of its world.
 #[derive(Clone, Debug)]

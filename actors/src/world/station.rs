@@ -21,7 +21,7 @@ pub(crate) struct Waiting {
 }
 
 /// The mailbox and the service of one actor.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Station {
     pub service: Option<(Sampler, DrawKey)>,
     pub bound: Option<usize>,

@@ -69,6 +69,41 @@ pub enum Happening<'a> {
     LostInMailbox { actor: ActorId, event: &'a Event },
     /// So many things wait in front of an actor.
     Queue { actor: ActorId, depth: usize },
+    /// A declared fault acts on a watermark that an actor is about to pass on.
+    Meddled {
+        /// Which actor.
+        actor: ActorId,
+        /// Which fault.
+        fault: usize,
+    },
+    /// So many elements wait in front of an actor for a marker on another input.
+    HeldBack {
+        /// Which actor.
+        actor: ActorId,
+        /// How many.
+        elements: usize,
+    },
+    /// An actor no longer waits for a marker on every input.
+    GaveUp {
+        /// Which actor.
+        actor: ActorId,
+        /// The marker's number.
+        number: u64,
+    },
+    /// A counter puts its answer on the link to whoever asked.
+    Answered {
+        /// Which link.
+        link: LinkId,
+        /// The answer.
+        element: &'a Element,
+    },
+    /// The receiver of a link holds it back (`true`), or lets it go.
+    Hold {
+        /// Which link.
+        link: LinkId,
+        /// Whether it is held.
+        hold: bool,
+    },
     /// Something befalls a node; `by` is the fault's index in the scenario.
     Node { node: NodeId, fault: NodeFault, by: usize },
     /// A declared fault fires, on this event if it is about one.
@@ -97,6 +132,8 @@ impl TraceHash {
             Element::Event(event) => id(words, event.id, event.stamp),
             Element::Watermark(w) => words[5..8].copy_from_slice(&[1, w.micros() as u64, 0]),
             Element::Idle(idle) => words[5..8].copy_from_slice(&[2, u64::from(*idle), 0]),
+            Element::Epoch(number) => words[5..8].copy_from_slice(&[4, *number, 0]),
+            Element::Ask => words[5] = 5,
             Element::End => words[5] = 3,
         };
         let mut content = None;
@@ -128,6 +165,7 @@ impl TraceHash {
             Happening::Done { .. }
             | Happening::Account { .. }
             | Happening::Measured { .. }
+            | Happening::HeldBack { .. }
             | Happening::Queue { .. } => return,
             Happening::Dropped {
                 actor,
@@ -161,6 +199,19 @@ impl TraceHash {
             Happening::LostInMailbox { actor, event } => {
                 words[1..3].copy_from_slice(&[10, u64::from(actor.0)]);
                 id(&mut words, event.id, event.stamp);
+            }
+            Happening::Meddled { actor, fault } => {
+                words[1..4].copy_from_slice(&[15, u64::from(actor.0), *fault as u64]);
+            }
+            Happening::GaveUp { actor, number } => {
+                words[1..4].copy_from_slice(&[16, u64::from(actor.0), *number]);
+            }
+            Happening::Answered { link, element: e } => {
+                words[1..3].copy_from_slice(&[17, u64::from(link.0)]);
+                element(&mut words, e);
+            }
+            Happening::Hold { link, hold } => {
+                words[1..4].copy_from_slice(&[14, u64::from(link.0), u64::from(*hold)]);
             }
             Happening::Node { node, fault, by } => {
                 let what = match fault {

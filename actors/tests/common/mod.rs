@@ -164,6 +164,7 @@ impl Tank {
             clocks,
             node_plan: self.node_plan,
             network: self.network.unwrap_or_else(|| Box::new(CalmNetwork)),
+            epoch: None,
             cast: Box::new(Parts(self.parts)),
             observer: self.observer,
             hash: !self.no_hash,

@@ -36,6 +36,7 @@
 //! | What must an operator do with an arrival? | [`reference()`] |
 //! | What must a generator send, and what is the minimum? | [`watermark`] |
 //! | Is every event accounted for? | [`conservation`] |
+//! | Between which markers does an event belong? | [`epoch`] |
 //! | What does a receiver have, and how far is that from right? | [`table`] |
 //! | What would everyone say if nothing went wrong? | [`truth`] |
 
@@ -45,6 +46,7 @@ mod codec;
 mod compensation;
 pub mod conservation;
 mod counted;
+pub mod epoch;
 pub mod expr;
 mod ordering;
 mod panes;

@@ -31,7 +31,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use wavetank_scenarios::input::{Planned, What};
-use wavetank_scenarios::script::{Operator, ResultStamp, Scenario, TransformStep};
+use wavetank_scenarios::script::{self, Operator, ResultStamp, Scenario, TransformStep};
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Producer, Span, Time};
 
@@ -116,6 +116,7 @@ impl<'a> Truth<'a> {
             None => Err(format!("there is no actor {}", actor.0)),
             Some(Role::Source { .. }) => Ok(self.source(actor)),
             Some(Role::Watermark { .. } | Role::Sink { .. }) => self.inputs(actor),
+            Some(Role::Counter) => Ok(Box::new(std::iter::empty())),
             Some(Role::Operator { operator }) => self.operator(actor, operator, port),
         }
     }
@@ -204,7 +205,10 @@ impl<'a> Truth<'a> {
 
 /// How far the last watermark is behind, of windows that do not fire at the end.
 fn last_watermark(settings: &Operator) -> Option<Span> {
-    let behind = settings.watermark.as_ref().map_or(Span::ZERO, |w| w.behind);
+    let behind = settings
+        .watermark
+        .as_ref()
+        .map_or(Span::ZERO, script::Watermark::behind);
     (!settings.flush_at_end).then_some(behind)
 }
 

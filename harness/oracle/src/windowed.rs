@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_scenarios::query::{Expr, Query, Window};
-use wavetank_scenarios::script::{Align, Emit, Future, LateBy, LateWhen, Operator, WindowBounds};
+use wavetank_scenarios::script::{Emit, Future, LateBy, LateWhen, Operator, WindowAlign, WindowBounds};
 use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Schema, Span, Time, Timing, Value};
 
 use crate::answer::{Answer, Asked, Read};
@@ -106,7 +106,7 @@ impl Windowed {
             asked,
             base: base.clone(),
             bounds: operator.bounds,
-            anchored: operator.align == Align::FirstEvent,
+            anchored: operator.align == WindowAlign::FirstEvent,
             shape: Shape {
                 window: base,
                 tick,

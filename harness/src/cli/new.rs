@@ -39,11 +39,11 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::WindowedAggregation => Some(include_str!("templates/windowed-aggregation.toml")),
         Pattern::CourseCorrection => Some(include_str!("templates/course-correction.toml")),
         Pattern::BufferedEventOrdering => Some(include_str!("templates/buffered-event-ordering.toml")),
+        Pattern::Watermark => Some(include_str!("templates/watermark.toml")),
         Pattern::StreamJoin
         | Pattern::TemporalEventOrdering
         | Pattern::MachineLearner
         | Pattern::SequentialConvey
-        | Pattern::Watermark
         | Pattern::Replay
         | Pattern::PeriodicSnapshot
         | Pattern::TwoNodeFailover => None,

@@ -90,7 +90,7 @@ impl Shown {
         let mut places: Vec<(String, Measured)> = Vec::new();
         for actor in &topology.actors {
             let measured = match actor.role {
-                Role::Source { .. } => Measured::Source,
+                Role::Source { .. } | Role::Counter => Measured::Source,
                 Role::Operator { .. } => Measured::Operator,
                 Role::Watermark { .. } => Measured::Generator,
                 Role::Sink { .. } => Measured::Sink,

@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 
 use rand::Rng as _;
-use wavetank_actors::world::{Network, Packet, Transit};
+use wavetank_actors::world::{Meddling, Network, Packet, Transit};
 use wavetank_scenarios::distribution::{Delay, Sampler};
 use wavetank_scenarios::draw::DrawKey;
 use wavetank_scenarios::fault::FaultKind;
 use wavetank_scenarios::script::Way;
-use wavetank_scenarios::topology::{LinkId, Topology};
+use wavetank_scenarios::topology::{ActorId, LinkId, Topology};
 use wavetank_scenarios::{Event, Span, Time, Value};
 
 use super::Active;
+use super::stage::StageFault;
 
 /// The network with all its declared faults.
 #[derive(Debug)]
 pub struct Waves {
     links: Vec<Vec<LinkFault>>,
+    operators: BTreeMap<ActorId, Vec<StageFault>>,
 }
 
 /// One fault on one link.
@@ -48,7 +50,12 @@ enum Acts {
 const DISPLACEMENT: Span = Span::from_millis(100);
 
 impl Waves {
-    pub(super) fn new(topology: &Topology, faults: &BTreeMap<LinkId, Vec<Active>>, seed: u64) -> Self {
+    pub(super) fn new(
+        topology: &Topology,
+        faults: &BTreeMap<LinkId, Vec<Active>>,
+        operators: &BTreeMap<ActorId, Vec<Active>>,
+        seed: u64,
+    ) -> Self {
         let mut links: Vec<Vec<LinkFault>> = topology.links.iter().map(|_| Vec::new()).collect();
         for (link, active) in faults {
             let spec = &topology.links[link.0 as usize];
@@ -58,7 +65,17 @@ impl Waves {
                 .map(|active| LinkFault::new(active.clone(), &spec.name, schema, seed))
                 .collect();
         }
-        Self { links }
+        let operators = operators.iter().map(|(actor, faults)| {
+            let name = &topology.actors[actor.0 as usize].name;
+            (
+                *actor,
+                faults.iter().map(|active| StageFault::new(active, name)).collect(),
+            )
+        });
+        Self {
+            links,
+            operators: operators.collect(),
+        }
     }
 }
 
@@ -162,6 +179,13 @@ impl LinkFault {
 }
 
 impl Network for Waves {
+    fn meddles(&self, actor: ActorId) -> bool {
+        self.operators.contains_key(&actor)
+    }
+    fn meddle(&mut self, actor: ActorId, number: u64, at: Time) -> Option<(usize, Meddling)> {
+        let faults = self.operators.get(&actor)?;
+        faults.iter().find_map(|fault| fault.meddle(number, at))
+    }
     fn disturbs(&self, link: LinkId) -> bool {
         !self.links[link.0 as usize].is_empty()
     }

@@ -6,6 +6,7 @@
 mod link;
 mod node;
 mod source;
+mod stage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub struct Faults {
     links: BTreeMap<LinkId, Vec<Active>>,
     nodes: BTreeMap<NodeId, Vec<Active>>,
     sources: BTreeMap<ActorId, Vec<Active>>,
+    operators: BTreeMap<ActorId, Vec<Active>>,
     run: Run,
 }
 
@@ -76,6 +78,7 @@ impl Faults {
             links: BTreeMap::new(),
             nodes: BTreeMap::new(),
             sources: BTreeMap::new(),
+            operators: BTreeMap::new(),
             run,
         };
         for (index, fault) in scenario.faults.iter().enumerate().filter(|(_, fault)| fault.rate > 0.0) {
@@ -102,6 +105,11 @@ impl Faults {
                         faults.sources.entry(source).or_default().push(active.clone());
                     }
                 }
+                Place::Operator => {
+                    if let Some(operator) = topology.actor(&fault.on) {
+                        faults.operators.entry(operator).or_default().push(active);
+                    }
+                }
             }
         }
         faults
@@ -115,13 +123,14 @@ impl Faults {
             links: none(),
             nodes: BTreeMap::new(),
             sources: BTreeMap::new(),
+            operators: BTreeMap::new(),
             run,
         }
     }
 
-    /// What befalls links.
+    /// What befalls links, and what operators pass on.
     pub fn waves(&self) -> Waves {
-        Waves::new(&self.topology, &self.links, self.run.seed)
+        Waves::new(&self.topology, &self.links, &self.operators, self.run.seed)
     }
 
     /// What befalls nodes, in order of time.

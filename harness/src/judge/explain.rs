@@ -7,7 +7,7 @@ use wavetank_reports::record::{Command, Culprit, Failure, Idea, Purpose, ScriptL
 use wavetank_reports::time as shown;
 use wavetank_scenarios::fault::FaultKind;
 use wavetank_scenarios::input::What;
-use wavetank_scenarios::script::{Late, LinkKind};
+use wavetank_scenarios::script::{self, Late, LinkKind};
 use wavetank_scenarios::topology::{ActorId, Role};
 use wavetank_scenarios::{EventId, Span, Time};
 
@@ -244,7 +244,7 @@ impl Judge {
                     ),
                     Some(watermark) => (
                         Some(format!("operator.{}.watermark", operator.name)),
-                        format!("waits {} for what is behind", span(watermark.behind).short()),
+                        format!("waits {} for what is behind", span(watermark.behind()).short()),
                     ),
                     None => (
                         Some(format!("operator.{}.query", operator.name)),
@@ -477,8 +477,8 @@ impl Judge {
                 let behind = stamp.map(|stamp| self.behind(actor, at, stamp));
                 let mut ideas = Vec::new();
                 if let (Some(watermark), Some(needed)) = (&operator.watermark, behind) {
-                    let wait = Span::from_secs((needed.micros() + 999_999) / 1_000_000).max(watermark.behind);
-                    let price = format!("every answer comes {} later", span(wait - watermark.behind).short());
+                    let wait = Span::from_secs((needed.micros() + 999_999) / 1_000_000).max(watermark.behind());
+                    let price = format!("every answer comes {} later", span(wait - watermark.behind()).short());
                     let change = format!("operator.{}.watermark.behind = \"{wait}\"", operator.name);
                     ideas.push(idea(change, "this event is in time", price));
                 }
@@ -533,7 +533,7 @@ impl Judge {
         let allowed = self.script.scenario.operators[operator]
             .watermark
             .as_ref()
-            .map_or(Span::ZERO, |w| w.behind);
+            .map_or(Span::ZERO, script::Watermark::behind);
         let last = place
             .checked_sub(1)
             .map(|place| history[place].1)

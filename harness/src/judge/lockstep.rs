@@ -9,7 +9,7 @@ use wavetank_actors::world::NodeClock;
 use wavetank_oracle::conservation::{self, Step};
 use wavetank_oracle::watermark::{Generator, Heard, Minimum, Signal};
 use wavetank_oracle::{Arrival, Due, DueResult, Reference, Why};
-use wavetank_scenarios::script::Watermark;
+use wavetank_scenarios::script::ValveSettings;
 use wavetank_scenarios::{Event, EventId, Span, Time};
 
 /// What was given to an actor and is not finished.
@@ -34,6 +34,10 @@ pub enum Did {
     Control(Element),
     /// It was done with an event, without a result.
     Ended(EventId, Why),
+    /// It held an input back (`true`), or let it go.
+    Hold(usize, bool),
+    /// A fault acted on a watermark that it was about to pass on: by its index in the scenario.
+    Fault(usize),
 }
 
 /// How an actor departed from its model.
@@ -49,6 +53,8 @@ pub struct Deviation {
     pub expected: String,
     /// What it did.
     pub came: String,
+    /// The faults that had acted on what it did.
+    pub faults: Vec<usize>,
 }
 
 /// The model that an actor is held to.
@@ -66,12 +72,6 @@ pub enum Model {
     Generator {
         /// Its naive model.
         model: Generator,
-        /// What it is made of, for the next incarnation.
-        settings: Watermark,
-        /// The unit of event time.
-        tick: Span,
-        /// How many inputs it has.
-        inputs: usize,
         /// When it entered, by its node's monotonic clock.
         entered: Time,
     },
@@ -79,22 +79,11 @@ pub enum Model {
 
 impl Model {
     /// The model of an operator with that many links leading to it.
-    pub fn operator(reference: Box<dyn Reference>, inputs: usize) -> Self {
+    pub fn operator(reference: Box<dyn Reference>, inputs: usize, valve: ValveSettings) -> Self {
         Self::Operator {
             reference,
-            minimum: Minimum::new(inputs),
+            minimum: Minimum::new(inputs, valve),
             account: Box::default(),
-        }
-    }
-    /// The model of a generator with that many links leading to it.
-    pub fn generator(settings: &Watermark, tick: Span, inputs: usize, entered: Time) -> Self {
-        let model = Generator::new(settings, inputs, tick);
-        Self::Generator {
-            model,
-            settings: settings.clone(),
-            tick,
-            inputs,
-            entered,
         }
     }
 }
@@ -117,6 +106,8 @@ pub struct Lockstep {
     pub steps: u64,
     /// The first departure from the model.
     pub deviation: Option<Deviation>,
+    /// The first watermark, idle marker or end that was not passed on as it should have been.
+    pub misplaced: Option<Deviation>,
     /// The first moment at which its events did not add up by id.
     pub imbalance: Option<(Time, String)>,
 }
@@ -137,6 +128,7 @@ impl Lockstep {
             limit: None,
             steps: 0,
             deviation: None,
+            misplaced: None,
             imbalance: None,
         }
     }
@@ -160,15 +152,9 @@ impl Lockstep {
             } => {
                 reference.arrive(&Arrival::Crash);
                 account.crash();
-                *minimum = Minimum::new(minimum.inputs());
+                *minimum = minimum.afresh();
             }
-            Model::Generator {
-                model,
-                settings,
-                tick,
-                inputs,
-                ..
-            } => *model = Generator::new(settings, *inputs, *tick),
+            Model::Generator { model, .. } => *model = model.afresh(),
         }
         (self.held, self.caused, self.caused_before, self.limit) = (0, 0, 0, None);
     }
@@ -188,20 +174,26 @@ impl Lockstep {
         for result in &expected.results {
             due(result);
         }
-        if self.deviation.is_none()
-            && let Err((should, came)) = self.compare(&given, &expected, &controls)
-        {
-            let event = match &given {
+        let departs = |(expected, came): (String, String)| Deviation {
+            at,
+            given: describe(&given),
+            event: match &given {
                 Given::Element { element, .. } => element.event().cloned(),
                 Given::Timer(_) => None,
-            };
-            self.deviation = Some(Deviation {
-                at,
-                given: describe(&given),
-                event,
-                expected: should,
-                came,
-            });
+            },
+            expected,
+            came,
+            faults: self.did.iter().filter_map(Did::fault).collect(),
+        };
+        if self.deviation.is_none()
+            && let Err(wrong) = self.compare(&given, &expected)
+        {
+            self.deviation = Some(departs(wrong));
+        }
+        if self.misplaced.is_none()
+            && let Err(wrong) = self.compare_controls(&controls)
+        {
+            self.misplaced = Some(departs(wrong));
         }
         if self.imbalance.is_none() {
             self.balance(at, &given);
@@ -228,7 +220,7 @@ impl Lockstep {
             match did {
                 Did::Result(event) => results.push(event.origins()),
                 Did::Ended(id, why) => dropped.push((*id, *why)),
-                Did::Control(_) => {}
+                Did::Control(_) | Did::Hold(..) | Did::Fault(_) => {}
             }
         }
         let caused = self.caused - self.caused_before;
@@ -250,6 +242,18 @@ impl Lockstep {
     /// What the model does with an input: results and ends, then the watermarks, idle markers and ends that it passes on.
     fn expect(&mut self, at: Time, given: &Given) -> (Due, Vec<Signal>) {
         let monotonic = self.clock.monotonic(at);
+        if let Given::Element {
+            element: Element::Epoch(number),
+            ..
+        } = given
+        {
+            // A marker changes nothing, and is passed on where it stands.
+            let nothing = Due {
+                held: self.held,
+                ..Due::default()
+            };
+            return (nothing, vec![Signal::Epoch(*number)]);
+        }
         match &mut self.model {
             Model::Operator { reference, minimum, .. } => {
                 let nothing = Due {
@@ -297,40 +301,48 @@ impl Lockstep {
             }
             Model::Generator { model, entered, .. } => {
                 let at = self.clock.monotonic(at).since(*entered);
-                let heard = match given {
-                    Given::Timer(wavetank_actors::EVERY) => Some(Heard::Tick),
-                    Given::Timer(_) => Some(Heard::Look { at }),
-                    Given::Element {
-                        input,
-                        element: Element::Event(event),
-                        ..
-                    } => Some(Heard::Event {
-                        input: *input,
-                        stamp: event.stamp,
-                        at,
-                    }),
-                    Given::Element {
-                        input,
-                        element: Element::End,
-                        ..
-                    } => Some(Heard::End { input: *input }),
-                    Given::Element { .. } => None,
-                };
-                let controls = heard.map_or_else(Vec::new, |heard| model.arrive(heard));
+                let controls = heard(given, at).map_or_else(Vec::new, |heard| model.arrive(&heard));
                 (Due::default(), controls)
             }
         }
     }
 
-    fn compare(&self, given: &Given, due: &Due, controls: &[Signal]) -> Result<(), (String, String)> {
+    /// Watermarks and the like, and their place: what an input causes goes out before the watermark that it moves.
+    fn compare_controls(&self, controls: &[Signal]) -> Result<(), (String, String)> {
+        let mut came = Vec::new();
+        for did in &self.did {
+            match did {
+                Did::Control(element) => came.extend(signal(element)),
+                Did::Hold(input, hold) => came.push(Signal::Hold(*input, *hold)),
+                Did::Result(event) => {
+                    if let Some(Signal::Watermark(_) | Signal::Epoch(_)) = came.last() {
+                        let watermark = list(came.iter().map(show_signal));
+                        return Err((
+                            format!("{} before {watermark}", show(event)),
+                            format!("{watermark} before {}", show(event)),
+                        ));
+                    }
+                }
+                Did::Ended(..) | Did::Fault(_) => {}
+            }
+        }
+        if controls == came {
+            return Ok(());
+        }
+        Err((
+            list(controls.iter().map(show_signal)),
+            list(came.iter().map(show_signal)),
+        ))
+    }
+
+    fn compare(&self, given: &Given, due: &Due) -> Result<(), (String, String)> {
         let mut results = Vec::new();
-        let mut came_controls = Vec::new();
         let mut ended = Vec::new();
         for did in &self.did {
             match did {
                 Did::Result(event) => results.push(event),
-                Did::Control(element) => came_controls.extend(signal(element)),
                 Did::Ended(id, why) => ended.push((*id, *why)),
+                Did::Control(_) | Did::Hold(..) | Did::Fault(_) => {}
             }
         }
         if let Model::Generator { .. } = &self.model {
@@ -376,14 +388,44 @@ impl Lockstep {
                 ));
             }
         }
-        if controls != came_controls {
-            return Err((
-                list(controls.iter().map(show_signal)),
-                list(came_controls.iter().map(show_signal)),
-            ));
-        }
         Ok(())
     }
+}
+
+impl Did {
+    const fn fault(&self) -> Option<usize> {
+        match self {
+            Self::Fault(fault) => Some(*fault),
+            _ => None,
+        }
+    }
+}
+
+/// What a generator hears when it is given something; `at` counts from when it entered.
+fn heard(given: &Given, at: Span) -> Option<Heard> {
+    let (input, lane, element) = match given {
+        Given::Timer(wavetank_actors::EVERY) => return Some(Heard::Tick),
+        Given::Timer(wavetank_actors::ALIGN) => return Some(Heard::Align { at }),
+        Given::Timer(_) => return Some(Heard::Look { at }),
+        Given::Element { input, lane, element } => (*input, *lane, element),
+    };
+    Some(match element {
+        Element::Event(event) => Heard::Event {
+            input,
+            lane,
+            stamp: event.stamp,
+            row: event.row.clone(),
+            at,
+        },
+        Element::Watermark(watermark) => Heard::Watermark {
+            input,
+            watermark: *watermark,
+            at,
+        },
+        Element::Idle(idle) => Heard::Idle { input, idle: *idle, at },
+        Element::Epoch(_) | Element::Ask => return None,
+        Element::End => Heard::End { input, at },
+    })
 }
 
 /// The first thing in which a result differs from what is due: what, how it should be, how it is.
@@ -413,8 +455,9 @@ fn differs(due: &DueResult, came: &Event, lineage: bool) -> Option<(&'static str
 
 fn signal(element: &Element) -> Option<Signal> {
     match element {
-        Element::Event(_) => None,
+        Element::Event(_) | Element::Ask => None,
         Element::Watermark(watermark) => Some(Signal::Watermark(*watermark)),
+        Element::Epoch(number) => Some(Signal::Epoch(*number)),
         Element::Idle(idle) => Some(Signal::Idle(*idle)),
         Element::End => Some(Signal::End),
     }
@@ -481,5 +524,8 @@ fn show_signal(signal: &Signal) -> String {
         Signal::Idle(true) => "idle".into(),
         Signal::Idle(false) => "active".into(),
         Signal::End => "the end".into(),
+        Signal::Epoch(number) => format!("marker {number}"),
+        Signal::Hold(input, true) => format!("input {input} held back"),
+        Signal::Hold(input, false) => format!("input {input} let go"),
     }
 }

@@ -34,6 +34,14 @@ pub struct ActorMeter {
     /// Largest stamp taken.
     pub largest: Time,
     pub lag: Histogram,
+    /// How far the watermark was behind when something last came, and at most.
+    pub lag_now: Option<Span>,
+    pub lag_max: Span,
+    /// The last marker that was taken, those that were given up, and what waits in front of a merge.
+    pub epoch: u64,
+    pub given_up: u64,
+    pub held_back: u64,
+    pub held_back_max: u64,
     pub emit_delay: Histogram,
     pub latency: Histogram,
     pub lateness: Histogram,
@@ -80,6 +88,12 @@ impl Default for ActorMeter {
             watermarks: Vec::new(),
             largest: Time::MIN,
             lag: Histogram::default(),
+            lag_now: None,
+            lag_max: Span::ZERO,
+            epoch: 0,
+            given_up: 0,
+            held_back: 0,
+            held_back_max: 0,
             emit_delay: Histogram::default(),
             latency: Histogram::default(),
             lateness: Histogram::default(),
@@ -102,6 +116,9 @@ pub struct LinkMeter {
     pub in_flight: u64,
     pub in_flight_max: u64,
     pub transit: Histogram,
+    /// How long its receiver has held it back, and since when it does.
+    pub paused: Span,
+    pub held_since: Option<Time>,
     /// What the link itself counted; filled in at the end of the run.
     pub counts: LinkCounts,
 }
@@ -171,6 +188,14 @@ impl ActorMeter {
         self.inside.clear();
         self.entered = None;
     }
+    /// Looks how far the watermark is behind true time, while there is one and the input has not ended.
+    pub fn look_behind(&mut self, at: Time) {
+        if self.watermark > Time::MIN && self.watermark < Time::MAX {
+            let lag = at.since(self.watermark);
+            self.lag_max = self.lag_now.map_or(lag, |_| self.lag_max.max(lag));
+            self.lag_now = Some(lag);
+        }
+    }
     /// The pattern has measured something of itself.
     pub fn measure(&mut self, metric: Metric, reading: u64) {
         let own = self.own.entry(metric).or_default();
@@ -215,6 +240,14 @@ impl ActorMeter {
             Metric::Queue if max => self.queue_max,
             Metric::Queue => self.queue,
             Metric::Results => self.results,
+            // Without markers there is nothing to tell of them.
+            Metric::Epoch | Metric::GivenUp | Metric::HeldBack if self.epoch == 0 && self.held_back_max == 0 => {
+                return Reading::Nothing;
+            }
+            Metric::Epoch => self.epoch,
+            Metric::GivenUp => self.given_up,
+            Metric::HeldBack if max => self.held_back_max,
+            Metric::HeldBack => self.held_back,
             Metric::Differs => match self.differs {
                 Some(differs) => differs,
                 None => return Reading::Nothing,
@@ -224,6 +257,10 @@ impl ActorMeter {
             Metric::Watermark if self.watermark == Time::MIN => return Reading::Nothing,
             Metric::Watermark => return Reading::Number(self.watermark.micros() as f64),
             Metric::Lag => return Reading::Histogram(&self.lag),
+            Metric::LagNow => {
+                let lag = self.lag_now.map(|now| if max { self.lag_max } else { now });
+                return lag.map_or(Reading::Nothing, |lag| Reading::Number(lag.micros() as f64));
+            }
             Metric::EmitDelay => return Reading::Histogram(&self.emit_delay),
             Metric::Latency => return Reading::Histogram(&self.latency),
             Metric::Lateness => return Reading::Histogram(&self.lateness),
@@ -234,6 +271,7 @@ impl ActorMeter {
             | Metric::Copies
             | Metric::InFlight
             | Metric::Transit
+            | Metric::Paused
             | Metric::Fired
             | Metric::Touched => return Reading::Nothing,
         };
@@ -253,6 +291,7 @@ impl LinkMeter {
             Metric::InFlight if max => self.in_flight_max,
             Metric::InFlight => self.in_flight,
             Metric::Transit => return Reading::Histogram(&self.transit),
+            Metric::Paused => self.paused.micros() as u64,
             _ => return Reading::Nothing,
         } as f64)
     }

@@ -16,6 +16,7 @@ use wavetank_actors::Element;
 use wavetank_actors::operator::Dropped;
 use wavetank_actors::world::{Account, Happening, LossReason, NodeClock, NodeFault};
 use wavetank_oracle::table::{Inconsistent, Table};
+use wavetank_oracle::watermark::Generator;
 use wavetank_oracle::{Tables, Why};
 use wavetank_scenarios::script::{LinkKind, OnCrash};
 use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
@@ -106,6 +107,9 @@ pub struct Judge {
     buffers: Vec<bool>,
     books: Option<(ActorId, Breach)>,
     stepped_back: Option<(ActorId, Breach)>,
+    epochs: wavetank_oracle::epoch::Epochs,
+    /// The first event or marker that was in a wrong epoch.
+    misplaced: Option<(ActorId, Breach)>,
     pub(crate) losses: FxHashMap<Loss, (u64, Time, EventId)>,
     /// What was lost, with when and how: for explanations.
     pub(crate) lost: FxHashMap<EventId, (Time, Loss)>,
@@ -153,12 +157,16 @@ impl Judge {
                         &tables,
                         script.scenario.time.tick,
                     )?;
-                    Some(Model::operator(reference, actor.inputs.len()))
+                    Some(Model::operator(reference, actor.inputs.len(), settings.valve))
                 }
                 Role::Watermark { operator } => {
-                    script.scenario.operators[operator].watermark.as_ref().map(|settings| {
+                    let of = &script.scenario.operators[operator];
+                    of.watermark.as_ref().map(|settings| {
+                        let (tick, links) = (script.scenario.time.tick, actor.inputs.len());
+                        let schemas = topology.input_schemas(id);
+                        let model = Generator::new(settings, of.valve, links, tick, &schemas, &of.input);
                         let entered = clocks[actor.node.0 as usize].monotonic(run.start);
-                        Model::generator(settings, script.scenario.time.tick, actor.inputs.len(), entered)
+                        Model::Generator { model, entered }
                     })
                 }
                 Role::Sink { .. } => {
@@ -171,7 +179,7 @@ impl Judge {
                     }
                     None
                 }
-                Role::Source { .. } => None,
+                Role::Source { .. } | Role::Counter => None,
             };
             lockstep.push(model.map(|model| Lockstep::new(model, Rc::clone(&clocks[actor.node.0 as usize]), true)));
         }
@@ -194,6 +202,8 @@ impl Judge {
             readers,
             books: None,
             stepped_back: None,
+            epochs: wavetank_oracle::epoch::Epochs::default(),
+            misplaced: None,
             losses: FxHashMap::default(),
             lost: FxHashMap::default(),
             touches: FxHashMap::default(),
@@ -325,6 +335,20 @@ impl Judge {
                 meter.queue = *depth as u64;
                 meter.queue_max = meter.queue_max.max(meter.queue);
             }
+            Happening::Meddled { actor, fault } => {
+                self.faults[*fault].fire(at, None);
+                if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
+                    lockstep.act(Did::Fault(*fault));
+                }
+            }
+            Happening::HeldBack { actor, elements } => {
+                let meter = &mut self.actors[actor.0 as usize];
+                meter.held_back = *elements as u64;
+                meter.held_back_max = meter.held_back_max.max(meter.held_back);
+            }
+            Happening::GaveUp { actor, .. } => self.actors[actor.0 as usize].given_up += 1,
+            Happening::Answered { link, .. } => self.put_on(*link, None),
+            Happening::Hold { link, hold } => self.hold(at, *link, *hold),
             Happening::Node { node, fault, by } => {
                 if !matches!(fault, NodeFault::Restart | NodeFault::Resume | NodeFault::Slow(1.0)) {
                     self.faults[*by].fire(at, None);
@@ -357,10 +381,87 @@ impl Judge {
         self.watches = watches;
     }
 
+    /// The receiver of a link holds it back, or lets it go.
+    fn hold(&mut self, at: Time, link: LinkId, hold: bool) {
+        let meter = &mut self.links[link.0 as usize];
+        match (meter.held_since, hold) {
+            (None, true) => meter.held_since = Some(at),
+            (Some(since), false) => {
+                meter.paused = meter.paused + at.since(since);
+                meter.held_since = None;
+            }
+            _ => {}
+        }
+        let to = &self.topology.links[link.0 as usize];
+        if let Some(lockstep) = &mut self.lockstep[to.to.0 as usize] {
+            lockstep.act(Did::Hold(to.input, hold));
+        }
+    }
+
     fn lose(&mut self, at: Time, id: EventId, loss: Loss) {
         self.losses.entry(loss).or_insert((0, at, id)).0 += 1;
         if self.scope.oracle {
             self.lost.entry(id).or_insert((at, loss));
+        }
+    }
+
+    /// An element is put on a link: this event, or something else.
+    fn put_on(&mut self, link: LinkId, event: Option<EventId>) {
+        let meter = &mut self.links[link.0 as usize];
+        meter.sent += 1;
+        meter.in_flight += 1;
+        meter.in_flight_max = meter.in_flight_max.max(meter.in_flight);
+        if let Some(law) = &mut self.laws[link.0 as usize] {
+            law.under_way.push_back(event);
+        }
+    }
+
+    /// What an actor puts out belongs to an epoch.
+    fn mark(&mut self, at: Time, actor: ActorId, element: &Element) {
+        let source = matches!(self.topology.actors[actor.0 as usize].role, Role::Source { .. });
+        match element {
+            Element::Event(event) if source => self.epochs.said(event.id),
+            Element::Epoch(number) => {
+                if let Err(expected) = self.epochs.marks(actor.0, *number) {
+                    let came = format!("marker {number}");
+                    self.misplaced.get_or_insert((
+                        actor,
+                        Breach {
+                            at,
+                            event: None,
+                            expected,
+                            came,
+                        },
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An actor takes an element, in the epoch that the markers before it say.
+    fn takes(&mut self, at: Time, actor: ActorId, element: &Element) {
+        match element {
+            Element::Epoch(number) => {
+                self.epochs.takes_marker(actor.0, *number);
+                self.actors[actor.0 as usize].epoch = *number;
+            }
+            Element::Event(event) if self.scope.oracle => {
+                if let Err(expected) = self.epochs.takes(actor.0, event.id, event.origins()) {
+                    let came = format!("taken behind marker {}", self.epochs.at(actor.0));
+                    let event = Some(event.id);
+                    self.misplaced.get_or_insert((
+                        actor,
+                        Breach {
+                            at,
+                            event,
+                            expected,
+                            came,
+                        },
+                    ));
+                }
+            }
+            _ => {}
         }
     }
 
@@ -370,16 +471,12 @@ impl Judge {
         let spec = &topology.actors[index];
         let event = element.event();
         for link in &spec.outputs {
-            if event.is_some() && topology.links[link.0 as usize].port != port {
-                continue;
+            if topology.links[link.0 as usize].port.carries(port, event.is_some()) {
+                self.put_on(*link, event.map(|event| event.id));
             }
-            let meter = &mut self.links[link.0 as usize];
-            meter.sent += 1;
-            meter.in_flight += 1;
-            meter.in_flight_max = meter.in_flight_max.max(meter.in_flight);
-            if let Some(law) = &mut self.laws[link.0 as usize] {
-                law.under_way.push_back(event.map(|event| event.id));
-            }
+        }
+        if self.scope.oracle && self.script.scenario.epoch.is_some() {
+            self.mark(at, actor, element);
         }
         let meter = &mut self.actors[index];
         match element {
@@ -431,6 +528,7 @@ impl Judge {
                     }
                     if *watermark < Time::MAX {
                         meters::record(&mut meter.lag, at.since(*watermark));
+                        meter.look_behind(at);
                     }
                 }
                 if let Some(lockstep) = &mut self.lockstep[index] {
@@ -443,7 +541,11 @@ impl Judge {
     fn delivered(&mut self, at: Time, actor: ActorId, input: usize, lane: usize, element: &Element) {
         let index = actor.0 as usize;
         let role = self.topology.actors[index].role;
+        if self.script.scenario.epoch.is_some() {
+            self.takes(at, actor, element);
+        }
         let meter = &mut self.actors[index];
+        meter.look_behind(at);
         if let Element::Event(event) = element {
             meter.taken += 1;
             if let Role::Operator { .. } = role {

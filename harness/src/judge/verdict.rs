@@ -12,6 +12,7 @@ use wavetank_scenarios::{EventId, Time};
 
 use super::claims::{self, Watch, When};
 use super::explain::Reason;
+use super::lockstep::Deviation;
 use super::{Breach, Judge, Loss};
 
 /// How a run ended, and what it is compared with.
@@ -41,6 +42,14 @@ impl Judge {
     /// Takes the end of the run into account: what the links counted, and how far each sink is from truth.
     pub fn close(&mut self, ending: &Ending) {
         if let Ok(outcome) = &ending.outcome {
+            for meter in &mut self.actors {
+                meter.look_behind(outcome.ended);
+            }
+            for meter in &mut self.links {
+                if let Some(since) = meter.held_since.take() {
+                    meter.paused = meter.paused + outcome.ended.since(since);
+                }
+            }
             for (meter, counts) in self.links.iter_mut().zip(&outcome.links) {
                 meter.counts = *counts;
             }
@@ -255,23 +264,27 @@ impl Judge {
         for (index, lockstep) in self.lockstep.iter().enumerate() {
             let Some(lockstep) = lockstep else { continue };
             let actor = &self.topology.actors[index];
-            let (name, text) = match actor.role {
-                Role::Watermark { .. } => (
+            let generator = matches!(actor.role, Role::Watermark { .. });
+            let (name, text) = if generator {
+                (
                     format!("{} sends the watermarks that its arrivals allow", actor.name),
-                    "largest stamp − behind − 1 tick, minimum over inputs that are not idle",
-                ),
-                _ => (
+                    "what its kind says of them, combined over the inputs that count, and every event at its place",
+                )
+            } else {
+                (
                     format!("{} does with its arrivals what they imply", actor.name),
-                    "results, late and failed events, order and watermarks equal those of the reference over admitted",
-                ),
+                    "results, late and failed events and their order equal those of the reference over admitted",
+                )
             };
-            let breach = lockstep.deviation.as_ref().map(|deviation| Breach {
-                at: deviation.at,
-                event: deviation.event.as_ref().map(|event| event.id),
-                expected: format!("{} (given {})", deviation.expected, deviation.given),
-                came: deviation.came.clone(),
-            });
+            let misplaced = lockstep.misplaced.as_ref();
+            let broken = lockstep.deviation.as_ref().or(misplaced.filter(|_| generator));
+            let breach = broken.map(|deviation| self.deviation(deviation));
             all.push(self.rule(&name, text, lockstep.steps > 0, breach.as_ref()));
+            if let Some(misplaced) = misplaced.filter(|_| !generator) {
+                let name = format!("{} passes watermarks on at their place", actor.name);
+                let text = "the combined watermark, once, behind all that it follows from";
+                all.push(self.rule(&name, text, true, Some(&self.deviation(misplaced))));
+            }
         }
         let streams: Vec<_> = self
             .laws
@@ -327,7 +340,37 @@ impl Judge {
                     breach.as_ref(),
                 ));
             }
+            if self.actors.iter().any(|actor| actor.epoch > 0) || self.misplaced.is_some() {
+                let breach = self
+                    .misplaced
+                    .as_ref()
+                    .map(|(actor, breach)| self.at_actor(*actor, breach));
+                let text = "the same events lie between the same two markers, whoever takes them";
+                all.push(self.rule("epochs are the same on every path", text, true, breach.as_ref()));
+            }
             self.promises(ending, all);
+        }
+    }
+
+    /// A departure from a model, with the faults that made it.
+    fn deviation(&self, deviation: &Deviation) -> Breach {
+        let faults = deviation
+            .faults
+            .iter()
+            .map(|fault| &self.script.scenario.faults[*fault]);
+        let faults: Vec<String> = faults
+            .map(|fault| format!("{} by fault.{}", fault.kind.name(), fault.id))
+            .collect();
+        let because = if faults.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", faults.join(", "))
+        };
+        Breach {
+            at: deviation.at,
+            event: deviation.event.as_ref().map(|event| event.id),
+            expected: format!("{} (given {})", deviation.expected, deviation.given),
+            came: format!("{}{because}", deviation.came),
         }
     }
 

@@ -21,7 +21,7 @@ pub enum WindowBounds {
 /// Where the grid of tumbling, hopping and cumulating windows begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Align {
+pub enum WindowAlign {
     /// At the epoch, shifted by the window's offset.
     #[default]
     Epoch,

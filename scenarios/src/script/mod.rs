@@ -6,6 +6,7 @@
 
 mod bounds;
 mod emit;
+mod epoch;
 mod fault;
 mod filter;
 mod link;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bounds::*;
 pub use emit::*;
+pub use epoch::*;
 pub use fault::*;
 pub use filter::*;
 pub use link::*;
@@ -63,6 +65,9 @@ pub struct Scenario {
     /// Length, start, seed and limits of the run.
     #[serde(default)]
     pub time: TimeSettings,
+    /// Markers that cut the run into epochs. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
     /// Nodes that need settings of their own; every actor without `node` stands on a node of its own name.
     #[serde(default, rename = "node", skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<Node>,

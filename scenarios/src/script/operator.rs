@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Align, Compensate, Emit, FirstOfBurst, RateOfChange, Reorder, Threshold, TransformStep, Watermark, WindowBounds,
+    Compensate, Emit, FirstOfBurst, RateOfChange, Reorder, Threshold, TransformStep, ValveSettings, Watermark,
+    WindowAlign, WindowBounds,
 };
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
@@ -56,6 +57,9 @@ pub struct Operator {
     /// A watermark generator on this operator's node, behind its input link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<Watermark>,
+    /// How the watermarks of several inputs are combined.
+    #[serde(default)]
+    pub valve: ValveSettings,
     /// Windows and reordering: what happens to late events.
     #[serde(default)]
     pub late: Late,
@@ -88,7 +92,7 @@ pub struct Operator {
     pub bounds: WindowBounds,
     /// Windows: where their grid begins.
     #[serde(default)]
-    pub align: Align,
+    pub align: WindowAlign,
     /// The stamp of a window's result.
     #[serde(default)]
     pub result_stamp: ResultStamp,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 
-use wavetank_scenarios::script::Align;
+use wavetank_scenarios::script::WindowAlign;
 use wavetank_scenarios::{Event, Span, Time};
 
 use super::answers::{Again, Occasion, set_timers};
@@ -135,11 +135,11 @@ pub struct GridWindows {
 
 impl GridWindows {
     /// Windows of `core`'s query on `grid`.
-    pub fn new(core: Core, grid: Grid, align: Align) -> Self {
+    pub fn new(core: Core, grid: Grid, align: WindowAlign) -> Self {
         Self {
             core,
             grid,
-            anchor: align == Align::FirstEvent,
+            anchor: align == WindowAlign::FirstEvent,
             disjoint: grid.is_disjoint(),
             cell: Cell {
                 from: Time::MAX,

@@ -29,10 +29,33 @@ static WORDS: &[Word] = &[
         "element",
         "what travels on a link",
         &[
-            "An event, a watermark, a note that an input is idle or active again, or the end of the input. Elements keep their \
-         places on a stream: nothing overtakes a watermark.",
+            "An event, a watermark, the marker of an epoch, a note that an input is idle or active again, or the end of the \
+         input. Elements keep their places on a stream: nothing overtakes a watermark.",
         ],
         "wavetank explain watermark",
+    ),
+    (
+        "epoch",
+        "a piece of a run",
+        &[
+            "What lies between two markers. Sources put markers 1, 2, 3, … among their events, each stage passes them on at \
+         their place, and a stage with several inputs takes nothing that follows a marker before it has come on all of them. \
+         So an epoch has the same events on every path, and when a marker is through, everything before it is, too.",
+            "A marker has no event time: use it where clocks cannot be trusted, or where arrivals are far behind. Within an \
+         epoch order is not restored, but by order = \"stamp\". Where clocks are right, a watermark that stays `behind` is \
+         simpler and faster.",
+        ],
+        "wavetank new watermark",
+    ),
+    (
+        "idle",
+        "what an input can be",
+        &[
+            "An input that has said nothing for the time-out of its watermark generator. It is left out of the minimum, which \
+         would wait for it otherwise; `valve` says when it counts again, and what becomes of the watermark when all are idle. \
+         One that is held back because it ran ahead is not idle.",
+        ],
+        "wavetank explain setting:operator.watermark.idle",
     ),
     (
         "late",
