@@ -8,12 +8,14 @@ use std::sync::Arc;
 use actix::Recipient;
 use wavetank_scenarios::Time;
 use wavetank_scenarios::input::What;
-use wavetank_scenarios::script::{OnError, Scenario};
+use wavetank_scenarios::script::{Keeps, Late, OnError, Scenario};
+use wavetank_scenarios::sequence::EPOCH;
 use wavetank_scenarios::topology::{ActorId, Role, Topology};
 
 use crate::host::enter;
 use crate::operator::Operator;
 use crate::roles::{Operating, Sink, Source};
+use crate::scaling::convey::{Merge, Router, Split, Worker};
 use crate::scaling::watermark::Generator;
 use crate::world::{Cast, Deliver, Stage};
 
@@ -47,6 +49,8 @@ pub struct Players {
     plans: BTreeMap<ActorId, Rc<RefCell<std::iter::Peekable<Departures>>>>,
     make: MakeOperator,
     incarnations: BTreeMap<ActorId, u64>,
+    /// When a split entered first, by its monotonic clock.
+    entered: BTreeMap<ActorId, Time>,
 }
 
 /// A new incarnation numbers its results from here times how often it entered, so that no number is given twice.
@@ -70,6 +74,7 @@ impl Players {
             plans,
             make,
             incarnations: BTreeMap::new(),
+            entered: BTreeMap::new(),
         }
     }
 }
@@ -78,7 +83,8 @@ impl Cast for Players {
     fn enter(&mut self, actor: ActorId, stage: Stage) -> Result<Recipient<Deliver>, String> {
         let spec = &self.topology.actors[actor.0 as usize];
         let entered = self.incarnations.entry(actor).or_default();
-        let first = *entered * NUMBERS_PER_INCARNATION;
+        let entries = *entered;
+        let first = entries * NUMBERS_PER_INCARNATION;
         *entered += 1;
         Ok(match spec.role {
             Role::Source { .. } => {
@@ -103,6 +109,44 @@ impl Cast for Players {
                     Operating::new(part, spec.inputs.len(), settings.flush_at_end, stop, first),
                     stage,
                 )
+            }
+            Role::Split { operator } => {
+                let settings = &self.scenario.operators[operator];
+                let convey = settings.convey.clone().ok_or("it has no settings")?;
+                let schemas = self.topology.input_schemas(actor);
+                let schema = schemas.first().ok_or("it has no input")?;
+                let mut names: Vec<&str> = settings.input.iter().map(String::as_str).collect();
+                names.extend(settings.query.as_ref().and_then(|query| query.alias.as_deref()));
+                let router = Router::new(&convey, schema, &names)?;
+                let inputs = self.topology.forward(actor).count();
+                let now = stage.monotonic();
+                let started = *self.entered.entry(actor).or_insert(now);
+                let first = entries * EPOCH;
+                enter(Split::new(convey, router, inputs, first, started), stage)
+            }
+            Role::Worker { operator, .. } => {
+                let settings = &self.scenario.operators[operator];
+                let convey = settings.convey.as_ref().ok_or("it has no settings")?;
+                let stop = settings.on_error == OnError::Stop;
+                let part = (self.make)(operator)?;
+                let inputs = spec.inputs.len();
+                let operating = Operating::new(part, inputs, settings.flush_at_end, stop, first);
+                // The fields that events are dealt by, in the key of the operator's state.
+                let key = match (settings.body()?.keeps(), convey.by.key()) {
+                    (Keeps::Keys(kept), Some(by)) => {
+                        let place = |field: &String| kept.iter().position(|kept| kept == field);
+                        by.iter().map(place).collect()
+                    }
+                    _ => None,
+                };
+                enter(Worker::new(operating, convey, key, self.scenario.time.tick), stage)
+            }
+            Role::Merge { operator } => {
+                let settings = &self.scenario.operators[operator];
+                let convey = settings.convey.as_ref().ok_or("it has no settings")?;
+                let side = settings.late == Late::Side;
+                let part = Box::new(Merge::new(convey, side, self.scenario.time.tick, entries > 0));
+                enter(Operating::new(part, spec.inputs.len(), true, false, first), stage)
             }
             Role::Sink { .. } => enter(Sink::default(), stage),
         })

@@ -1,5 +1,7 @@
 //! What travels on a link.
 
+use wavetank_scenarios::sequence::Progress;
+use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, Time};
 
 /// What travels on a link. Watermarks and the end keep their place among events.
@@ -13,6 +15,8 @@ pub enum Element {
     Idle(bool),
     /// Nothing more will come on this link.
     End,
+    /// Between a split, its sub-streams and their merge: how far the numbers have come, or the state of keys that move.
+    Progress(Progress),
 }
 
 impl Element {
@@ -21,6 +25,14 @@ impl Element {
         match self {
             Self::Event(e) => Some(e),
             _ => None,
+        }
+    }
+    /// Whether what is put on one output goes to a link of another: watermarks and the end go everywhere (but not back to
+    /// the one they came from), what was put aside goes to its own output alone.
+    pub fn goes(&self, put: Port, link: Port) -> bool {
+        match self {
+            Self::Event(_) | Self::Progress(_) => put == link,
+            Self::Watermark(_) | Self::Idle(_) | Self::End => link != Port::Back,
         }
     }
 }

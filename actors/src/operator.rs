@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use wavetank_scenarios::metric::Metric;
-use wavetank_scenarios::{Event, EventId, Pane, Row, Time};
+use wavetank_scenarios::sequence::Progress;
+use wavetank_scenarios::{Event, EventId, Pane, Row, Time, Value};
 
 /// A pattern at work.
 pub trait Operator {
@@ -24,6 +25,26 @@ pub trait Operator {
 
     /// A timer that was set by [`Output::timer`] is due.
     fn on_timer(&mut self, _token: u64, _out: &mut Output) {}
+
+    /// A sub-stream said how far it has come: for merges. The end of an input is [`Progress::Done`] of everything.
+    fn on_progress(&mut self, _input: usize, _progress: &Progress, _out: &mut Output) {}
+
+    /// Takes the state of the keys that `moves` says yes to out of it, ascending by key; `None` where it keeps no state
+    /// that could be taken out by key.
+    fn take_keys(&mut self, _moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
+        None
+    }
+
+    /// Puts in what [`Operator::take_keys`] of another operator with the same settings took out.
+    ///
+    /// # Errors
+    /// What is wrong with the state: it is not one of such an operator.
+    fn put_keys(&mut self, state: &[(Row, Value)]) -> Result<(), String> {
+        match state {
+            [] => Ok(()),
+            [(key, _), ..] => Err(format!("it keeps no state by key, and was given one for {key:?}")),
+        }
+    }
 
     /// The largest watermark that may be passed on now. An operator that holds events back which it will put out with
     /// their own stamps answers a tick below the smallest of them; the host then waits with the rest.

@@ -52,6 +52,7 @@ impl Tracer {
                     Element::Watermark(_) => TraceKind::Watermark,
                     Element::Idle(_) => TraceKind::Idle,
                     Element::End => TraceKind::End,
+                    Element::Progress(_) => TraceKind::Note,
                 };
                 let mut line = self.element(line(kind), element);
                 line.actor = Some(self.actor(*actor));
@@ -71,6 +72,8 @@ impl Tracer {
                         Port::Main => None,
                         Port::Late => Some("late".into()),
                         Port::Failed => Some("failed".into()),
+                        Port::Stream(stream) => Some(format!("to sub-stream {stream}")),
+                        Port::Back => Some("back".into()),
                     };
                 }
                 line
@@ -192,6 +195,10 @@ impl Tracer {
             },
             Element::End => TraceLine {
                 detail: Some("end".into()),
+                ..line
+            },
+            Element::Progress(progress) => TraceLine {
+                detail: Some(crate::judge::show_progress(progress)),
                 ..line
             },
         }

@@ -122,6 +122,10 @@ metrics! {
     StateBytes "state_bytes" [Operator] Bytes Gauge "the memory that the state takes, roughly";
     Runs "runs" [Operator] Count Gauge "beginnings of matches under way in a sequence";
     Slack "slack" [Operator] Micros Gauge "how long a reordering buffer holds events back: its K";
+    Gaps "gaps" [Operator] Count Counter "numbers that a merge passed because it knew that nothing of them would come";
+    GivenUp "given_up" [Operator] Count Counter "numbers that a merge passed because a result had waited for the time-out";
+    MergeWait "merge_wait" [Operator] Micros Histogram "how long a result waits at a merge for its turn";
+    MovedKeys "moved_keys" [Operator] Count Counter "keys whose state a sub-stream handed over to another";
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
     Lag "lag" [Operator, Generator] Micros Histogram "how far the watermark is behind true time, whenever it grows";

@@ -1,8 +1,9 @@
 //! The part that hosts an operator: everything that all operators need, once. It combines the watermarks of the inputs
 //! and passes them on behind what they caused, gives results their identity, keeps the books, and sets timers.
 
+use wavetank_scenarios::sequence::{Progress, Sequence};
 use wavetank_scenarios::topology::Port;
-use wavetank_scenarios::{Event, EventId, Producer, Time};
+use wavetank_scenarios::{Event, EventId, Producer, Row, Time, Value};
 
 use crate::element::Element;
 use crate::host::Part;
@@ -23,6 +24,11 @@ pub(crate) struct Operating {
     output: Output,
     /// Events since the state was last measured.
     unmeasured: u32,
+    /// The number of the event that is worked on, in a sub-stream.
+    number: Option<u64>,
+    /// Events that have come and wait outside of the operator, and the largest watermark that may pass them.
+    waiting: u64,
+    limit: Time,
 }
 
 impl Operating {
@@ -44,7 +50,58 @@ impl Operating {
             over: false,
             output: Output::default(),
             unmeasured: 0,
+            number: None,
+            waiting: 0,
+            limit: Time::MAX,
         }
+    }
+
+    /// Takes an event in.
+    pub fn event(&mut self, lane: usize, event: Box<Event>, stage: &Stage) {
+        self.account.taken += 1;
+        self.operator.on_event(lane, *event, stage.wall(), &mut self.output);
+        self.finish(stage);
+        self.pass_on(stage);
+    }
+    /// Takes an event in that has a number, which its results get; how many there are.
+    pub fn numbered(&mut self, number: u64, lane: usize, event: Box<Event>, stage: &Stage) -> u64 {
+        let before = self.numbered;
+        self.number = Some(number);
+        self.event(lane, event, stage);
+        self.number = None;
+        self.numbered - before
+    }
+    /// An event has come that waits outside of the operator.
+    pub fn waits(&mut self, stage: &Stage) {
+        self.account.taken += 1;
+        self.waiting += 1;
+        self.finish(stage);
+    }
+    /// One of those that wait is taken in next.
+    pub const fn waited(&mut self) {
+        self.account.taken -= 1;
+        self.waiting -= 1;
+    }
+    /// No watermark above this is passed on.
+    pub const fn hold_back(&mut self, limit: Time) {
+        self.limit = limit;
+    }
+    /// True when the end has been passed on.
+    pub const fn over(&self) -> bool {
+        self.over
+    }
+    /// Takes the state of keys out of the operator.
+    pub fn take_keys(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Vec<(Row, Value)> {
+        self.unmeasured = u32::MAX;
+        self.operator.take_keys(moves).unwrap_or_default()
+    }
+    /// Puts the state of keys in.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn put_keys(&mut self, state: &[(Row, Value)]) -> Result<(), String> {
+        self.unmeasured = u32::MAX;
+        self.operator.put_keys(state)
     }
 
     fn advance(&mut self, stage: &Stage) {
@@ -67,7 +124,8 @@ impl Operating {
 
     /// Passes the watermark on, as far as the operator lets it go.
     fn pass_on(&mut self, stage: &Stage) {
-        let watermark = self.valve.combined().min(self.operator.watermark_limit());
+        let limit = self.operator.watermark_limit().min(self.limit);
+        let watermark = self.valve.combined().min(limit);
         if watermark > self.passed {
             self.passed = watermark;
             stage.send(Port::Main, Element::Watermark(watermark));
@@ -77,6 +135,9 @@ impl Operating {
     /// Passes on what the operator put out, and closes the books of this input.
     fn finish(&mut self, stage: &Stage) {
         let account = &mut self.account;
+        let result = |emitted: &Emitted| matches!(emitted, Emitted::Result(_));
+        let of = self.output.emitted.iter().filter(|e| result(e)).count() as u32;
+        let mut part = 0;
         for emitted in self.output.emitted.drain(..) {
             match emitted {
                 Emitted::Result(draft) => {
@@ -93,7 +154,14 @@ impl Operating {
                         row: draft.row,
                         lineage: draft.lineage,
                         pane: draft.pane,
+                        sequence: self.number.map(|number| Sequence {
+                            number,
+                            part,
+                            last: part + 1 == of,
+                            after: 0,
+                        }),
                     };
+                    part += 1;
                     stage.send(Port::Main, Element::Event(Box::new(event)));
                 }
                 Emitted::Late(event) => stage.send(Port::Late, Element::Event(Box::new(event))),
@@ -125,7 +193,7 @@ impl Operating {
             for (metric, reading) in self.output.measured.drain(..) {
                 stage.put(Effect::Measured(metric, reading));
             }
-            account.held = self.operator.held();
+            account.held = self.operator.held() + self.waiting;
             self.unmeasured = self.unmeasured.saturating_add(1);
             if self.unmeasured >= MEASURE_EVERY {
                 account.state_bytes = self.operator.state_bytes() as u64;
@@ -153,9 +221,9 @@ impl Part for Operating {
                 }
             }
             Input::Element { input, lane, element } => match element {
-                Element::Event(event) => {
-                    self.account.taken += 1;
-                    self.operator.on_event(lane, *event, stage.wall(), &mut self.output);
+                Element::Event(event) => self.event(lane, event, stage),
+                Element::Progress(progress) => {
+                    self.operator.on_progress(input, &progress, &mut self.output);
                     self.finish(stage);
                     self.pass_on(stage);
                 }
@@ -168,6 +236,9 @@ impl Part for Operating {
                     self.advance(stage);
                 }
                 Element::End => {
+                    let all = Progress::Done(u64::MAX);
+                    self.operator.on_progress(input, &all, &mut self.output);
+                    self.finish(stage);
                     self.valve.end(input);
                     self.advance(stage);
                 }

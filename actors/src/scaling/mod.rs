@@ -1,3 +1,5 @@
-//! The scaling patterns: the watermark, whose generator is an actor of its own.
+//! The scaling patterns: sequential convey, whose split, sub-streams and merge are actors of their own, as is the
+//! generator of the watermark.
 
+pub mod convey;
 pub mod watermark;

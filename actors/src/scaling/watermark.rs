@@ -160,7 +160,7 @@ impl Part for Generator {
                     }
                 }
                 // What comes from upstream promises nothing about what its link did since: this generator is the judge.
-                Element::Watermark(_) | Element::Idle(_) => {}
+                Element::Watermark(_) | Element::Idle(_) | Element::Progress(_) => {}
                 Element::End => {
                     self.inputs[input].ended = true;
                     self.fewer(stage);

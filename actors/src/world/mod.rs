@@ -922,6 +922,13 @@ impl World {
             Effect::Done => tell!(self, Happening::Done { actor }),
             Effect::Missed(id) => tell!(self, Happening::Missed { actor, id }),
             Effect::Fault(fault, id) => tell!(self, Happening::Fault { fault, id: Some(id) }),
+            Effect::Broken(failure) => {
+                return Err(WorldError::Stopped {
+                    actor: self.topology.actors[actor.0 as usize].name.to_string(),
+                    at: self.now.get(),
+                    failure,
+                });
+            }
             Effect::Stop(failure) => {
                 tell!(
                     self,
@@ -943,20 +950,16 @@ impl World {
     fn send(&mut self, actor: ActorId, port: Port, lane: Option<usize>, element: Element) {
         let topology = Arc::clone(&self.topology);
         let outputs = &topology.actors[actor.0 as usize].outputs;
-        // Watermarks and the end go everywhere; what was put aside goes to its own output alone.
-        let is_event = element.event().is_some();
-        let mut targets = outputs
-            .iter()
-            .copied()
-            .filter(|link| !is_event || topology.links[link.0 as usize].port == port)
-            .peekable();
+        let goes = |link: &&LinkId, element: &Element| element.goes(port, topology.links[link.0 as usize].port);
+        let mut left = outputs.iter().filter(|link| goes(link, &element)).count();
+        let mut targets = outputs.iter();
         let mut element = Some(element);
-        while let Some(link) = targets.next() {
-            let copy = if targets.peek().is_some() {
-                element.clone()
-            } else {
-                element.take()
-            };
+        while let Some(link) = targets
+            .find(|link| element.as_ref().is_some_and(|element| goes(link, element)))
+            .copied()
+        {
+            left -= 1;
+            let copy = if left > 0 { element.clone() } else { element.take() };
             if let Some(copy) = copy {
                 let lane = lane.unwrap_or(self.links[link.0 as usize].lane);
                 self.put_on(link, lane, copy);

@@ -91,6 +91,8 @@ pub enum Effect {
     Fault(usize, EventId),
     /// The handler has returned: all that this input caused has been put.
     Done,
+    /// The run must stop: an actor was given something that it cannot be given, and says what.
+    Broken(String),
     /// The run must stop: an operator's settings say so.
     Stop(Box<Failure>),
 }
@@ -167,6 +169,14 @@ impl Stage {
     pub fn pass_on(&self, lane: usize, element: Element) {
         self.put(Effect::Send {
             port: Port::Main,
+            lane: Some(lane),
+            element,
+        });
+    }
+    /// Passes an element on to an output, for the entry of the receiver's `input` list that it came for.
+    pub fn pass_on_to(&self, port: Port, lane: usize, element: Element) {
+        self.put(Effect::Send {
+            port,
             lane: Some(lane),
             element,
         });

@@ -8,6 +8,8 @@ use wavetank_scenarios::{Event, EventId, Time};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{Account, NodeFault};
+use wavetank_scenarios::sequence::Progress;
+
 use crate::element::Element;
 use crate::operator::{Dropped, Failure};
 
@@ -98,6 +100,7 @@ impl TraceHash {
             Element::Watermark(w) => words[5..8].copy_from_slice(&[1, w.micros() as u64, 0]),
             Element::Idle(idle) => words[5..8].copy_from_slice(&[2, u64::from(*idle), 0]),
             Element::End => words[5] = 3,
+            Element::Progress(progress) => words[5..8].copy_from_slice(&told(progress)),
         };
         let mut content = None;
         match happening {
@@ -120,7 +123,7 @@ impl TraceHash {
                 port,
                 element: e,
             } => {
-                words[1..4].copy_from_slice(&[4, u64::from(actor.0), *port as u64]);
+                words[1..4].copy_from_slice(&[4, u64::from(actor.0), port.code()]);
                 element(&mut words, e);
                 content = e.event().filter(|event| event.correlation != event.id);
             }
@@ -201,6 +204,17 @@ impl TraceHash {
 impl std::fmt::Debug for TraceHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TraceHash({:016x})", self.value())
+    }
+}
+
+/// Progress in three words. The state of keys follows from what was worked on before.
+fn told(progress: &Progress) -> [u64; 3] {
+    match progress {
+        Progress::Given(next) => [4, *next, 0],
+        Progress::Done(below) => [5, *below, 0],
+        Progress::Skip(number) => [6, *number, 0],
+        Progress::Give(moving) => [7, moving.cut, u64::from(moving.id)],
+        Progress::State(moved) => [8, moved.moving.cut, moved.state.len() as u64],
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a run measures: the metrics of every actor, link and fault, in virtual time and exact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
+use rustc_hash::FxHashMap;
 use wavetank_actors::world::{Account, LinkCounts};
 use wavetank_reports::histogram::Histogram;
 use wavetank_scenarios::metric::{Form, Metric};
-use wavetank_scenarios::{EventId, Span, Time};
+use wavetank_scenarios::{Event, EventId, Span, Time};
 
 /// The meters of one actor.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct ActorMeter {
     pub lateness: Histogram,
     /// What the pattern measures of itself: the reading now, the largest one, and the distribution.
     own: BTreeMap<Metric, Own>,
+    /// Of a merge: what waits.
+    pub waits: Waits,
 }
 
 /// A metric of the pattern's own.
@@ -74,6 +77,7 @@ impl Default for ActorMeter {
             latency: Histogram::default(),
             lateness: Histogram::default(),
             own: BTreeMap::new(),
+            waits: Waits::default(),
         }
     }
 }
@@ -107,6 +111,36 @@ impl FaultMeter {
         self.touched += u64::from(event.is_some());
         self.first.get_or_insert(at);
         self.last = Some(at);
+    }
+}
+
+/// Events that wait at a merge, and since when: by the source event that they go back to, in order of arrival.
+#[derive(Clone, Debug, Default)]
+pub struct Waits {
+    since: FxHashMap<EventId, VecDeque<Time>>,
+    last: EventId,
+}
+
+impl Waits {
+    /// An event came.
+    pub fn came(&mut self, at: Time, event: &Event) {
+        self.last = event.correlation;
+        self.since.entry(event.correlation).or_default().push_back(at);
+    }
+    /// The event that came last does not wait.
+    pub fn refused(&mut self) {
+        if let Some(times) = self.since.get_mut(&self.last) {
+            times.pop_back();
+        }
+    }
+    /// An event goes; since when it has waited.
+    pub fn goes(&mut self, event: &Event) -> Option<Time> {
+        let times = self.since.get_mut(&event.correlation)?;
+        let since = times.pop_front();
+        if times.is_empty() {
+            self.since.remove(&event.correlation);
+        }
+        since
     }
 }
 
@@ -169,6 +203,7 @@ impl ActorMeter {
                 Some(differs) => differs,
                 None => return Reading::Nothing,
             },
+            Metric::Gaps | Metric::GivenUp | Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
             Metric::Runs | Metric::Slack => return self.own(metric, max),
             Metric::Watermark if self.watermark == Time::MIN => return Reading::Nothing,
             Metric::Watermark => return Reading::Number(self.watermark.micros() as f64),

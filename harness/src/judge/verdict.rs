@@ -260,6 +260,10 @@ impl Judge {
                     format!("{} sends the watermarks that its arrivals allow", actor.name),
                     "largest stamp − behind − 1 tick, minimum over inputs that are not idle",
                 ),
+                Role::Split { .. } => (
+                    format!("{} deals its arrivals as it must", actor.name),
+                    "numbers without gaps, each event to the sub-stream that it belongs to, and all told that is due",
+                ),
                 _ => (
                     format!("{} does with its arrivals what they imply", actor.name),
                     "results, late and failed events, order and watermarks equal those of the reference over admitted",
@@ -300,11 +304,7 @@ impl Judge {
             all.push(self.rule("streams keep their promise", text, tested, breach.or(left).as_ref()));
         }
         if self.scope.oracle {
-            let operators = self
-                .topology
-                .actors
-                .iter()
-                .any(|actor| matches!(actor.role, Role::Operator { .. }));
+            let operators = self.topology.actors.iter().any(|actor| actor.role.works().is_some());
             if operators {
                 let tested = self
                     .actors

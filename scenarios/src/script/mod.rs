@@ -4,6 +4,7 @@
 //! Unknown keys are errors. Durations carry units. What a key means when it is left out is its `Default`, so that
 //! `wavetank check --expand` can print it.
 
+mod convey;
 mod fault;
 mod filter;
 mod link;
@@ -19,6 +20,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use convey::*;
 pub use fault::*;
 pub use filter::*;
 pub use link::*;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark};
+use super::{Convey, FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark};
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
 use crate::time::Span;
@@ -43,6 +43,9 @@ pub struct Operator {
     /// The first event of a burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<FirstOfBurst>,
+    /// Several copies of this operator side by side, between a split and a merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convey: Option<Convey>,
     /// What happens to an event that the operator cannot work on.
     #[serde(default)]
     pub on_error: OnError,
