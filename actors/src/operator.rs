@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::sequence::Progress;
-use wavetank_scenarios::{Event, EventId, Pane, Row, Time, Value};
+use wavetank_scenarios::{Event, EventId, Pane, Row, Span, Time, Value};
 
 /// A pattern at work.
 pub trait Operator {
@@ -132,7 +132,9 @@ pub struct Output {
     /// Events that are done without a result.
     pub dropped: Vec<(EventId, Dropped)>,
     /// Timers to set: virtual time by the node's monotonic clock from now, and a token that comes back.
-    pub timers: Vec<(wavetank_scenarios::Span, u64)>,
+    pub timers: Vec<(Span, u64)>,
+    /// How long the input keeps the operator busy: what it puts out leaves when that is over.
+    pub busy: Span,
     /// Readings of the pattern's own metrics: see [`Output::measure`].
     pub measured: Vec<(Metric, u64)>,
 }
@@ -176,8 +178,12 @@ impl Output {
         }));
     }
     /// Sets a timer.
-    pub fn timer(&mut self, after: wavetank_scenarios::Span, token: u64) {
+    pub fn timer(&mut self, after: Span, token: u64) {
         self.timers.push((after, token));
+    }
+    /// The input keeps the operator busy for this much longer.
+    pub fn occupied(&mut self, span: Span) {
+        self.busy = self.busy + span;
     }
     /// A reading of a metric of the pattern: added to a counter, the new value of a gauge, an entry of a histogram.
     pub fn measure(&mut self, metric: Metric, reading: u64) {
@@ -189,6 +195,7 @@ impl Output {
         self.caused = 0;
         self.dropped.clear();
         self.timers.clear();
+        self.busy = Span::ZERO;
         self.measured.clear();
     }
 }

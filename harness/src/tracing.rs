@@ -141,6 +141,12 @@ impl Tracer {
                     ..line
                 }
             }
+            Happening::LostAtWork { actor, id } => TraceLine {
+                actor: Some(self.actor(*actor)),
+                event: Some(self.id(*id)),
+                detail: Some("at work at the crash".into()),
+                ..line(TraceKind::Lose)
+            },
             Happening::Node { node, fault, by } => {
                 let kind = match fault {
                     NodeFault::Crash => TraceKind::Crash,

@@ -402,6 +402,10 @@ impl Checker<'_> {
                 }
                 let known: Vec<&str> = scenario.tables.iter().map(|t| t.name.as_str()).collect();
                 for (k, step) in steps.iter().enumerate() {
+                    if let TransformStep::Enrich(enrich) = step {
+                        let path = format!("operator[{i}].transform[{k}].enrich.cost");
+                        self.not_negative(&path, Some(enrich.cost));
+                    }
                     if let TransformStep::Enrich(enrich) = step
                         && !known.contains(&enrich.table.as_str())
                     {

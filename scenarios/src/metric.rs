@@ -126,6 +126,8 @@ metrics! {
     GivenUp "given_up" [Operator] Count Counter "numbers that a merge passed because a result had waited for the time-out";
     MergeWait "merge_wait" [Operator] Micros Histogram "how long a result waits at a merge for its turn";
     MovedKeys "moved_keys" [Operator] Count Counter "keys whose state a sub-stream handed over to another";
+    CacheHits "cache_hits" [Operator] Count Counter "look-ups that the cache of a look-up step answered";
+    CacheMisses "cache_misses" [Operator] Count Counter "look-ups that had to ask the table";
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
     Lag "lag" [Operator, Generator] Micros Histogram "how far the watermark is behind true time, whenever it grows";

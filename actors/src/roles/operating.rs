@@ -3,7 +3,7 @@
 
 use wavetank_scenarios::sequence::{Progress, Sequence};
 use wavetank_scenarios::topology::Port;
-use wavetank_scenarios::{Event, EventId, Producer, Row, Time, Value};
+use wavetank_scenarios::{Event, EventId, Producer, Row, Span, Time, Value};
 
 use crate::element::Element;
 use crate::host::Part;
@@ -59,7 +59,11 @@ impl Operating {
     /// Takes an event in.
     pub fn event(&mut self, lane: usize, event: Box<Event>, stage: &Stage) {
         self.account.taken += 1;
+        let id = event.id;
         self.operator.on_event(lane, *event, stage.wall(), &mut self.output);
+        if self.output.busy > Span::ZERO {
+            stage.put(Effect::Busy(self.output.busy, id));
+        }
         self.finish(stage);
         self.pass_on(stage);
     }

@@ -194,6 +194,13 @@ enum Entry {
         incarnation: u32,
         waiting: Waiting,
     },
+    /// Work is over: what came of it takes effect.
+    Finished {
+        actor: ActorId,
+        incarnation: u32,
+        effects: Vec<Effect>,
+        event: EventId,
+    },
     Flush {
         link: LinkId,
         batch: u64,
@@ -287,10 +294,7 @@ impl World {
                 service,
                 bound: node.mailbox.map(|bound| bound as usize),
                 overflow: node.overflow,
-                queue: VecDeque::new(),
-                events: 0,
-                busy: false,
-                served: 0,
+                ..Station::open()
             });
             players.push(Player {
                 node: actor.node,
@@ -420,7 +424,9 @@ impl World {
             .iter()
             .filter_map(|(_, entry)| match entry {
                 Entry::Arrive(arriving) => Some(self.links[arriving.link.0 as usize].to),
-                Entry::Timer { actor, .. } | Entry::Served { actor, .. } => Some(*actor),
+                Entry::Timer { actor, .. } | Entry::Served { actor, .. } | Entry::Finished { actor, .. } => {
+                    Some(*actor)
+                }
                 Entry::Flush { .. } | Entry::Node { .. } => None,
             })
             .map(|actor| self.topology.actors[actor.0 as usize].name.as_str())
@@ -544,6 +550,31 @@ impl World {
                     }
                     self.to_start.push(actor);
                     self.hand_over(actor, sequence, waiting.input);
+                }
+            }
+            Entry::Finished {
+                actor,
+                incarnation,
+                effects,
+                event,
+            } => {
+                let now = self.now.get();
+                let node = self.node_of(actor);
+                if node.paused > 0 {
+                    node.stalled.push(Entry::Finished {
+                        actor,
+                        incarnation,
+                        effects,
+                        event,
+                    });
+                } else if node.up && node.incarnation == incarnation {
+                    if let Some(station) = &mut self.players[actor.0 as usize].station {
+                        station.busy = now < station.busy_until;
+                    }
+                    self.to_start.push(actor);
+                    self.effects(effects.into_iter().map(|effect| (0, actor, effect)))?;
+                } else {
+                    tell!(self, Happening::LostAtWork { actor, id: event });
                 }
             }
             Entry::Flush { link, batch } => {
@@ -793,6 +824,7 @@ impl World {
                     let queue = match &mut self.players[actor.0 as usize].station {
                         Some(station) => {
                             station.busy = false;
+                            station.busy_until = Time::MIN;
                             station.events = 0;
                             std::mem::take(&mut station.queue)
                         }
@@ -868,11 +900,43 @@ impl World {
         if !effects.is_sorted_by_key(|(cause, ..)| *cause) {
             effects.sort_by_key(|(cause, ..)| *cause);
         }
-        for (_, actor, effect) in effects.drain(..) {
-            self.effect(actor, effect)?;
-        }
+        self.effects(effects.drain(..))?;
         *self.outbox.borrow_mut() = effects;
         Ok(())
+    }
+
+    /// Lets effects happen, in their order. Those behind which an actor is busy wait until it is not.
+    fn effects(&mut self, effects: impl Iterator<Item = (u64, ActorId, Effect)>) -> Result<(), WorldError> {
+        let mut effects = effects.peekable();
+        while let Some((cause, actor, effect)) = effects.next() {
+            let Effect::Busy(span, event) = effect else {
+                self.effect(actor, effect)?;
+                continue;
+            };
+            let mut rest = Vec::new();
+            while let Some((.., effect)) = effects.next_if(|(same, by, _)| (*same, *by) == (cause, actor)) {
+                rest.push(effect);
+            }
+            self.busy(actor, span, event, rest);
+        }
+        Ok(())
+    }
+
+    /// An actor is busy for a while, and then these effects happen.
+    fn busy(&mut self, actor: ActorId, span: Span, event: EventId, effects: Vec<Effect>) {
+        let node = self.node_of(actor);
+        let (incarnation, span) = (node.incarnation, span.scale(node.slow));
+        let now = self.now.get();
+        let station = self.players[actor.0 as usize].station.get_or_insert_with(Station::open);
+        station.busy = true;
+        station.busy_until = station.busy_until.max(now) + span;
+        let entry = Entry::Finished {
+            actor,
+            incarnation,
+            effects,
+            event,
+        };
+        self.fabric.push(station.busy_until, Class::Event, entry);
     }
 
     fn effect(&mut self, actor: ActorId, effect: Effect) -> Result<(), WorldError> {
@@ -891,7 +955,7 @@ impl World {
             Effect::Timer { due, token, class } => {
                 let incarnation = self.node_of(actor).incarnation;
                 self.fabric.push(
-                    due,
+                    due.max(self.now.get()),
                     class,
                     Entry::Timer {
                         actor,
@@ -900,6 +964,8 @@ impl World {
                     },
                 );
             }
+            // Handled where effects stand in their order.
+            Effect::Busy(..) => {}
             Effect::Account(account) => tell!(
                 self,
                 Happening::Account {
@@ -1061,7 +1127,7 @@ impl Happening<'_> {
     /// The identity of the event that this is about, if any.
     pub fn id(&self) -> Option<EventId> {
         match self {
-            Self::Dropped { id, .. } | Self::Missed { id, .. } => Some(*id),
+            Self::Dropped { id, .. } | Self::Missed { id, .. } | Self::LostAtWork { id, .. } => Some(*id),
             Self::Fault { id, .. } => *id,
             Self::Failed { failure, .. } => Some(failure.event.id),
             _ => self.event().map(|event| event.id),

@@ -77,6 +77,8 @@ pub enum Effect {
     },
     /// What the input came to, told once for each element or timer that an operator took.
     Account(Box<Account>),
+    /// The input keeps the actor busy for so long, with this event: what it does besides is done when that is over.
+    Busy(Span, EventId),
     /// A reading of a metric of the actor's own: added to a counter, the new value of a gauge, an entry of a histogram.
     Measured(Metric, u64),
     /// An event ended without a result.

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use wavetank_scenarios::Time;
 use wavetank_scenarios::distribution::Sampler;
 use wavetank_scenarios::draw::DrawKey;
 use wavetank_scenarios::script::Overflow;
@@ -32,9 +33,24 @@ pub(crate) struct Station {
     pub busy: bool,
     /// Times the service takes, while the node is slow.
     pub served: u64,
+    /// Until when work lasts whose length showed only when it was begun.
+    pub busy_until: Time,
 }
 
 impl Station {
+    /// A mailbox without bound, whose actor takes no time by itself.
+    pub const fn open() -> Self {
+        Self {
+            service: None,
+            bound: None,
+            overflow: Overflow::BackPressure,
+            queue: VecDeque::new(),
+            events: 0,
+            busy: false,
+            served: 0,
+            busy_until: Time::MIN,
+        }
+    }
     /// True when an event that comes now finds no room.
     pub fn full(&self) -> bool {
         self.bound.is_some_and(|bound| self.events >= bound)

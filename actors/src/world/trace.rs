@@ -69,6 +69,8 @@ pub enum Happening<'a> {
     Shed { actor: ActorId, event: &'a Event },
     /// An event was in the mailbox of an actor whose node crashed.
     LostInMailbox { actor: ActorId, event: &'a Event },
+    /// An actor was busy with an event when its node crashed.
+    LostAtWork { actor: ActorId, id: EventId },
     /// So many things wait in front of an actor.
     Queue { actor: ActorId, depth: usize },
     /// Something befalls a node; `by` is the fault's index in the scenario.
@@ -164,6 +166,10 @@ impl TraceHash {
             Happening::LostInMailbox { actor, event } => {
                 words[1..3].copy_from_slice(&[10, u64::from(actor.0)]);
                 id(&mut words, event.id, event.stamp);
+            }
+            Happening::LostAtWork { actor, id: lost } => {
+                words[1..3].copy_from_slice(&[14, u64::from(actor.0)]);
+                id(&mut words, *lost, Time::ZERO);
             }
             Happening::Node { node, fault, by } => {
                 let what = match fault {

@@ -163,10 +163,10 @@ impl Reference for Merge {
                         *done = (*done).max(*below);
                     }
                 }
-                Progress::Skip(number) if self.next.is_none_or(|next| *number >= next) => {
-                    if !self.tombstones.contains(number) {
-                        self.tombstones.push(*number);
-                    }
+                Progress::Skip(number)
+                    if self.next.is_none_or(|next| *number >= next) && !self.tombstones.contains(number) =>
+                {
+                    self.tombstones.push(*number);
                 }
                 _ => {}
             }

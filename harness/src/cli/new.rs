@@ -37,10 +37,10 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::Transformation => Some(include_str!("templates/transformation.toml")),
         Pattern::Filter => Some(include_str!("templates/filter.toml")),
         Pattern::WindowedAggregation => Some(include_str!("templates/windowed-aggregation.toml")),
+        Pattern::SequentialConvey => Some(include_str!("templates/sequential-convey.toml")),
         Pattern::StreamJoin
         | Pattern::TemporalEventOrdering
         | Pattern::MachineLearner
-        | Pattern::SequentialConvey
         | Pattern::BufferedEventOrdering
         | Pattern::CourseCorrection
         | Pattern::Watermark

@@ -204,6 +204,7 @@ impl ActorMeter {
                 None => return Reading::Nothing,
             },
             Metric::Gaps | Metric::GivenUp | Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
+            Metric::CacheHits | Metric::CacheMisses => return self.own(metric, max),
             Metric::Runs | Metric::Slack => return self.own(metric, max),
             Metric::Watermark if self.watermark == Time::MIN => return Reading::Nothing,
             Metric::Watermark => return Reading::Number(self.watermark.micros() as f64),

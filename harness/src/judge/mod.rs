@@ -342,6 +342,10 @@ impl Judge {
                 self.actors[actor.0 as usize].lost_in_crash += 1;
                 self.lose(at, event.id, Loss::Mailbox(*actor));
             }
+            Happening::LostAtWork { actor, id } => {
+                self.actors[actor.0 as usize].lost_in_crash += 1;
+                self.lose(at, *id, Loss::Mailbox(*actor));
+            }
             Happening::Queue { actor, depth } => {
                 let meter = &mut self.actors[actor.0 as usize];
                 meter.queue = *depth as u64;
