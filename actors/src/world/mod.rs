@@ -198,8 +198,6 @@ enum Entry {
     Finished {
         actor: ActorId,
         incarnation: u32,
-        effects: Vec<Effect>,
-        event: EventId,
     },
     Flush {
         link: LinkId,
@@ -550,31 +548,18 @@ impl World {
                     }
                     self.to_start.push(actor);
                     self.hand_over(actor, sequence, waiting.input);
+                } else if let Input::Element { element, .. } = &waiting.input
+                    && let Some(event) = element.event()
+                {
+                    tell!(self, Happening::LostAtWork { actor, id: event.id });
                 }
             }
-            Entry::Finished {
-                actor,
-                incarnation,
-                effects,
-                event,
-            } => {
-                let now = self.now.get();
+            Entry::Finished { actor, incarnation } => {
                 let node = self.node_of(actor);
                 if node.paused > 0 {
-                    node.stalled.push(Entry::Finished {
-                        actor,
-                        incarnation,
-                        effects,
-                        event,
-                    });
+                    node.stalled.push(Entry::Finished { actor, incarnation });
                 } else if node.up && node.incarnation == incarnation {
-                    if let Some(station) = &mut self.players[actor.0 as usize].station {
-                        station.busy = now < station.busy_until;
-                    }
-                    self.to_start.push(actor);
-                    self.effects(effects.into_iter().map(|effect| (0, actor, effect)))?;
-                } else {
-                    tell!(self, Happening::LostAtWork { actor, id: event });
+                    self.finished(actor)?;
                 }
             }
             Entry::Flush { link, batch } => {
@@ -821,10 +806,13 @@ impl World {
                 }
                 for actor in actors {
                     self.players[actor.0 as usize].address = None;
+                    let at_work = self.players[actor.0 as usize].station.as_mut().map(Station::stop);
+                    for id in at_work.unwrap_or_default() {
+                        tell!(self, Happening::LostAtWork { actor, id });
+                    }
                     let queue = match &mut self.players[actor.0 as usize].station {
                         Some(station) => {
                             station.busy = false;
-                            station.busy_until = Time::MIN;
                             station.events = 0;
                             std::mem::take(&mut station.queue)
                         }
@@ -905,38 +893,42 @@ impl World {
         Ok(())
     }
 
-    /// Lets effects happen, in their order. Those behind which an actor is busy wait until it is not.
+    /// Lets effects happen, in their order. What an actor does while it is busy waits until it is not.
     fn effects(&mut self, effects: impl Iterator<Item = (u64, ActorId, Effect)>) -> Result<(), WorldError> {
-        let mut effects = effects.peekable();
-        while let Some((cause, actor, effect)) = effects.next() {
-            let Effect::Busy(span, event) = effect else {
-                self.effect(actor, effect)?;
-                continue;
-            };
-            let mut rest = Vec::new();
-            while let Some((.., effect)) = effects.next_if(|(same, by, _)| (*same, *by) == (cause, actor)) {
-                rest.push(effect);
+        for (_, actor, effect) in effects {
+            match &mut self.players[actor.0 as usize].station {
+                Some(station) if station.at_work.is_some() => station.undone.push_back(effect),
+                _ => self.effect(actor, effect)?,
             }
-            self.busy(actor, span, event, rest);
         }
         Ok(())
     }
 
-    /// An actor is busy for a while, and then these effects happen.
-    fn busy(&mut self, actor: ActorId, span: Span, event: EventId, effects: Vec<Effect>) {
+    /// An actor is busy with an event for a while.
+    fn busy(&mut self, actor: ActorId, span: Span, event: EventId) {
         let node = self.node_of(actor);
         let (incarnation, span) = (node.incarnation, span.scale(node.slow));
-        let now = self.now.get();
         let station = self.players[actor.0 as usize].station.get_or_insert_with(Station::open);
         station.busy = true;
-        station.busy_until = station.busy_until.max(now) + span;
-        let entry = Entry::Finished {
-            actor,
-            incarnation,
-            effects,
-            event,
-        };
-        self.fabric.push(station.busy_until, Class::Event, entry);
+        station.at_work = Some(event);
+        let entry = Entry::Finished { actor, incarnation };
+        self.fabric.push(self.now.get() + span, Class::Event, entry);
+    }
+
+    /// An actor's work is over: what came of it happens, up to the next work.
+    fn finished(&mut self, actor: ActorId) -> Result<(), WorldError> {
+        if let Some(station) = &mut self.players[actor.0 as usize].station {
+            station.busy = false;
+            station.at_work = None;
+        }
+        self.to_start.push(actor);
+        while let Some(station) = &mut self.players[actor.0 as usize].station
+            && station.at_work.is_none()
+            && let Some(effect) = station.undone.pop_front()
+        {
+            self.effect(actor, effect)?;
+        }
+        Ok(())
     }
 
     fn effect(&mut self, actor: ActorId, effect: Effect) -> Result<(), WorldError> {
@@ -964,8 +956,7 @@ impl World {
                     },
                 );
             }
-            // Handled where effects stand in their order.
-            Effect::Busy(..) => {}
+            Effect::Busy(span, event) => self.busy(actor, span, event),
             Effect::Account(account) => tell!(
                 self,
                 Happening::Account {

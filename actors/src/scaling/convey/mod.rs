@@ -16,3 +16,6 @@ pub(crate) use worker::Worker;
 
 /// The token of the timer that a split or a sub-stream sets to tell of its progress.
 pub const TELL: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests;
