@@ -127,7 +127,7 @@ impl Operating {
     }
 
     /// Passes the watermark on, as far as the operator lets it go.
-    fn pass_on(&mut self, stage: &Stage) {
+    pub fn pass_on(&mut self, stage: &Stage) {
         let limit = self.operator.watermark_limit().min(self.limit);
         let watermark = self.valve.combined().min(limit);
         if watermark > self.passed {

@@ -55,6 +55,10 @@ impl Merge {
         self.tombstones.contains(&number) || last.is_some_and(|last| parts.len() == last.part as usize + 1)
     }
 
+    fn nothing_of(&self, number: u64) -> bool {
+        self.list.iter().all(|(s, _)| s.number != number)
+    }
+
     fn smallest(&self) -> Option<u64> {
         let here = self.list.iter().map(|(s, _)| s.number);
         here.chain(self.tombstones.iter().copied()).min()
@@ -80,8 +84,7 @@ impl Merge {
         while let Some(next) = self.next {
             let there = self.smallest() == Some(next);
             if there && (self.all_there(next) || next < told) {
-                let nothing = self.tombstones.contains(&next);
-                self.passed.0 += u64::from(nothing || !self.all_there(next));
+                self.passed.0 += u64::from(self.nothing_of(next) || !self.all_there(next));
                 self.pass(next, due);
             } else if !there && next < told {
                 let to = self.smallest().map_or(told, |smallest| smallest.min(told));
@@ -138,7 +141,7 @@ impl Reference for Merge {
                 while let Some(first) = self.smallest().filter(|first| waits && first <= token) {
                     let next = self.next.unwrap_or(first);
                     self.passed.1 += between(next, first) + u64::from(!self.all_there(first));
-                    self.passed.0 += u64::from(self.tombstones.contains(&first));
+                    self.passed.0 += u64::from(self.nothing_of(first));
                     self.pass(first, &mut due);
                 }
                 if waits {

@@ -33,8 +33,8 @@ pub type UnderWay = Rc<RefCell<BTreeMap<u32, Vec<(Row, Box<dyn Reference>)>>>>;
 pub struct Worked {
     /// What the operator must do.
     pub due: Due,
-    /// For each result its number, which part of it it is, and whether it is the last.
-    pub numbers: Vec<(u64, u32, bool)>,
+    /// For each result its number, which part of it it is, and whether it is the last; the answers of windows have none.
+    pub numbers: Vec<Option<(u64, u32, bool)>>,
     /// What must be told.
     pub sent: Vec<Sent>,
 }
@@ -120,6 +120,7 @@ impl Worker {
             worked.due = self
                 .of(&[])
                 .map_or_else(Due::default, |o| o.arrive(&Arrival::Watermark(watermark)));
+            worked.numbers = vec![None; worked.due.results.len()];
             self.holds = (worked.due.held, worked.due.limit);
         }
         self.close(worked)
@@ -198,9 +199,8 @@ impl Worker {
         let number = event.sequence.map_or(0, |sequence| sequence.number);
         let due = self.ask(lane, event, now, at);
         let of = due.results.len();
-        worked
-            .numbers
-            .extend((0..of).map(|part| (number, part as u32, part + 1 == of)));
+        let parts = (0..of).map(|part| Some((number, part as u32, part + 1 == of)));
+        worked.numbers.extend(parts);
         if of == 0 && self.settings.gaps == Gaps::Skip {
             worked.sent.push(Sent::Progress(Port::Main, Progress::Skip(number)));
         }

@@ -545,9 +545,8 @@ impl Lockstep {
             if let Some(numbers) = &implied.numbers {
                 let number = |event: &&Event| event.sequence.map(|s| (s.number, s.part, s.last));
                 let came: Vec<_> = results.iter().map(number).collect();
-                let should: Vec<_> = numbers.iter().copied().map(Some).collect();
-                if came != should {
-                    return Err((format!("numbers {should:?}"), format!("numbers {came:?}")));
+                if came != *numbers {
+                    return Err((format!("numbers {numbers:?}"), format!("numbers {came:?}")));
                 }
             }
             ended.sort_unstable();
@@ -605,7 +604,7 @@ struct Implied {
     controls: Vec<Signal>,
     sent: Vec<Sent>,
     /// The number of each result, which part of it it is, and whether it is the last; of sub-streams.
-    numbers: Option<Vec<(u64, u32, bool)>>,
+    numbers: Option<Vec<Option<(u64, u32, bool)>>>,
 }
 
 /// What was dealt or told.

@@ -124,7 +124,7 @@ pub enum Gaps {
     Processed,
     /// The split sends a message to all sub-streams behind a sequence of events; each passes it on when it is there.
     EndOfSequence,
-    /// A message for each number without a result.
+    /// A message for each number without a result. What is lost on the way leaves none.
     Skip,
     /// Not before the end of input: only `timeout` frees the merge.
     None,

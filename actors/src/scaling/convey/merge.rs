@@ -194,7 +194,7 @@ impl Operator for Merge {
         while let Some(first) = self.waiting.first_entry().filter(|first| *first.key() <= token) {
             let (at, number) = first.remove_entry();
             out.measure(Metric::GivenUp, passed(next, at) + u64::from(!number.complete()));
-            if number.skipped {
+            if number.skipped && number.parts.is_empty() {
                 out.measure(Metric::Gaps, 1);
             }
             self.put_out(number, out);

@@ -35,6 +35,8 @@ pub(crate) struct Worker {
     armed: bool,
     /// Events of keys whose state is under way, with their lanes.
     waiting: VecDeque<(usize, Box<Event>)>,
+    /// A tick below the smallest of their stamps.
+    smallest: Time,
 }
 
 impl Worker {
@@ -52,6 +54,7 @@ impl Worker {
             untold: 0,
             armed: false,
             waiting: VecDeque::new(),
+            smallest: Time::MAX,
         }
     }
 
@@ -61,8 +64,10 @@ impl Worker {
         };
         self.done = sequence.number + 1;
         if sequence.after > 0 {
+            // No watermark passes an event that waits.
+            self.smallest = self.smallest.min(event.stamp - self.tick);
+            self.operating.hold_back(self.smallest);
             self.waiting.push_back((lane, event));
-            self.hold_back();
             self.operating.waits(stage);
         } else {
             self.work(lane, event, stage);
@@ -104,13 +109,6 @@ impl Worker {
         }
     }
 
-    /// No watermark passes an event that waits.
-    fn hold_back(&mut self) {
-        let smallest = self.waiting.iter().map(|(_, event)| event.stamp).min();
-        self.operating
-            .hold_back(smallest.map_or(Time::MAX, |stamp| stamp - self.tick));
-    }
-
     /// Hands the state of keys over.
     fn give(&mut self, moving: &Arc<Moving>, stage: &Stage) {
         let state = match &self.key {
@@ -135,13 +133,15 @@ impl Worker {
             return stage.put(Effect::Broken(format!("state was moved here: {reason}")));
         }
         while let Some((lane, event)) = self.waiting.pop_front() {
-            self.hold_back();
             self.operating.waited();
             self.work(lane, event, stage);
         }
         if matches!(self.gaps, Gaps::Processed | Gaps::EndOfSequence) {
             self.tell(stage);
         }
+        self.smallest = Time::MAX;
+        self.operating.hold_back(Time::MAX);
+        self.operating.pass_on(stage);
     }
 }
 
