@@ -57,10 +57,10 @@ impl Operating {
     }
 
     /// Takes an event in.
-    pub fn event(&mut self, lane: usize, event: Box<Event>, stage: &Stage) {
+    pub fn event(&mut self, lane: usize, event: Event, stage: &Stage) {
         self.account.taken += 1;
         let id = event.id;
-        self.operator.on_event(lane, *event, stage.wall(), &mut self.output);
+        self.operator.on_event(lane, event, stage.wall(), &mut self.output);
         if self.output.busy > Span::ZERO {
             stage.put(Effect::Busy(self.output.busy, id));
         }
@@ -68,7 +68,7 @@ impl Operating {
         self.pass_on(stage);
     }
     /// Takes an event in that has a number, which its results get; how many there are.
-    pub fn numbered(&mut self, number: u64, lane: usize, event: Box<Event>, stage: &Stage) -> u64 {
+    pub fn numbered(&mut self, number: u64, lane: usize, event: Event, stage: &Stage) -> u64 {
         let before = self.numbered;
         self.number = Some(number);
         self.event(lane, event, stage);
@@ -225,7 +225,7 @@ impl Part for Operating {
                 }
             }
             Input::Element { input, lane, element } => match element {
-                Element::Event(event) => self.event(lane, event, stage),
+                Element::Event(event) => self.event(lane, *event, stage),
                 Element::Progress(progress) => {
                     self.operator.on_progress(input, &progress, &mut self.output);
                     self.finish(stage);

@@ -233,9 +233,7 @@ impl Judge {
         let actor = |id: ActorId| &self.topology.actors[id.0 as usize];
         let (path, note) = match loss {
             Some(Loss::Late(id)) => {
-                let Some(operator) = actor(id).role.works() else {
-                    return None;
-                };
+                let operator = actor(id).role.works()?;
                 let operator = &scenario.operators[operator];
                 match &operator.watermark {
                     Some(watermark) => (
@@ -378,9 +376,7 @@ impl Judge {
 
     /// The window of a stamp where the operator's windows form a plain grid.
     fn tumbling(&self, actor: ActorId, stamp: Time) -> Option<(Time, Time)> {
-        let Some(operator) = self.topology.actors[actor.0 as usize].role.works() else {
-            return None;
-        };
+        let operator = self.topology.actors[actor.0 as usize].role.works()?;
         match self.script.scenario.operators[operator]
             .query
             .as_ref()?

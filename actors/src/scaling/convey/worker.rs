@@ -60,7 +60,7 @@ impl Worker {
 
     fn event(&mut self, lane: usize, event: Box<Event>, stage: &Stage) {
         let Some(sequence) = event.sequence else {
-            return self.operating.event(lane, event, stage);
+            return self.operating.event(lane, *event, stage);
         };
         self.done = sequence.number + 1;
         if sequence.after > 0 {
@@ -70,12 +70,12 @@ impl Worker {
             self.waiting.push_back((lane, event));
             self.operating.waits(stage);
         } else {
-            self.work(lane, event, stage);
+            self.work(lane, *event, stage);
         }
     }
 
     /// Works on an event, and tells of it.
-    fn work(&mut self, lane: usize, event: Box<Event>, stage: &Stage) {
+    fn work(&mut self, lane: usize, event: Event, stage: &Stage) {
         let number = event.sequence.map_or(0, |sequence| sequence.number);
         let results = self.operating.numbered(number, lane, event, stage);
         if self.gaps == Gaps::Skip && results == 0 {
@@ -134,7 +134,7 @@ impl Worker {
         }
         while let Some((lane, event)) = self.waiting.pop_front() {
             self.operating.waited();
-            self.work(lane, event, stage);
+            self.work(lane, *event, stage);
         }
         if matches!(self.gaps, Gaps::Processed | Gaps::EndOfSequence) {
             self.tell(stage);
