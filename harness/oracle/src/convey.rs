@@ -108,7 +108,9 @@ impl Split {
         let number = self.next();
         let (stream, last_move) = self.owner(event);
         self.given.push(stream);
-        self.outstanding.push((stream, number));
+        if matches!(self.settings.by, Route::Load) {
+            self.outstanding.push((stream, number));
+        }
         let sequence = Sequence {
             number,
             part: 0,
