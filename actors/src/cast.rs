@@ -8,12 +8,14 @@ use std::sync::Arc;
 use actix::Recipient;
 use wavetank_scenarios::Time;
 use wavetank_scenarios::input::What;
-use wavetank_scenarios::script::Scenario;
+use wavetank_scenarios::script::{self, Keeps, Late, OnError, Scenario, ValveSettings};
+use wavetank_scenarios::sequence::EPOCH;
 use wavetank_scenarios::topology::{ActorId, Role, Topology};
 
 use crate::host::enter;
 use crate::operator::Operator;
 use crate::roles::{Counter, Marked, Operating, Plan, Sink, Source};
+use crate::scaling::convey::{Merge, Router, Split, Worker};
 use crate::scaling::watermark::Generator;
 use crate::world::{Cast, Deliver, Stage};
 
@@ -49,6 +51,8 @@ pub struct Players {
     start: Option<Time>,
     make: MakeOperator,
     incarnations: BTreeMap<ActorId, u64>,
+    /// When a split entered first, by its monotonic clock.
+    entered: BTreeMap<ActorId, Time>,
 }
 
 /// A new incarnation numbers its results from here times how often it entered, so that no number is given twice.
@@ -73,6 +77,7 @@ impl Players {
             start: None,
             make,
             incarnations: BTreeMap::new(),
+            entered: BTreeMap::new(),
         }
     }
 }
@@ -81,7 +86,8 @@ impl Cast for Players {
     fn enter(&mut self, actor: ActorId, stage: Stage) -> Result<Recipient<Deliver>, String> {
         let spec = &self.topology.actors[actor.0 as usize];
         let entered = self.incarnations.entry(actor).or_default();
-        let first = *entered * NUMBERS_PER_INCARNATION;
+        let entries = *entered;
+        let first = entries * NUMBERS_PER_INCARNATION;
         *entered += 1;
         let start = *self.start.get_or_insert(stage.plan_time());
         Ok(match spec.role {
@@ -103,6 +109,49 @@ impl Cast for Players {
                 let settings = &self.scenario.operators[operator];
                 let part = (self.make)(operator)?;
                 enter(Operating::new(part, spec.inputs.len(), settings, first), stage)
+            }
+            Role::Split { operator } => {
+                let settings = &self.scenario.operators[operator];
+                let convey = settings.convey.clone().ok_or("it has no settings")?;
+                let schemas = self.topology.input_schemas(actor);
+                let schema = schemas.first().ok_or("it has no input")?;
+                let mut names: Vec<&str> = settings.input.iter().map(String::as_str).collect();
+                names.extend(settings.query.as_ref().and_then(|query| query.alias.as_deref()));
+                let router = Router::new(&convey, schema, &names)?;
+                let inputs = self.topology.forward(actor).count();
+                let now = stage.monotonic();
+                let started = *self.entered.entry(actor).or_insert(now);
+                let first = entries * EPOCH;
+                enter(Split::new(convey, router, inputs, first, started), stage)
+            }
+            Role::Worker { operator, .. } => {
+                let settings = &self.scenario.operators[operator];
+                let convey = settings.convey.as_ref().ok_or("it has no settings")?;
+                let part = (self.make)(operator)?;
+                let operating = Operating::new(part, spec.inputs.len(), settings, first);
+                // The fields that events are dealt by, in the key of the operator's state.
+                let key = match (settings.body()?.keeps(), convey.by.key()) {
+                    (Keeps::Keys(kept), Some(by)) => {
+                        let place = |field: &String| kept.iter().position(|kept| kept == field);
+                        by.iter().map(place).collect()
+                    }
+                    _ => None,
+                };
+                enter(Worker::new(operating, convey, key, self.scenario.time.tick), stage)
+            }
+            Role::Merge { operator } => {
+                let settings = &self.scenario.operators[operator];
+                let convey = settings.convey.as_ref().ok_or("it has no settings")?;
+                let side = settings.late == Late::Side;
+                let part = Box::new(Merge::new(convey, side, self.scenario.time.tick, entries > 0));
+                // Its settings are those of the work; a merge combines and lets go as it must.
+                let settings = script::Operator {
+                    flush_at_end: true,
+                    on_error: OnError::Side,
+                    valve: ValveSettings::default(),
+                    ..settings.clone()
+                };
+                enter(Operating::new(part, spec.inputs.len(), &settings, first), stage)
             }
             Role::Sink { .. } => enter(Sink::default(), stage),
             Role::Counter => {

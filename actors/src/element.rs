@@ -1,5 +1,7 @@
 //! What travels on a link.
 
+use wavetank_scenarios::sequence::Progress;
+use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, Time};
 
 /// What travels on a link. Watermarks and the end keep their place among events.
@@ -17,6 +19,8 @@ pub enum Element {
     Ask,
     /// Nothing more will come on this link.
     End,
+    /// Between a split, its sub-streams and their merge: how far the numbers have come, or the state of keys that move.
+    Progress(Progress),
 }
 
 impl Element {
@@ -25,6 +29,16 @@ impl Element {
         match self {
             Self::Event(e) => Some(e),
             _ => None,
+        }
+    }
+    /// Whether what is put on one output goes to a link of another: what speaks of all events goes wherever some of them go
+    /// (but neither back to the one they came from nor to a counter), all else to its own output alone.
+    pub fn goes(&self, put: Port, link: Port) -> bool {
+        match self {
+            Self::Event(_) | Self::Progress(_) | Self::Ask => put == link,
+            Self::Watermark(_) | Self::Idle(_) | Self::Epoch(_) | Self::End => {
+                put == link || (put != Port::Counter && !matches!(link, Port::Back | Port::Counter))
+            }
         }
     }
 }

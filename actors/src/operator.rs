@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use wavetank_scenarios::metric::Metric;
-use wavetank_scenarios::{Event, EventId, Pane, Row, Time};
+use wavetank_scenarios::sequence::Progress;
+use wavetank_scenarios::{Event, EventId, Pane, Row, Span, Time, Value};
 
 /// A pattern at work.
 pub trait Operator {
@@ -27,6 +28,26 @@ pub trait Operator {
 
     /// A timer that was set by [`Output::timer`] is due.
     fn on_timer(&mut self, _token: u64, _out: &mut Output) {}
+
+    /// A sub-stream said how far it has come: for merges. The end of an input is [`Progress::Done`] of everything.
+    fn on_progress(&mut self, _input: usize, _progress: &Progress, _out: &mut Output) {}
+
+    /// Takes the state of the keys that `moves` says yes to out of it, ascending by key; `None` where it keeps no state
+    /// that could be taken out by key.
+    fn take_keys(&mut self, _moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
+        None
+    }
+
+    /// Puts in what [`Operator::take_keys`] of another operator with the same settings took out.
+    ///
+    /// # Errors
+    /// What is wrong with the state: it is not one of such an operator.
+    fn put_keys(&mut self, state: &[(Row, Value)]) -> Result<(), String> {
+        match state {
+            [] => Ok(()),
+            [(key, _), ..] => Err(format!("it keeps no state by key, and was given one for {key:?}")),
+        }
+    }
 
     /// The largest watermark that may be passed on now. An operator that holds events back which it will put out with
     /// their own stamps answers a tick below the smallest of them; the host then waits with the rest.
@@ -114,7 +135,9 @@ pub struct Output {
     /// Events that are done without a result.
     pub dropped: Vec<(EventId, Dropped)>,
     /// Timers to set: virtual time by the node's monotonic clock from now, and a token that comes back.
-    pub timers: Vec<(wavetank_scenarios::Span, u64)>,
+    pub timers: Vec<(Span, u64)>,
+    /// How long the input keeps the operator busy: what it puts out leaves when that is over.
+    pub busy: Span,
     /// Readings of the pattern's own metrics: see [`Output::measure`].
     pub measured: Vec<(Metric, u64)>,
 }
@@ -158,8 +181,12 @@ impl Output {
         }));
     }
     /// Sets a timer.
-    pub fn timer(&mut self, after: wavetank_scenarios::Span, token: u64) {
+    pub fn timer(&mut self, after: Span, token: u64) {
         self.timers.push((after, token));
+    }
+    /// The input keeps the operator busy for this much longer.
+    pub fn occupied(&mut self, span: Span) {
+        self.busy = self.busy + span;
     }
     /// A reading of a metric of the pattern: added to a counter, the new value of a gauge, an entry of a histogram.
     pub fn measure(&mut self, metric: Metric, reading: u64) {
@@ -171,6 +198,7 @@ impl Output {
         self.caused = 0;
         self.dropped.clear();
         self.timers.clear();
+        self.busy = Span::ZERO;
         self.measured.clear();
     }
 }

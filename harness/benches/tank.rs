@@ -203,6 +203,7 @@ fn plain_loop(script: &Arc<Script>) {
             row,
             lineage: None,
             pane: None,
+            sequence: None,
         };
         if stamp >= next {
             operator.on_watermark(stamp - Span::UNIT, &mut output);

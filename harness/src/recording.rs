@@ -80,9 +80,9 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
                 role: measured(actor.role).name().into(),
                 taken: meter.taken,
                 emitted: meter.emitted,
-                // A sink keeps what it takes, and a generator passes it on.
+                // A sink keeps what it takes; a generator and a split pass it on.
                 caused: match actor.role {
-                    Role::Operator { .. } => both(|a| a.caused),
+                    Role::Operator { .. } | Role::Worker { .. } | Role::Merge { .. } => both(|a| a.caused),
                     _ => meter.taken,
                 },
                 filtered: both(|a| a.filtered),
@@ -186,7 +186,7 @@ const fn measured(role: Role) -> Measured {
     match role {
         Role::Source { .. } | Role::Counter => Measured::Source,
         Role::Watermark { .. } => Measured::Generator,
-        Role::Operator { .. } => Measured::Operator,
+        Role::Operator { .. } | Role::Split { .. } | Role::Worker { .. } | Role::Merge { .. } => Measured::Operator,
         Role::Sink { .. } => Measured::Sink,
     }
 }

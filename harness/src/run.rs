@@ -270,12 +270,8 @@ pub fn players(
 /// What is wrong with its settings.
 pub fn operator(script: &Script, index: usize, lineage: bool) -> Result<Box<dyn Operator>, String> {
     let topology = &script.topology;
-    let role = Role::Operator { operator: index };
-    let at = topology
-        .actors
-        .iter()
-        .position(|actor| actor.role == role)
-        .ok_or("nobody plays it")?;
+    let worker = topology.workers(index).next().ok_or("nobody plays it")?;
+    let at = worker.0 as usize;
     let read = script.scenario.tables.iter().zip(script.tables.iter());
     let tables: Vec<processing::Table> = read
         .map(|(named, read)| processing::Table {
@@ -285,7 +281,7 @@ pub fn operator(script: &Script, index: usize, lineage: bool) -> Result<Box<dyn 
         })
         .collect();
     let around = processing::Surroundings {
-        inputs: &topology.input_schemas(ActorId(at as u32)),
+        inputs: &topology.input_schemas(worker),
         output: &topology.actors[at].schema,
         tables: &tables,
         tick: script.scenario.time.tick,

@@ -54,6 +54,7 @@ impl Tracer {
                     Element::Idle(_) => TraceKind::Idle,
                     Element::Epoch(_) | Element::Ask => TraceKind::Note,
                     Element::End => TraceKind::End,
+                    Element::Progress(_) => TraceKind::Note,
                 };
                 let mut line = self.element(line(kind), element);
                 line.actor = Some(self.actor(*actor));
@@ -73,6 +74,8 @@ impl Tracer {
                         Port::Main | Port::Counter => None,
                         Port::Late => Some("late".into()),
                         Port::Failed => Some("failed".into()),
+                        Port::Stream(stream) => Some(format!("to sub-stream {stream}")),
+                        Port::Back => Some("back".into()),
                     };
                 }
                 line
@@ -154,6 +157,12 @@ impl Tracer {
                     ..line
                 }
             }
+            Happening::LostAtWork { actor, id } => TraceLine {
+                actor: Some(self.actor(*actor)),
+                event: Some(self.id(*id)),
+                detail: Some("at work at the crash".into()),
+                ..line(TraceKind::Lose)
+            },
             Happening::Node { node, fault, by } => {
                 let kind = match fault {
                     NodeFault::Crash => TraceKind::Crash,
@@ -224,6 +233,10 @@ impl Tracer {
             },
             Element::End => TraceLine {
                 detail: Some("end".into()),
+                ..line
+            },
+            Element::Progress(progress) => TraceLine {
+                detail: Some(crate::judge::show_progress(progress)),
                 ..line
             },
         }

@@ -257,6 +257,7 @@ fn made(source: u32, number: u64, stamp: i64, value: i64) -> Event {
         row: [Value::from(key), n, Value::Int(value)].into(),
         lineage: None,
         pane: None,
+        sequence: None,
     }
 }
 

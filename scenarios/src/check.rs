@@ -164,7 +164,8 @@ impl Checker<'_> {
             let mut own: BTreeMap<&str, usize> = BTreeMap::new();
             for (i, name) in names.iter().enumerate() {
                 let path = format!("{list}[{i}].{key}");
-                self.name(&path, name);
+                let ends = [".split", ".merge"].iter().find_map(|end| name.strip_suffix(end));
+                self.name(&path, ends.filter(|_| list == "node").unwrap_or(name));
                 let is_actor = matches!(list, "source" | "operator" | "sink");
                 let first = if is_actor {
                     actors.get(*name).cloned()
@@ -186,6 +187,12 @@ impl Checker<'_> {
                     if parts > 1 && parts <= 10_000 {
                         actors.extend((0..parts).map(|p| (format!("{name}-{p}"), "part of a source".to_owned())));
                     }
+                    let convey = (list == "operator")
+                        .then(|| scenario.operators[i].convey.as_ref())
+                        .flatten();
+                    let streams = convey.map_or(0, |convey| convey.streams.min(1_000));
+                    actors
+                        .extend((0..streams).map(|p| (format!("{name}-{p}"), "sub-stream of an operator".to_owned())));
                 }
             }
         }
@@ -378,6 +385,9 @@ impl Checker<'_> {
                     );
                 }
             }
+            if let Some(convey) = &operator.convey {
+                self.convey(i, operator, convey);
+            }
             if let Some(first) = &operator.first {
                 self.positive(&at("first.quiet"), Some(first.quiet));
             }
@@ -392,6 +402,10 @@ impl Checker<'_> {
                 }
                 let known: Vec<&str> = scenario.tables.iter().map(|t| t.name.as_str()).collect();
                 for (k, step) in steps.iter().enumerate() {
+                    if let TransformStep::Enrich(enrich) = step {
+                        let path = format!("operator[{i}].transform[{k}].enrich.cost");
+                        self.not_negative(&path, Some(enrich.cost));
+                    }
                     if let TransformStep::Enrich(enrich) = step
                         && !known.contains(&enrich.table.as_str())
                     {

@@ -7,7 +7,7 @@ use crate::fault::{FaultKind, Place, Timing};
 use crate::metric::{Form, METRICS, Measured, Metric as MetricName, STATISTICS};
 use crate::script::{Fault, LinkKind, Must};
 use crate::suggest;
-use crate::topology::{ActorId, LinkId, Role, Topology};
+use crate::topology::{ActorId, LinkId, Port, Role, Topology};
 
 impl Checker<'_> {
     /// Everything that is about links, faults and expectations; returns the statements of the expectations.
@@ -52,6 +52,8 @@ impl Checker<'_> {
         }
         match receiver.role {
             Role::Sink { .. } | Role::Watermark { .. } | Role::Counter => true,
+            // Numbers, state and ends of sub-streams rely on their links.
+            Role::Split { .. } | Role::Worker { .. } | Role::Merge { .. } => false,
             Role::Operator { operator } if self.puts_in_order(operator) => !behind_generator(topology, link.from),
             Role::Source { .. } | Role::Operator { .. } => {
                 !behind_generator(topology, link.from)
@@ -372,24 +374,30 @@ impl Checker<'_> {
             return Some(match topology.actors[actor.0 as usize].role {
                 Role::Source { .. } | Role::Counter => Measured::Source,
                 Role::Watermark { .. } => Measured::Generator,
-                Role::Operator { .. } => Measured::Operator,
+                Role::Operator { .. } | Role::Split { .. } | Role::Worker { .. } | Role::Merge { .. } => {
+                    Measured::Operator
+                }
                 Role::Sink { .. } => Measured::Sink,
             });
+        }
+        if !topology.workers_named(of).is_empty() {
+            return Some(Measured::Operator);
         }
         (!topology.sources_named(of).is_empty()).then_some(Measured::Source)
     }
 }
 
 fn leads_to_generator(topology: &Topology, link: LinkId) -> bool {
-    let actor = &topology.actors[topology.links[link.0 as usize].to.0 as usize];
-    matches!(actor.role, Role::Watermark { .. }) || actor.outputs.iter().any(|out| leads_to_generator(topology, *out))
+    let link = &topology.links[link.0 as usize];
+    let actor = &topology.actors[link.to.0 as usize];
+    link.port != Port::Back
+        && (matches!(actor.role, Role::Watermark { .. })
+            || actor.outputs.iter().any(|out| leads_to_generator(topology, *out)))
 }
 
 fn behind_generator(topology: &Topology, actor: ActorId) -> bool {
+    let mut inputs = topology.forward(actor);
     let actor = &topology.actors[actor.0 as usize];
     matches!(actor.role, Role::Watermark { .. })
-        || actor
-            .inputs
-            .iter()
-            .any(|input| behind_generator(topology, topology.links[input.0 as usize].from))
+        || inputs.any(|input| behind_generator(topology, topology.links[input.0 as usize].from))
 }

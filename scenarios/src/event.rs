@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sequence::Sequence;
 use crate::time::Time;
 use crate::value::Row;
 
@@ -48,6 +49,9 @@ pub struct Event {
     pub lineage: Option<Arc<[EventId]>>,
     /// Which result this is a version of, for the results of windows; `None` for single events.
     pub pane: Option<Arc<Pane>>,
+    /// Its place between a split and its merge; `None` everywhere else.
+    #[serde(default)]
+    pub sequence: Option<Sequence>,
 }
 
 impl Event {

@@ -121,9 +121,10 @@ patterns! {
     MachineLearner "machine-learner" "Machine learner" Processing built false
         settings [], metrics [] example ""
         "Predicts for each event and learns when its label comes, with a model from a file or one that learns as it goes.";
-    SequentialConvey "sequential-convey" "Sequential convey" Scaling built false
-        settings [], metrics [] example ""
-        "Splits a stream over many workers and merges it again in its order.";
+    SequentialConvey "sequential-convey" "Sequential convey" Scaling built true
+        settings ["convey"], metrics [Queue, MergeWait, Gaps, GivenUp, MovedKeys] example "orders-by-store"
+        "Numbers events, deals them to sub-streams by key, type, predicate or load, works on them side by side, and merges \
+         the results in the order of the numbers. Keys move with their state while events flow.";
     BufferedEventOrdering "buffered-event-ordering" "Buffered event ordering" Scaling built true
         settings ["reorder", "late", "flush_at_end"],
         metrics [Slack, Wait, Unordered, Late, Gaps, Duplicates, Held] example "slack-enough"

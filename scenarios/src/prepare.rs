@@ -13,7 +13,7 @@ use crate::load::{Files, LoadedTable, Problem};
 use crate::query::SyntaxError;
 use crate::sampling::shape_of;
 use crate::schema::Schema;
-use crate::script::{LiteralEvent, Numbers, OnBad, Scenario, Source, Table};
+use crate::script::{LiteralEvent, Merge, Numbers, OnBad, Route, Scenario, Source, Table};
 use crate::shapes::{self, Misfit, Scope, Shape, Shapes};
 use crate::suggest;
 use crate::time::{Span, Time};
@@ -486,6 +486,7 @@ impl<'a> Loader<'a> {
             .map(|(source, read)| (source.name.as_str(), read.shapes.clone()))
             .collect();
         let mut taken: BTreeMap<&str, Shapes> = BTreeMap::new();
+        let mut late: BTreeMap<&str, Shapes> = BTreeMap::new();
         let mut out: Vec<Shapes> = vec![vec![]; scenario.operators.len()];
         let (order, _) = self.checker.order();
         for index in order {
@@ -493,10 +494,11 @@ impl<'a> Loader<'a> {
             let mut input: Option<Shapes> = None;
             for (i, entry) in operator.input.iter().enumerate() {
                 let (name, port) = input_name(entry);
-                let found = if port == Port::Main {
-                    main.get(name)
-                } else {
-                    taken.get(name)
+                let found = match port {
+                    Port::Main => main.get(name),
+                    // Late at a merge are results.
+                    Port::Late => late.get(name).or_else(|| taken.get(name)),
+                    _ => taken.get(name),
                 };
                 let found = found.cloned().unwrap_or_default();
                 match &input {
@@ -516,6 +518,13 @@ impl<'a> Loader<'a> {
             }
             let input = input.unwrap_or_default();
             out[index] = self.output(index, &input, &tables);
+            if operator
+                .convey
+                .as_ref()
+                .is_some_and(|convey| convey.merge == Merge::Number)
+            {
+                late.insert(&operator.name, out[index].clone());
+            }
             main.insert(&operator.name, out[index].clone());
             taken.insert(&operator.name, input);
         }
@@ -570,6 +579,14 @@ impl<'a> Loader<'a> {
             for (key, expr) in [("when", &watermark.when), ("time", &watermark.time)] {
                 if let Some(expr) = expr {
                     looked_up(self, &format!("watermark.{key}"), &expr.expr);
+                }
+            }
+        }
+        if let Some(convey) = &operator.convey {
+            by(self, "convey.by", convey.by.key().unwrap_or_default());
+            if let Route::Predicates(predicates) = &convey.by {
+                for (k, predicate) in predicates.iter().enumerate() {
+                    looked_up(self, &format!("convey.by.predicates[{k}]"), &predicate.expr);
                 }
             }
         }

@@ -21,7 +21,8 @@ pub struct LinkId(pub u32);
 pub struct NodeId(pub u32);
 
 /// A scenario's actors, nodes and links. The order of actors is: sources (each part), then operators, each preceded by
-/// its watermark generator, then sinks, as the file lists them, then the counter of epochs if there is one.
+/// its watermark generator (in place of a conveyed operator its split, its sub-streams and its merge), then sinks, as the
+/// file lists them, then the counter of epochs if there is one.
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
     /// All actors.
@@ -72,6 +73,23 @@ pub enum Role {
         /// Which operator.
         operator: usize,
     },
+    /// What numbers the input of a conveyed operator and deals it to its sub-streams.
+    Split {
+        /// Which operator.
+        operator: usize,
+    },
+    /// A sub-stream of a conveyed operator: a copy of the operator.
+    Worker {
+        /// Which operator.
+        operator: usize,
+        /// Which sub-stream, from 0.
+        stream: u32,
+    },
+    /// What brings the results of a conveyed operator's sub-streams together.
+    Merge {
+        /// Which operator.
+        operator: usize,
+    },
     /// A sink.
     Sink {
         /// Which sink.
@@ -79,6 +97,25 @@ pub enum Role {
     },
     /// The counter of epochs.
     Counter,
+}
+
+impl Role {
+    /// The operator whose work is done here: that of an operator or of one of its sub-streams.
+    pub const fn works(self) -> Option<usize> {
+        match self {
+            Self::Operator { operator } | Self::Worker { operator, .. } => Some(operator),
+            Self::Source { .. }
+            | Self::Watermark { .. }
+            | Self::Split { .. }
+            | Self::Merge { .. }
+            | Self::Sink { .. }
+            | Self::Counter => None,
+        }
+    }
+    /// Whether it passes on what comes in as it is.
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::Watermark { .. } | Self::Split { .. })
+    }
 }
 
 /// A link of the topology.
@@ -112,15 +149,25 @@ pub enum Port {
     Late,
     /// `name.failed`: events it could not work on.
     Failed,
+    /// What a split gives to one sub-stream.
+    Stream(u32),
+    /// What a sub-stream tells its split.
+    Back,
     /// Of a source: what it asks the counter of epochs.
     Counter,
 }
 
 impl Port {
-    /// Whether a link of this output takes what is sent to output `sent`: an event, or what speaks of all events (a
-    /// watermark, a marker, the end).
-    pub fn carries(self, sent: Self, event: bool) -> bool {
-        self == sent || (!event && sent != Self::Counter && self != Self::Counter)
+    /// A number for it, different from those of all others.
+    pub const fn code(self) -> u64 {
+        match self {
+            Self::Main => 0,
+            Self::Late => 1,
+            Self::Failed => 2,
+            Self::Back => 3,
+            Self::Counter => 4,
+            Self::Stream(stream) => 5 + stream as u64,
+        }
     }
 }
 
@@ -136,30 +183,28 @@ impl Topology {
     pub fn node(&self, name: &str) -> Option<NodeId> {
         self.nodes.iter().position(|n| n.name == name).map(|i| NodeId(i as u32))
     }
-    /// The links that `from -> to` names: one, or those of all parts of a source.
+    /// The links that `from -> to` names: one, or those of all parts of a source or all sub-streams of an operator.
     pub fn links_named(&self, name: &str) -> Vec<LinkId> {
         let Some((from, to)) = name.split_once("->").map(|(a, b)| (a.trim(), b.trim())) else {
             return vec![];
         };
         let fits = |link: &Link| match link.name.split_once(" -> ") {
             Some((sender, receiver)) => {
-                (sender == from || is_part(sender, from) && self.is_source(link.from))
-                    && (receiver == to || is_part(receiver, to) && self.is_source(link.to))
+                let sends = sender == from || part_of(sender, from) && self.has_parts(link.from);
+                sends && (receiver == to || part_of(receiver, to) && self.has_parts(link.to))
             }
             None => false,
         };
         let found = self.links.iter().enumerate().filter(|(_, link)| fits(link));
         found.map(|(i, _)| LinkId(i as u32)).collect()
     }
-    /// The nodes that a name means: one, or those of all parts of a source.
+    /// The nodes that a name means: one, or those of all parts of a source or all sub-streams of an operator.
     pub fn nodes_named(&self, name: &str) -> Vec<NodeId> {
         if let Some(node) = self.node(name) {
             return vec![node];
         }
-        self.sources_named(name)
-            .into_iter()
-            .map(|actor| self.actors[actor.0 as usize].node)
-            .collect()
+        let parts = self.sources_named(name).into_iter().chain(self.workers_named(name));
+        parts.map(|actor| self.actors[actor.0 as usize].node).collect()
     }
     /// The source actors that a name means: one part, or all parts of a source.
     pub fn sources_named(&self, name: &str) -> Vec<ActorId> {
@@ -178,16 +223,37 @@ impl Topology {
             exact
         }
     }
-    /// The schemas of an operator's inputs, one for each entry of its `input` list. What a watermark generator passes on
-    /// keeps the schema of where it came from.
+    /// The sub-streams of the operator of that name, when it is conveyed.
+    pub fn workers_named(&self, name: &str) -> Vec<ActorId> {
+        let actors = (0..self.actors.len() as u32).map(ActorId);
+        let works = |actor: &ActorId| {
+            let actor = &self.actors[actor.0 as usize];
+            matches!(actor.role, Role::Worker { .. }) && is_part(&actor.name, name)
+        };
+        actors.filter(works).collect()
+    }
+    /// Those who do the work of an operator: itself, or its sub-streams.
+    pub fn workers(&self, operator: usize) -> impl Iterator<Item = ActorId> + '_ {
+        let actors = self.actors.iter().enumerate();
+        actors
+            .filter(move |(_, actor)| actor.role.works() == Some(operator))
+            .map(|(i, _)| ActorId(i as u32))
+    }
+    /// The links that lead to an actor and carry its input: all but those that a split's sub-streams answer by.
+    pub fn forward(&self, actor: ActorId) -> impl Iterator<Item = LinkId> + '_ {
+        let links = self.actors[actor.0 as usize].inputs.iter().copied();
+        links.filter(|link| self.links[link.0 as usize].port != Port::Back)
+    }
+    /// The schemas of an operator's inputs, one for each entry of its `input` list. What a watermark generator or a
+    /// split passes on keeps the schema of where it came from.
     pub fn input_schemas(&self, actor: ActorId) -> Vec<&Schema> {
         let mut schemas: Vec<(usize, &Schema)> = Vec::new();
         let mut visit = vec![actor];
         while let Some(actor) = visit.pop() {
-            for link in &self.actors[actor.0 as usize].inputs {
+            for link in self.forward(actor) {
                 let link = &self.links[link.0 as usize];
                 let from = &self.actors[link.from.0 as usize];
-                if matches!(from.role, Role::Watermark { .. }) {
+                if from.role.passes() {
                     visit.push(link.from);
                 } else if schemas.iter().all(|(listed, _)| *listed != link.listed) {
                     schemas.push((link.listed, &from.schema));
@@ -200,12 +266,27 @@ impl Topology {
     fn is_source(&self, actor: ActorId) -> bool {
         matches!(self.actors[actor.0 as usize].role, Role::Source { .. })
     }
+    fn has_parts(&self, actor: ActorId) -> bool {
+        matches!(
+            self.actors[actor.0 as usize].role,
+            Role::Source { .. } | Role::Worker { .. }
+        )
+    }
 }
 
 /// Whether `part` is `name-0`, `name-1`, ….
 fn is_part(part: &str, name: &str) -> bool {
     let number = part.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
     number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Whether `part` is `name-0`, or, of an output, `name-0.failed` where `name` is `name.failed`.
+fn part_of(part: &str, name: &str) -> bool {
+    match (part.split_once('.'), name.split_once('.')) {
+        (Some((part, port)), Some((name, same))) => port == same && is_part(part, name),
+        (None, None) => is_part(part, name),
+        _ => false,
+    }
 }
 
 /// What an entry of an `input` list means: a source or operator, and which of its outputs.
@@ -225,6 +306,7 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
         scenario,
         topology: Topology::default(),
         senders: BTreeMap::new(),
+        aside: BTreeMap::new(),
     };
     for (index, source) in scenario.sources.iter().enumerate() {
         let stream = source.stream.clone().unwrap_or_else(|| default_stream(&source.name));
@@ -245,6 +327,10 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
             .stream
             .clone()
             .unwrap_or_else(|| default_stream(&operator.name));
+        if let Some(convey) = &operator.convey {
+            builder.conveyed(index, operator, convey, stream, &operators[index]);
+            continue;
+        }
         let node = builder.node(operator.node.as_deref().unwrap_or(&operator.name), None);
         if operator.watermark.is_some() {
             // What it puts out is what comes in; that is filled in when its links are known.
@@ -280,6 +366,11 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
     for sink in &scenario.sinks {
         builder.connect(&sink.name, &sink.input);
     }
+    for operator in &scenario.operators {
+        if let Some(convey) = &operator.convey {
+            builder.belts(&operator.name, convey);
+        }
+    }
     builder.fill();
     builder.topology
 }
@@ -296,9 +387,87 @@ struct Builder<'a> {
     scenario: &'a Scenario,
     topology: Topology,
     senders: BTreeMap<&'a str, Vec<ActorId>>,
+    /// Who puts the late and failed events of a conveyed operator aside.
+    aside: BTreeMap<&'a str, Vec<ActorId>>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    /// The actors of a conveyed operator.
+    fn conveyed(
+        &mut self,
+        index: usize,
+        operator: &'a script::Operator,
+        convey: &script::Convey,
+        stream: StreamId,
+        schema: &Schema,
+    ) {
+        let name = &operator.name;
+        let split = format!("{name}.split");
+        let node = self.node(&split, None);
+        // What a generator and a split put out is what comes in; that is filled in when their links are known.
+        let nothing = Schema::default;
+        if operator.watermark.is_some() {
+            let role = Role::Watermark { operator: index };
+            self.actor(&format!("{name}.watermark"), role, node, stream.clone(), nothing());
+        }
+        self.actor(&split, Role::Split { operator: index }, node, stream.clone(), nothing());
+        let mut aside = Vec::new();
+        for part in 0..convey.streams {
+            let worker = format!("{name}-{part}");
+            let node = self.node(&worker, Some(name));
+            let role = Role::Worker {
+                operator: index,
+                stream: part,
+            };
+            aside.push(self.actor(&worker, role, node, stream.clone(), schema.clone()));
+        }
+        let merge = format!("{name}.merge");
+        let node = self.node(&merge, None);
+        let merge = self.actor(&merge, Role::Merge { operator: index }, node, stream, schema.clone());
+        aside.push(merge);
+        self.senders.insert(name, vec![merge]);
+        self.aside.insert(name, aside);
+    }
+
+    /// Whether an operator is conveyed and merged by number: then late is what comes to the merge too late.
+    fn by_number(&self, operator: usize) -> bool {
+        let convey = self.scenario.operators[operator].convey.as_ref();
+        convey.is_some_and(|convey| convey.merge == script::Merge::Number)
+    }
+
+    /// The links between the actors of a conveyed operator.
+    fn belts(&mut self, name: &str, convey: &script::Convey) {
+        let (split, merge) = (format!("{name}.split"), format!("{name}.merge"));
+        for part in 0..convey.streams {
+            let worker = format!("{name}-{part}");
+            let mut ways = vec![(&split, &worker, Port::Stream(part)), (&worker, &merge, Port::Main)];
+            if convey.answers() {
+                ways.push((&worker, &split, Port::Back));
+            }
+            for (from, to, port) in ways {
+                let whole = |end: &str| end == worker;
+                let named = |link: &&script::Link| {
+                    let fits = |said: &str, end: &str| said == end || (whole(end) && said == name);
+                    fits(&link.from, from) && fits(&link.to, to)
+                };
+                let mut settings = self.scenario.links.iter().filter(named);
+                let exact = settings.clone().find(|link| link.from == *from && link.to == *to);
+                let settings = exact.or_else(|| settings.next()).cloned();
+                let settings = settings.unwrap_or_else(|| script::Link::plain(from, to));
+                if let (Some(sender), Some(receiver)) = (self.topology.actor(from), self.topology.actor(to)) {
+                    self.link(
+                        format!("{from} -> {to}"),
+                        sender,
+                        receiver,
+                        port,
+                        part as usize,
+                        settings,
+                    );
+                }
+            }
+        }
+    }
+
     fn actor(&mut self, name: &str, role: Role, node: NodeId, stream: StreamId, schema: Schema) -> ActorId {
         let id = ActorId(self.topology.actors.len() as u32);
         let actor = Actor {
@@ -330,16 +499,26 @@ impl Builder<'_> {
     }
 
     fn connect(&mut self, name: &str, inputs: &[String]) {
-        let Some(receiver) = self.topology.actor(name) else {
+        let split = self.topology.actor(&format!("{name}.split"));
+        let Some(receiver) = split.or_else(|| self.topology.actor(name)) else {
             return;
         };
         let generator = self.topology.actor(&format!("{name}.watermark"));
         for (listed, entry) in inputs.iter().enumerate() {
             let (sender, port) = input_name(entry);
-            for from in self.senders.get(sender).cloned().unwrap_or_default() {
-                let part = match port {
-                    Port::Main | Port::Counter => self.topology.actors[from.0 as usize].name.to_string(),
-                    Port::Late | Port::Failed => entry.clone(),
+            let aside = self.aside.get(sender).filter(|_| port != Port::Main);
+            for from in aside.or_else(|| self.senders.get(sender)).cloned().unwrap_or_default() {
+                let actor = &self.topology.actors[from.0 as usize];
+                let part = match (port, actor.role) {
+                    // What a merge puts out is the operator's.
+                    (Port::Main, Role::Merge { .. }) => sender.to_owned(),
+                    (Port::Main, _) => actor.name.to_string(),
+                    (Port::Failed, Role::Merge { .. }) => continue,
+                    (Port::Late, Role::Merge { operator }) if self.by_number(operator) => entry.clone(),
+                    (Port::Late, Role::Merge { .. }) => continue,
+                    (Port::Late, Role::Worker { operator, .. }) if self.by_number(operator) => continue,
+                    (_, Role::Worker { .. }) => entry.replacen(sender, &actor.name, 1),
+                    _ => entry.clone(),
                 };
                 let named = |link: &&script::Link| link.to == name && (link.from == part || link.from == *entry);
                 let settings = self.scenario.links.iter().find(|link| named(link) && link.from == part);
@@ -392,11 +571,13 @@ impl Builder<'_> {
         }
     }
 
-    /// Gives generators and sinks the stream and schema of what comes in.
+    /// Gives generators, splits and sinks the stream and schema of what comes in.
     fn fill(&mut self) {
         for index in 0..self.topology.actors.len() {
             let actor = &self.topology.actors[index];
-            if let (Role::Watermark { .. } | Role::Sink { .. }, Some(first)) = (actor.role, actor.inputs.first()) {
+            if let (Role::Watermark { .. } | Role::Split { .. } | Role::Sink { .. }, Some(first)) =
+                (actor.role, actor.inputs.first())
+            {
                 let (stream, schema) = self.carried(*first);
                 let actor = &mut self.topology.actors[index];
                 (actor.stream, actor.schema) = (stream, schema);
@@ -409,7 +590,8 @@ impl Builder<'_> {
     fn carried(&self, link: LinkId) -> (StreamId, Schema) {
         let link = &self.topology.links[link.0 as usize];
         let from = &self.topology.actors[link.from.0 as usize];
-        let passes = matches!(from.role, Role::Watermark { .. }) || link.port != Port::Main;
+        let aside = matches!(link.port, Port::Late | Port::Failed) && !matches!(from.role, Role::Merge { .. });
+        let passes = from.role.passes() || aside;
         match from.inputs.first() {
             Some(input) if passes => self.carried(*input),
             _ => (from.stream.clone(), from.schema.clone()),

@@ -84,6 +84,21 @@ impl<S: Default> Keyed<S> {
             .entry(key.hash(), |(k, _)| key.equals(k), |(k, _)| hash_of(k));
         &mut entry.or_insert_with(|| (key.to_row(), S::default())).into_mut().1
     }
+    /// Takes out the states of the keys that `moves` says yes to, ascending by key.
+    pub fn take(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Vec<(Row, S)> {
+        let taken = self.table.extract_if(|(key, _)| moves(key));
+        let mut taken: Vec<(Row, S)> = taken.collect();
+        taken.sort_by(|(a, _), (b, _)| a.cmp(b));
+        taken
+    }
+    /// Puts a state in, in place of the one that the key has.
+    pub fn put(&mut self, key: Row, state: S) {
+        let keys = Keys::Values(&key);
+        let entry = self
+            .table
+            .entry(keys.hash(), |(k, _)| keys.equals(k), |(k, _)| hash_of(k));
+        entry.insert((key.clone(), state));
+    }
     /// Roughly how many bytes it takes.
     pub fn state_bytes(&self) -> usize {
         self.table.len() * (size_of::<(Row, S)>() + self.slots.len() * size_of::<Value>())

@@ -31,6 +31,7 @@ pub fn event(number: u64, stamp: i64, row: Row) -> Event {
         row,
         lineage: None,
         pane: None,
+        sequence: None,
     }
 }
 

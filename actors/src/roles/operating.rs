@@ -2,8 +2,9 @@
 //! and passes them on behind what they caused, gives results their identity, keeps the books, and sets timers.
 
 use wavetank_scenarios::script::{self, OnError};
+use wavetank_scenarios::sequence::{Progress, Sequence};
 use wavetank_scenarios::topology::Port;
-use wavetank_scenarios::{Event, EventId, Producer, Time};
+use wavetank_scenarios::{Event, EventId, Producer, Row, Span, Time, Value};
 
 use crate::element::Element;
 use crate::host::Part;
@@ -24,6 +25,11 @@ pub(crate) struct Operating {
     output: Output,
     /// Events since the state was last measured.
     unmeasured: u32,
+    /// The number of the event that is worked on, in a sub-stream.
+    number: Option<u64>,
+    /// Events that have come and wait outside of the operator, and the largest watermark that may pass them.
+    waiting: u64,
+    limit: Time,
 }
 
 impl Operating {
@@ -39,7 +45,62 @@ impl Operating {
             over: false,
             output: Output::default(),
             unmeasured: 0,
+            number: None,
+            waiting: 0,
+            limit: Time::MAX,
         }
+    }
+
+    /// Takes an event in.
+    pub fn event(&mut self, lane: usize, event: Event, stage: &Stage) {
+        self.account.taken += 1;
+        let id = event.id;
+        self.operator.on_event(lane, event, stage.wall(), &mut self.output);
+        if self.output.busy > Span::ZERO {
+            stage.put(Effect::Busy(self.output.busy, id));
+        }
+        self.finish(stage);
+        self.pass_on(stage);
+    }
+    /// Takes an event in that has a number, which its results get; how many there are.
+    pub fn numbered(&mut self, number: u64, lane: usize, event: Event, stage: &Stage) -> u64 {
+        let before = self.numbered;
+        self.number = Some(number);
+        self.event(lane, event, stage);
+        self.number = None;
+        self.numbered - before
+    }
+    /// An event has come that waits outside of the operator.
+    pub fn waits(&mut self, stage: &Stage) {
+        self.account.taken += 1;
+        self.waiting += 1;
+        self.finish(stage);
+    }
+    /// One of those that wait is taken in next.
+    pub const fn waited(&mut self) {
+        self.account.taken -= 1;
+        self.waiting -= 1;
+    }
+    /// No watermark above this is passed on.
+    pub const fn hold_back(&mut self, limit: Time) {
+        self.limit = limit;
+    }
+    /// True when the end has been passed on.
+    pub const fn over(&self) -> bool {
+        self.over
+    }
+    /// Takes the state of keys out of the operator.
+    pub fn take_keys(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Vec<(Row, Value)> {
+        self.unmeasured = u32::MAX;
+        self.operator.take_keys(moves).unwrap_or_default()
+    }
+    /// Puts the state of keys in.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn put_keys(&mut self, state: &[(Row, Value)]) -> Result<(), String> {
+        self.unmeasured = u32::MAX;
+        self.operator.put_keys(state)
     }
 
     fn advance(&mut self, stage: &Stage) {
@@ -65,8 +126,9 @@ impl Operating {
     }
 
     /// Passes the watermark on, as far as the operator lets it go.
-    fn pass_on(&mut self, stage: &Stage) {
-        let watermark = self.valve.combined().min(self.operator.watermark_limit());
+    pub fn pass_on(&mut self, stage: &Stage) {
+        let limit = self.operator.watermark_limit().min(self.limit);
+        let watermark = self.valve.combined().min(limit);
         if watermark > self.passed {
             self.passed = watermark;
             stage.send(Port::Main, Element::Watermark(watermark));
@@ -76,6 +138,9 @@ impl Operating {
     /// Passes on what the operator put out, and closes the books of this input.
     fn finish(&mut self, stage: &Stage) {
         let account = &mut self.account;
+        let result = |emitted: &Emitted| matches!(emitted, Emitted::Result(_));
+        let of = self.output.emitted.iter().filter(|e| result(e)).count() as u32;
+        let mut part = 0;
         for emitted in self.output.emitted.drain(..) {
             match emitted {
                 Emitted::Result(draft) => {
@@ -92,7 +157,14 @@ impl Operating {
                         row: draft.row,
                         lineage: draft.lineage,
                         pane: draft.pane,
+                        sequence: self.number.map(|number| Sequence {
+                            number,
+                            part,
+                            last: part + 1 == of,
+                            after: 0,
+                        }),
                     };
+                    part += 1;
                     stage.send(Port::Main, Element::Event(Box::new(event)));
                 }
                 Emitted::Late(event) => stage.send(Port::Late, Element::Event(Box::new(event))),
@@ -124,7 +196,7 @@ impl Operating {
             for (metric, reading) in self.output.measured.drain(..) {
                 stage.put(Effect::Measured(metric, reading));
             }
-            account.held = self.operator.held();
+            account.held = self.operator.held() + self.waiting;
             self.unmeasured = self.unmeasured.saturating_add(1);
             if self.unmeasured >= MEASURE_EVERY {
                 account.state_bytes = self.operator.state_bytes() as u64;
@@ -155,9 +227,9 @@ impl Part for Operating {
                 }
             }
             Input::Element { input, lane, element } => match element {
-                Element::Event(event) => {
-                    self.account.taken += 1;
-                    self.operator.on_event(lane, *event, stage.wall(), &mut self.output);
+                Element::Event(event) => self.event(lane, *event, stage),
+                Element::Progress(progress) => {
+                    self.operator.on_progress(input, &progress, &mut self.output);
                     self.finish(stage);
                     self.pass_on(stage);
                 }
@@ -173,6 +245,9 @@ impl Part for Operating {
                 Element::Epoch(number) => stage.send(Port::Main, Element::Epoch(number)),
                 Element::Ask => {}
                 Element::End => {
+                    let all = Progress::Done(u64::MAX);
+                    self.operator.on_progress(input, &all, &mut self.output);
+                    self.finish(stage);
                     self.valve.end(input);
                     self.advance(stage);
                 }

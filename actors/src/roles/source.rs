@@ -121,6 +121,7 @@ impl Source {
                     row,
                     lineage: None,
                     pane: None,
+                    sequence: None,
                 };
                 stage.send(Port::Main, Element::Event(Box::new(event)));
             }

@@ -199,6 +199,11 @@ enum Entry {
         incarnation: u32,
         waiting: Waiting,
     },
+    /// Work is over: what came of it takes effect.
+    Finished {
+        actor: ActorId,
+        incarnation: u32,
+    },
     Flush {
         link: LinkId,
         batch: u64,
@@ -314,7 +319,7 @@ impl World {
                 service,
                 bound: node.mailbox.map(|bound| bound as usize),
                 overflow: node.overflow,
-                ..Station::default()
+                ..Station::open()
             });
             players.push(Player {
                 node: actor.node,
@@ -456,7 +461,9 @@ impl World {
             .iter()
             .filter_map(|(_, entry)| match entry {
                 Entry::Arrive(arriving) => Some(self.links[arriving.link.0 as usize].to),
-                Entry::Timer { actor, .. } | Entry::Served { actor, .. } => Some(*actor),
+                Entry::Timer { actor, .. } | Entry::Served { actor, .. } | Entry::Finished { actor, .. } => {
+                    Some(*actor)
+                }
                 Entry::Flush { .. } | Entry::Node { .. } | Entry::Delayed { .. } | Entry::GiveUp { .. } => None,
             })
             .map(|actor| self.topology.actors[actor.0 as usize].name.as_str())
@@ -580,6 +587,18 @@ impl World {
                     }
                     self.to_start.push(actor);
                     self.hand_over(actor, sequence, waiting.input);
+                } else if let Input::Element { element, .. } = &waiting.input
+                    && let Some(event) = element.event()
+                {
+                    tell!(self, Happening::LostAtWork { actor, id: event.id });
+                }
+            }
+            Entry::Finished { actor, incarnation } => {
+                let node = self.node_of(actor);
+                if node.paused > 0 {
+                    node.stalled.push(Entry::Finished { actor, incarnation });
+                } else if node.up && node.incarnation == incarnation {
+                    self.finished(actor)?;
                 }
             }
             Entry::Flush { link, batch } => {
@@ -865,6 +884,10 @@ impl World {
                 for actor in actors {
                     self.players[actor.0 as usize].address = None;
                     self.forget_held(actor);
+                    let at_work = self.players[actor.0 as usize].station.as_mut().map(Station::stop);
+                    for id in at_work.unwrap_or_default() {
+                        tell!(self, Happening::LostAtWork { actor, id });
+                    }
                     let queue = match &mut self.players[actor.0 as usize].station {
                         Some(station) => {
                             station.busy = false;
@@ -945,10 +968,46 @@ impl World {
             effects.sort_by_key(|(cause, ..)| *cause);
         }
         self.meddle(&mut effects);
-        for (_, actor, effect) in effects.drain(..) {
+        self.effects(effects.drain(..))?;
+        *self.outbox.borrow_mut() = effects;
+        Ok(())
+    }
+
+    /// Lets effects happen, in their order. What an actor does while it is busy waits until it is not.
+    fn effects(&mut self, effects: impl Iterator<Item = (u64, ActorId, Effect)>) -> Result<(), WorldError> {
+        for (_, actor, effect) in effects {
+            match &mut self.players[actor.0 as usize].station {
+                Some(station) if station.at_work.is_some() => station.undone.push_back(effect),
+                _ => self.effect(actor, effect)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// An actor is busy with an event for a while.
+    fn busy(&mut self, actor: ActorId, span: Span, event: EventId) {
+        let node = self.node_of(actor);
+        let (incarnation, span) = (node.incarnation, span.scale(node.slow));
+        let station = self.players[actor.0 as usize].station.get_or_insert_with(Station::open);
+        station.busy = true;
+        station.at_work = Some(event);
+        let entry = Entry::Finished { actor, incarnation };
+        self.fabric.push(self.now.get() + span, Class::Event, entry);
+    }
+
+    /// An actor's work is over: what came of it happens, up to the next work.
+    fn finished(&mut self, actor: ActorId) -> Result<(), WorldError> {
+        if let Some(station) = &mut self.players[actor.0 as usize].station {
+            station.busy = false;
+            station.at_work = None;
+        }
+        self.to_start.push(actor);
+        while let Some(station) = &mut self.players[actor.0 as usize].station
+            && station.at_work.is_none()
+            && let Some(effect) = station.undone.pop_front()
+        {
             self.effect(actor, effect)?;
         }
-        *self.outbox.borrow_mut() = effects;
         Ok(())
     }
 
@@ -968,7 +1027,7 @@ impl World {
             Effect::Timer { due, token, class } => {
                 let incarnation = self.node_of(actor).incarnation;
                 self.fabric.push(
-                    due,
+                    due.max(self.now.get()),
                     class,
                     Entry::Timer {
                         actor,
@@ -977,6 +1036,7 @@ impl World {
                     },
                 );
             }
+            Effect::Busy(span, event) => self.busy(actor, span, event),
             Effect::Account(account) => tell!(
                 self,
                 Happening::Account {
@@ -1022,6 +1082,13 @@ impl World {
             Effect::Done => tell!(self, Happening::Done { actor }),
             Effect::Missed(id) => tell!(self, Happening::Missed { actor, id }),
             Effect::Fault(fault, id) => tell!(self, Happening::Fault { fault, id: Some(id) }),
+            Effect::Broken(failure) => {
+                return Err(WorldError::Stopped {
+                    actor: self.topology.actors[actor.0 as usize].name.to_string(),
+                    at: self.now.get(),
+                    failure,
+                });
+            }
             Effect::Stop(failure) => {
                 tell!(
                     self,
@@ -1056,20 +1123,16 @@ impl World {
     fn send(&mut self, actor: ActorId, port: Port, lane: Option<usize>, element: Element) {
         let topology = Arc::clone(&self.topology);
         let outputs = &topology.actors[actor.0 as usize].outputs;
-        // What speaks of all events goes wherever some of them go; what was put aside goes to its own output alone.
-        let is_event = element.event().is_some();
-        let mut targets = outputs
-            .iter()
-            .copied()
-            .filter(|link| topology.links[link.0 as usize].port.carries(port, is_event))
-            .peekable();
+        let goes = |link: &&LinkId, element: &Element| element.goes(port, topology.links[link.0 as usize].port);
+        let mut left = outputs.iter().filter(|link| goes(link, &element)).count();
+        let mut targets = outputs.iter();
         let mut element = Some(element);
-        while let Some(link) = targets.next() {
-            let copy = if targets.peek().is_some() {
-                element.clone()
-            } else {
-                element.take()
-            };
+        while let Some(link) = targets
+            .find(|link| element.as_ref().is_some_and(|element| goes(link, element)))
+            .copied()
+        {
+            left -= 1;
+            let copy = if left > 0 { element.clone() } else { element.take() };
             if let Some(copy) = copy {
                 let lane = lane.unwrap_or(self.links[link.0 as usize].lane);
                 self.put_on(link, lane, copy);
@@ -1176,7 +1239,7 @@ impl Happening<'_> {
     /// The identity of the event that this is about, if any.
     pub fn id(&self) -> Option<EventId> {
         match self {
-            Self::Dropped { id, .. } | Self::Missed { id, .. } => Some(*id),
+            Self::Dropped { id, .. } | Self::Missed { id, .. } | Self::LostAtWork { id, .. } => Some(*id),
             Self::Fault { id, .. } => *id,
             Self::Failed { failure, .. } => Some(failure.event.id),
             _ => self.event().map(|event| event.id),

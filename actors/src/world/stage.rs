@@ -77,6 +77,8 @@ pub enum Effect {
     },
     /// What the input came to, told once for each element or timer that an operator took.
     Account(Box<Account>),
+    /// The input keeps the actor busy for so long, with this event: what it does besides is done when that is over.
+    Busy(Span, EventId),
     /// A reading of a metric of the actor's own: added to a counter, the new value of a gauge, an entry of a histogram.
     Measured(Metric, u64),
     /// An event ended without a result.
@@ -114,6 +116,8 @@ pub enum Effect {
     },
     /// The handler has returned: all that this input caused has been put.
     Done,
+    /// The run must stop: an actor was given something that it cannot be given, and says what.
+    Broken(String),
     /// The run must stop: an operator's settings say so.
     Stop(Box<Failure>),
 }
@@ -191,6 +195,14 @@ impl Stage {
     pub fn pass_on(&self, lane: usize, element: Element) {
         self.put(Effect::Send {
             port: Port::Main,
+            lane: Some(lane),
+            element,
+        });
+    }
+    /// Passes an element on to an output, for the entry of the receiver's `input` list that it came for.
+    pub fn pass_on_to(&self, port: Port, lane: usize, element: Element) {
+        self.put(Effect::Send {
+            port,
             lane: Some(lane),
             element,
         });

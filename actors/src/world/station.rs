@@ -3,12 +3,13 @@
 
 use std::collections::VecDeque;
 
+use wavetank_scenarios::EventId;
 use wavetank_scenarios::distribution::Sampler;
 use wavetank_scenarios::draw::DrawKey;
 use wavetank_scenarios::script::Overflow;
 use wavetank_scenarios::topology::LinkId;
 
-use super::stage::Input;
+use super::stage::{Effect, Input};
 
 /// Something in front of an actor.
 #[derive(Debug)]
@@ -32,9 +33,36 @@ pub(crate) struct Station {
     pub busy: bool,
     /// Times the service takes, while the node is slow.
     pub served: u64,
+    /// The event of work whose length showed only when it was begun, while it lasts.
+    pub at_work: Option<EventId>,
+    /// What the actor did since then, which happens when the work is over.
+    pub undone: VecDeque<Effect>,
 }
 
 impl Station {
+    /// A mailbox without bound, whose actor takes no time by itself.
+    pub const fn open() -> Self {
+        Self {
+            service: None,
+            bound: None,
+            overflow: Overflow::BackPressure,
+            queue: VecDeque::new(),
+            events: 0,
+            busy: false,
+            served: 0,
+            at_work: None,
+            undone: VecDeque::new(),
+        }
+    }
+    /// The work stops; the events that it was for.
+    pub fn stop(&mut self) -> Vec<EventId> {
+        let begun = self.at_work.take();
+        let next = self.undone.drain(..).filter_map(|effect| match effect {
+            Effect::Busy(_, event) => Some(event),
+            _ => None,
+        });
+        begun.into_iter().chain(next).collect()
+    }
     /// True when an event that comes now finds no room.
     pub fn full(&self) -> bool {
         self.bound.is_some_and(|bound| self.events >= bound)

@@ -8,6 +8,8 @@ use wavetank_scenarios::{Event, EventId, Time};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{Account, NodeFault};
+use wavetank_scenarios::sequence::Progress;
+
 use crate::element::Element;
 use crate::operator::{Dropped, Failure};
 
@@ -67,6 +69,8 @@ pub enum Happening<'a> {
     Shed { actor: ActorId, event: &'a Event },
     /// An event was in the mailbox of an actor whose node crashed.
     LostInMailbox { actor: ActorId, event: &'a Event },
+    /// An actor was busy with an event when its node crashed.
+    LostAtWork { actor: ActorId, id: EventId },
     /// So many things wait in front of an actor.
     Queue { actor: ActorId, depth: usize },
     /// A declared fault acts on a watermark that an actor is about to pass on.
@@ -135,6 +139,7 @@ impl TraceHash {
             Element::Epoch(number) => words[5..8].copy_from_slice(&[4, *number, 0]),
             Element::Ask => words[5] = 5,
             Element::End => words[5] = 3,
+            Element::Progress(progress) => words[5..8].copy_from_slice(&told(progress)),
         };
         let mut content = None;
         match happening {
@@ -157,7 +162,7 @@ impl TraceHash {
                 port,
                 element: e,
             } => {
-                words[1..4].copy_from_slice(&[4, u64::from(actor.0), *port as u64]);
+                words[1..4].copy_from_slice(&[4, u64::from(actor.0), port.code()]);
                 element(&mut words, e);
                 content = e.event().filter(|event| event.correlation != event.id);
             }
@@ -213,6 +218,10 @@ impl TraceHash {
             Happening::Hold { link, hold } => {
                 words[1..4].copy_from_slice(&[14, u64::from(link.0), u64::from(*hold)]);
             }
+            Happening::LostAtWork { actor, id: lost } => {
+                words[1..3].copy_from_slice(&[18, u64::from(actor.0)]);
+                id(&mut words, *lost, Time::ZERO);
+            }
             Happening::Node { node, fault, by } => {
                 let what = match fault {
                     NodeFault::Crash => 0,
@@ -252,6 +261,17 @@ impl TraceHash {
 impl std::fmt::Debug for TraceHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TraceHash({:016x})", self.value())
+    }
+}
+
+/// Progress in three words. The state of keys follows from what was worked on before.
+fn told(progress: &Progress) -> [u64; 3] {
+    match progress {
+        Progress::Given(next) => [4, *next, 0],
+        Progress::Done(below) => [5, *below, 0],
+        Progress::Skip(number) => [6, *number, 0],
+        Progress::Give(moving) => [7, moving.cut, u64::from(moving.id)],
+        Progress::State(moved) => [8, moved.moving.cut, moved.state.len() as u64],
     }
 }
 

@@ -56,6 +56,7 @@ pub fn sender(count: u64, gap: Span) -> impl Part {
             row,
             lineage: None,
             pane: None,
+            sequence: None,
         };
         stage.send(Port::Main, Element::Event(Box::new(event)));
         stage.timer(gap, 0);

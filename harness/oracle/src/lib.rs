@@ -35,6 +35,7 @@
 //! | What is an aggregate worth, and what may a sketch say? | [`aggregate`] |
 //! | What must an operator do with an arrival? | [`reference()`] |
 //! | What must a generator send, and what is the minimum? | [`watermark`] |
+//! | What must a split, a sub-stream and a merge do? | [`convey`], [`convey_worker`], [`convey_merge`] |
 //! | Is every event accounted for? | [`conservation`] |
 //! | Between which markers does an event belong? | [`epoch`] |
 //! | What does a receiver have, and how far is that from right? | [`table`] |
@@ -45,6 +46,9 @@ mod answer;
 mod codec;
 mod compensation;
 pub mod conservation;
+pub mod convey;
+pub mod convey_merge;
+pub mod convey_worker;
 mod counted;
 pub mod epoch;
 pub mod expr;
@@ -61,6 +65,7 @@ mod windows;
 
 pub use aggregate::Bound;
 pub use reference::{Tables, reference, tables};
+use wavetank_scenarios::sequence::Progress;
 use wavetank_scenarios::{Event, EventId, Pane, Row, Time};
 
 /// Something that reached an operator, as the world recorded it. Arrivals come in the order in which the operator took
@@ -148,4 +153,9 @@ pub enum Why {
 pub trait Reference {
     /// The next arrival.
     fn arrive(&mut self, arrival: &Arrival) -> Due;
+    /// An input of a merge said how far it has come (the end: that it is done with everything). `None` where that means
+    /// nothing to the operator.
+    fn progress(&mut self, _input: usize, _progress: &Progress) -> Option<Due> {
+        None
+    }
 }

@@ -115,10 +115,23 @@ impl<'a> Truth<'a> {
         match role {
             None => Err(format!("there is no actor {}", actor.0)),
             Some(Role::Source { .. }) => Ok(self.source(actor)),
-            Some(Role::Watermark { .. } | Role::Sink { .. }) => self.inputs(actor),
+            Some(Role::Watermark { .. } | Role::Split { .. } | Role::Sink { .. }) => self.inputs(actor),
             Some(Role::Counter) => Ok(Box::new(std::iter::empty())),
-            Some(Role::Operator { operator }) => self.operator(actor, operator, port),
+            Some(Role::Operator { operator }) => self.operator(actor, actor, operator, port),
+            // A conveyed operator must say what it would say if it stood there alone: its merge says all of it, and its
+            // first sub-stream what failed.
+            Some(Role::Merge { operator } | Role::Worker { operator, stream: 0 }) => match self.split(operator) {
+                Some(split) => self.operator(actor, split, operator, port),
+                None => Err(format!("there is no split of operator {operator}")),
+            },
+            Some(Role::Worker { .. }) => Ok(Box::new(std::iter::empty())),
         }
+    }
+
+    fn split(&self, operator: usize) -> Option<ActorId> {
+        let mut actors = self.topology.actors.iter();
+        let split = actors.position(|actor| actor.role == Role::Split { operator })?;
+        Some(ActorId(split as u32))
     }
 
     fn source(&self, actor: ActorId) -> Stream<'a> {
@@ -140,6 +153,7 @@ impl<'a> Truth<'a> {
                             row,
                             lineage: None,
                             pane: None,
+                            sequence: None,
                         },
                         bounds: vec![],
                         lane: 0,
@@ -156,7 +170,7 @@ impl<'a> Truth<'a> {
 
     /// All that is on the way to an actor, merged.
     fn inputs(&self, actor: ActorId) -> Result<Stream<'a>, String> {
-        let links = &self.topology.actors[actor.0 as usize].inputs;
+        let links = self.topology.forward(actor);
         let mut streams = Vec::new();
         for link in links {
             let Some(link) = self.topology.links.get(link.0 as usize) else {
@@ -164,7 +178,7 @@ impl<'a> Truth<'a> {
             };
             let stream = self.port(link.from, link.port)?;
             // What a generator passes on keeps its lane.
-            let passed = matches!(self.topology.actors[link.from.0 as usize].role, Role::Watermark { .. });
+            let passed = self.topology.actors[link.from.0 as usize].role.passes();
             let listed = link.listed;
             let lane = move |said: Said| if passed { said } else { Said { lane: listed, ..said } };
             streams.push(Box::new(stream.map(lane)) as Stream<'a>);
@@ -172,7 +186,8 @@ impl<'a> Truth<'a> {
         Ok(merged(streams))
     }
 
-    fn operator(&self, actor: ActorId, operator: usize, port: Port) -> Result<Stream<'a>, String> {
+    /// What an operator says whose input comes to `reads`.
+    fn operator(&self, actor: ActorId, reads: ActorId, operator: usize, port: Port) -> Result<Stream<'a>, String> {
         let Some(settings) = self.scenario.operators.get(operator) else {
             return Err(format!("there is no operator {operator}"));
         };
@@ -180,10 +195,10 @@ impl<'a> Truth<'a> {
             return Ok(Box::new(std::iter::empty()));
         }
         let this = &self.topology.actors[actor.0 as usize];
-        let schemas = self.topology.input_schemas(actor);
+        let schemas = self.topology.input_schemas(reads);
         let tick = self.scenario.time.tick;
         let stage = Stage {
-            input: self.inputs(actor)?,
+            input: self.inputs(reads)?,
             model: reference(settings, &schemas, Some(&this.schema), self.tables, tick)?,
             port,
             producer: Producer(actor.0),
@@ -293,6 +308,7 @@ impl Stage<'_> {
                 row: result.row,
                 lineage: (!alone).then(|| result.origins.into()),
                 pane: result.pane.map(std::sync::Arc::new),
+                sequence: None,
             };
             self.number += 1;
             self.ready.push_back(Said {

@@ -40,10 +40,10 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::CourseCorrection => Some(include_str!("templates/course-correction.toml")),
         Pattern::BufferedEventOrdering => Some(include_str!("templates/buffered-event-ordering.toml")),
         Pattern::Watermark => Some(include_str!("templates/watermark.toml")),
+        Pattern::SequentialConvey => Some(include_str!("templates/sequential-convey.toml")),
         Pattern::StreamJoin
         | Pattern::TemporalEventOrdering
         | Pattern::MachineLearner
-        | Pattern::SequentialConvey
         | Pattern::Replay
         | Pattern::PeriodicSnapshot
         | Pattern::TwoNodeFailover => None,

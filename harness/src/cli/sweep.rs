@@ -91,7 +91,9 @@ impl Shown {
         for actor in &topology.actors {
             let measured = match actor.role {
                 Role::Source { .. } | Role::Counter => Measured::Source,
-                Role::Operator { .. } => Measured::Operator,
+                Role::Operator { .. } | Role::Split { .. } | Role::Worker { .. } | Role::Merge { .. } => {
+                    Measured::Operator
+                }
                 Role::Watermark { .. } => Measured::Generator,
                 Role::Sink { .. } => Measured::Sink,
             };

@@ -189,6 +189,7 @@ fn probe(judge: &Judge, metric: &Metric) -> Result<Probe, String> {
         let actors = judge.topology.actors.iter().enumerate().filter(|(_, actor)| {
             actor.name == metric.of
                 || matches!(actor.role, Role::Source { source, .. } if scenario.sources[source].name == metric.of)
+                || matches!(actor.role, Role::Worker { operator, .. } if scenario.operators[operator].name == metric.of)
         });
         Of::Actors(actors.map(|(i, _)| ActorId(i as u32)).collect())
     };

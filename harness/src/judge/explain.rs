@@ -233,9 +233,7 @@ impl Judge {
         let actor = |id: ActorId| &self.topology.actors[id.0 as usize];
         let (path, note) = match loss {
             Some(Loss::Late(id)) => {
-                let Role::Operator { operator } = actor(id).role else {
-                    return None;
-                };
+                let operator = actor(id).role.works()?;
                 let operator = &scenario.operators[operator];
                 match &operator.watermark {
                     _ if operator.reorder.is_some() => (
@@ -384,9 +382,7 @@ impl Judge {
 
     /// The window of a stamp where the operator's windows form a plain grid.
     fn tumbling(&self, actor: ActorId, stamp: Time) -> Option<(Time, Time)> {
-        let Role::Operator { operator } = self.topology.actors[actor.0 as usize].role else {
-            return None;
-        };
+        let operator = self.topology.actors[actor.0 as usize].role.works()?;
         match self.script.scenario.operators[operator]
             .query
             .as_ref()?
@@ -449,7 +445,7 @@ impl Judge {
         };
         match loss {
             Some((at, Loss::Late(actor))) => {
-                let Role::Operator { operator } = self.topology.actors[actor.0 as usize].role else {
+                let Some(operator) = self.topology.actors[actor.0 as usize].role.works() else {
                     return vec![];
                 };
                 let operator = &scenario.operators[operator];
@@ -527,7 +523,7 @@ impl Judge {
     fn behind(&self, actor: ActorId, at: Time, stamp: Time) -> Span {
         let history = &self.actors[actor.0 as usize].watermarks;
         let place = history.partition_point(|(when, _)| *when <= at);
-        let Role::Operator { operator } = self.topology.actors[actor.0 as usize].role else {
+        let Some(operator) = self.topology.actors[actor.0 as usize].role.works() else {
             return Span::ZERO;
         };
         let allowed = self.script.scenario.operators[operator]

@@ -5,11 +5,16 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use wavetank_actors::Element;
+use wavetank_actors::TELL;
 use wavetank_actors::world::NodeClock;
 use wavetank_oracle::conservation::{self, Step};
+use wavetank_oracle::convey::{Sent, Split};
+use wavetank_oracle::convey_worker::Worker;
 use wavetank_oracle::watermark::{Generator, Heard, Minimum, Signal};
 use wavetank_oracle::{Arrival, Due, DueResult, Reference, Why};
 use wavetank_scenarios::script::ValveSettings;
+use wavetank_scenarios::sequence::Progress;
+use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, EventId, Span, Time};
 
 /// What was given to an actor and is not finished.
@@ -38,6 +43,8 @@ pub enum Did {
     Hold(usize, bool),
     /// A fault acted on a watermark that it was about to pass on: by its index in the scenario.
     Fault(usize),
+    /// It dealt an event to a sub-stream, or told progress, on that output.
+    Sent(Port, Element),
 }
 
 /// How an actor departed from its model.
@@ -68,6 +75,22 @@ pub enum Model {
         /// Its account of events.
         account: Box<conservation::Account>,
     },
+    /// A split.
+    Split {
+        /// Its naive model.
+        model: Box<Split>,
+        /// The watermarks of its inputs.
+        minimum: Minimum,
+    },
+    /// A sub-stream.
+    Worker {
+        /// Its naive model.
+        model: Box<Worker>,
+        /// The watermarks of its input.
+        minimum: Minimum,
+        /// Its account of events.
+        account: Box<conservation::Account>,
+    },
     /// A watermark generator.
     Generator {
         /// Its naive model.
@@ -83,6 +106,21 @@ impl Model {
         Self::Operator {
             reference,
             minimum: Minimum::new(inputs, valve),
+            account: Box::default(),
+        }
+    }
+    /// The model of a split with that many links leading to it.
+    pub fn split(model: Split, inputs: usize, valve: ValveSettings) -> Self {
+        Self::Split {
+            model: Box::new(model),
+            minimum: Minimum::new(inputs, valve),
+        }
+    }
+    /// The model of a sub-stream.
+    pub fn worker(model: Worker) -> Self {
+        Self::Worker {
+            model: Box::new(model),
+            minimum: Minimum::new(1, ValveSettings::default()),
             account: Box::default(),
         }
     }
@@ -155,6 +193,19 @@ impl Lockstep {
                 *minimum = minimum.afresh();
             }
             Model::Generator { model, .. } => *model = model.afresh(),
+            Model::Split { model, minimum } => {
+                model.crash();
+                *minimum = minimum.afresh();
+            }
+            Model::Worker {
+                model,
+                minimum,
+                account,
+            } => {
+                model.crash();
+                account.crash();
+                *minimum = minimum.afresh();
+            }
         }
         (self.held, self.caused, self.caused_before, self.limit) = (0, 0, 0, None);
     }
@@ -163,38 +214,27 @@ impl Lockstep {
     pub fn done(&mut self, at: Time, mut due: impl FnMut(&DueResult)) {
         let Some(given) = self.given.pop_front() else {
             // A new incarnation has entered.
-            if let Model::Generator { entered, .. } = &mut self.model {
-                *entered = self.clock.monotonic(at);
+            let now = self.clock.monotonic(at);
+            match &mut self.model {
+                Model::Generator { entered, .. } => *entered = now,
+                Model::Split { model, .. } => {
+                    let due = Implied {
+                        sent: model.enter(now),
+                        ..Implied::default()
+                    };
+                    self.hold_to(at, None, &due);
+                }
+                Model::Operator { .. } | Model::Worker { .. } => {}
             }
             self.did.clear();
             return;
         };
         self.steps += 1;
-        let (expected, controls) = self.expect(at, &given);
-        for result in &expected.results {
+        let implied = self.expect(at, &given);
+        for result in &implied.due.results {
             due(result);
         }
-        let departs = |(expected, came): (String, String)| Deviation {
-            at,
-            given: describe(&given),
-            event: match &given {
-                Given::Element { element, .. } => element.event().cloned(),
-                Given::Timer(_) => None,
-            },
-            expected,
-            came,
-            faults: self.did.iter().filter_map(Did::fault).collect(),
-        };
-        if self.deviation.is_none()
-            && let Err(wrong) = self.compare(&given, &expected)
-        {
-            self.deviation = Some(departs(wrong));
-        }
-        if self.misplaced.is_none()
-            && let Err(wrong) = self.compare_controls(&controls)
-        {
-            self.misplaced = Some(departs(wrong));
-        }
+        self.hold_to(at, Some(&given), &implied);
         if self.imbalance.is_none() {
             self.balance(at, &given);
         }
@@ -202,9 +242,34 @@ impl Lockstep {
         self.did.clear();
     }
 
+    /// Notes where what was done departs from what follows.
+    fn hold_to(&mut self, at: Time, given: Option<&Given>, implied: &Implied) {
+        let departs = |(expected, came): (String, String)| Deviation {
+            at,
+            given: given.map_or_else(|| "its entry".into(), describe),
+            event: match given {
+                Some(Given::Element { element, .. }) => element.event().cloned(),
+                Some(Given::Timer(_)) | None => None,
+            },
+            expected,
+            came,
+            faults: self.did.iter().filter_map(Did::fault).collect(),
+        };
+        if self.deviation.is_none()
+            && let Err(wrong) = self.compare(given, implied)
+        {
+            self.deviation = Some(departs(wrong));
+        }
+        if self.misplaced.is_none()
+            && let Err(wrong) = self.compare_controls(&implied.controls)
+        {
+            self.misplaced = Some(departs(wrong));
+        }
+    }
+
     /// Enters the input into the account of events.
     fn balance(&mut self, at: Time, given: &Given) {
-        let Model::Operator { account, .. } = &mut self.model else {
+        let (Model::Operator { account, .. } | Model::Worker { account, .. }) = &mut self.model else {
             return;
         };
         let arrived = match given {
@@ -220,7 +285,7 @@ impl Lockstep {
             match did {
                 Did::Result(event) => results.push(event.origins()),
                 Did::Ended(id, why) => dropped.push((*id, *why)),
-                Did::Control(_) | Did::Hold(..) | Did::Fault(_) => {}
+                Did::Control(_) | Did::Hold(..) | Did::Fault(_) | Did::Sent(..) => {}
             }
         }
         let caused = self.caused - self.caused_before;
@@ -240,7 +305,91 @@ impl Lockstep {
     }
 
     /// What the model does with an input: results and ends, then the watermarks, idle markers and ends that it passes on.
-    fn expect(&mut self, at: Time, given: &Given) -> (Due, Vec<Signal>) {
+    fn expect(&mut self, at: Time, given: &Given) -> Implied {
+        match &mut self.model {
+            Model::Split { .. } => self.expect_of_split(given),
+            Model::Worker { .. } => self.expect_of_worker(at, given),
+            Model::Operator { .. } | Model::Generator { .. } => {
+                let (due, controls) = self.expect_of_one(at, given);
+                Implied {
+                    due,
+                    controls,
+                    ..Implied::default()
+                }
+            }
+        }
+    }
+
+    fn expect_of_split(&mut self, given: &Given) -> Implied {
+        let Model::Split { model, minimum } = &mut self.model else {
+            return Implied::default();
+        };
+        let mut implied = Implied::default();
+        let over = model.over();
+        match given {
+            Given::Timer(TELL) => implied.sent = model.tick(),
+            Given::Timer(k) => implied.sent = model.moment(*k as usize),
+            Given::Element { lane, element, input } => match element {
+                Element::Event(event) => implied.sent = model.event(event),
+                Element::Progress(progress) => implied.sent = model.answer(*lane as u32, progress),
+                _ => {
+                    if let Some(signal) = signal(element) {
+                        minimum.arrive(*input, signal);
+                        implied.controls = minimum.say(Time::MAX, true);
+                    }
+                    if implied.controls.contains(&Signal::End) {
+                        model.end();
+                    }
+                }
+            },
+        }
+        // The end waits for the state of keys that move.
+        implied.controls.retain(|signal| *signal != Signal::End);
+        if model.over() && !over {
+            implied.sent.extend(model.last());
+            implied.controls.push(Signal::End);
+        }
+        implied
+    }
+
+    fn expect_of_worker(&mut self, at: Time, given: &Given) -> Implied {
+        let Model::Worker { model, minimum, .. } = &mut self.model else {
+            return Implied::default();
+        };
+        let (wall, monotonic) = (self.clock.wall(at), self.clock.monotonic(at));
+        let mut signalled = false;
+        let worked = match given {
+            Given::Timer(_) if minimum.over() => None,
+            Given::Timer(_) => Some(model.tick()),
+            Given::Element { lane, element, input } => match element {
+                Element::Event(event) => Some(model.event(*lane, event, wall, monotonic)),
+                Element::Progress(progress) => Some(model.told(progress, wall, monotonic)),
+                _ => {
+                    signalled = true;
+                    let grown = signal(element).and_then(|signal| minimum.arrive(*input, signal));
+                    grown.map(|watermark| model.watermark(watermark))
+                }
+            },
+        };
+        let mut implied = Implied::default();
+        match worked {
+            Some(worked) => {
+                self.limit = worked.due.limit;
+                implied.due = worked.due;
+                implied.sent = worked.sent;
+                implied.numbers = Some(worked.numbers);
+            }
+            None => implied.due.held = self.held,
+        }
+        // What is told changes no watermark; the next event, watermark or state does.
+        let passes = !matches!(given, Given::Timer(_));
+        if passes {
+            implied.controls = minimum.say(self.limit.unwrap_or(Time::MAX), signalled);
+        }
+        implied
+    }
+
+    fn expect_of_one(&mut self, at: Time, given: &Given) -> (Due, Vec<Signal>) {
         let monotonic = self.clock.monotonic(at);
         if let Given::Element {
             element: Element::Epoch(number),
@@ -280,18 +429,36 @@ impl Lockstep {
                         };
                         (reference.arrive(&arrival), None)
                     }
+                    Given::Element {
+                        input,
+                        element: Element::Progress(progress),
+                        ..
+                    } => {
+                        let still = Due {
+                            limit: self.limit,
+                            ..nothing
+                        };
+                        (reference.progress(*input, progress).unwrap_or(still), None)
+                    }
                     Given::Element { input, element, .. } => {
                         let Some(signal) = signal(element) else {
                             return (Due::default(), vec![]);
                         };
-                        let grown = minimum.arrive(*input, signal);
-                        let due = match grown {
-                            Some(watermark) => reference.arrive(&Arrival::Watermark(watermark)),
-                            None => Due {
-                                limit: self.limit,
-                                ..nothing
-                            },
+                        let told = match signal {
+                            Signal::End => reference.progress(*input, &Progress::Done(u64::MAX)),
+                            _ => None,
                         };
+                        let grown = minimum.arrive(*input, signal);
+                        let mut due = told.unwrap_or(Due {
+                            limit: self.limit,
+                            ..nothing
+                        });
+                        if let Some(watermark) = grown {
+                            let then = reference.arrive(&Arrival::Watermark(watermark));
+                            due.results.extend(then.results);
+                            due.dropped.extend(then.dropped);
+                            (due.held, due.limit) = (then.held, then.limit);
+                        }
                         (due, Some(signal))
                     }
                 };
@@ -304,6 +471,7 @@ impl Lockstep {
                 let controls = heard(given, at).map_or_else(Vec::new, |heard| model.arrive(&heard));
                 (Due::default(), controls)
             }
+            Model::Split { .. } | Model::Worker { .. } => (Due::default(), vec![]),
         }
     }
 
@@ -323,7 +491,7 @@ impl Lockstep {
                         ));
                     }
                 }
-                Did::Ended(..) | Did::Fault(_) => {}
+                Did::Ended(..) | Did::Fault(_) | Did::Sent(..) => {}
             }
         }
         if controls == came {
@@ -335,23 +503,33 @@ impl Lockstep {
         ))
     }
 
-    fn compare(&self, given: &Given, due: &Due) -> Result<(), (String, String)> {
+    fn compare(&self, given: Option<&Given>, implied: &Implied) -> Result<(), (String, String)> {
+        let Implied { due, .. } = implied;
         let mut results = Vec::new();
         let mut ended = Vec::new();
+        let mut sent = Vec::new();
         for did in &self.did {
             match did {
                 Did::Result(event) => results.push(event),
                 Did::Ended(id, why) => ended.push((*id, *why)),
                 Did::Control(_) | Did::Hold(..) | Did::Fault(_) => {}
+                Did::Sent(port, element) => sent.extend(sending(*port, element)),
             }
+        }
+        let same = sent.len() == implied.sent.len() && sent.iter().zip(&implied.sent).all(|(a, b)| alike(a, b));
+        if !same {
+            return Err((
+                list(implied.sent.iter().map(show_sent)),
+                list(sent.iter().map(show_sent)),
+            ));
         }
         if let Model::Generator { .. } = &self.model {
             // A generator passes every event on, unchanged and first.
             let passed: Vec<&Event> = match given {
-                Given::Element {
+                Some(Given::Element {
                     element: Element::Event(event),
                     ..
-                } => vec![&**event],
+                }) => vec![&**event],
                 _ => vec![],
             };
             if passed != results {
@@ -373,6 +551,13 @@ impl Lockstep {
                         format!("{}, {what} {due}", show_due(should)),
                         format!("{}, {what} {is}", show(came)),
                     ));
+                }
+            }
+            if let Some(numbers) = &implied.numbers {
+                let number = |event: &&Event| event.sequence.map(|s| (s.number, s.part, s.last));
+                let came: Vec<_> = results.iter().map(number).collect();
+                if came != *numbers {
+                    return Err((format!("numbers {numbers:?}"), format!("numbers {came:?}")));
                 }
             }
             ended.sort_unstable();
@@ -423,7 +608,7 @@ fn heard(given: &Given, at: Span) -> Option<Heard> {
             at,
         },
         Element::Idle(idle) => Heard::Idle { input, idle: *idle, at },
-        Element::Epoch(_) | Element::Ask => return None,
+        Element::Epoch(_) | Element::Ask | Element::Progress(_) => return None,
         Element::End => Heard::End { input, at },
     })
 }
@@ -453,9 +638,55 @@ fn differs(due: &DueResult, came: &Event, lineage: bool) -> Option<(&'static str
     None
 }
 
+/// What follows from an input.
+#[derive(Default)]
+struct Implied {
+    due: Due,
+    controls: Vec<Signal>,
+    sent: Vec<Sent>,
+    /// The number of each result, which part of it it is, and whether it is the last; of sub-streams.
+    numbers: Option<Vec<Option<(u64, u32, bool)>>>,
+}
+
+/// What was dealt or told.
+fn sending(port: Port, element: &Element) -> Option<Sent> {
+    match element {
+        Element::Event(event) => Some(Sent::Event(port, event.id, event.sequence?)),
+        Element::Progress(progress) => Some(Sent::Progress(port, progress.clone())),
+        Element::Watermark(_) | Element::Idle(_) | Element::Epoch(_) | Element::Ask | Element::End => None,
+    }
+}
+
+/// Whether two sendings are the same; state is what its operator keeps, and shows in what the next one makes of it.
+fn alike(a: &Sent, b: &Sent) -> bool {
+    match (a, b) {
+        (Sent::Progress(to, Progress::State(a)), Sent::Progress(same, Progress::State(b))) => {
+            to == same && a.moving == b.moving
+        }
+        _ => a == b,
+    }
+}
+
+fn show_sent(sent: &Sent) -> String {
+    match sent {
+        Sent::Event(port, id, sequence) => format!("event {id} as number {} to {port:?}", sequence.number),
+        Sent::Progress(port, progress) => format!("{} to {port:?}", show_progress(progress)),
+    }
+}
+
+pub(crate) fn show_progress(progress: &Progress) -> String {
+    match progress {
+        Progress::Given(next) => format!("numbers below {next} given out"),
+        Progress::Done(below) => format!("done below {below}"),
+        Progress::Skip(number) => format!("nothing of number {number}"),
+        Progress::Give(moving) => format!("move {} from {} to {}", moving.id, moving.from, moving.to),
+        Progress::State(moved) => format!("the state of move {}", moved.moving.id),
+    }
+}
+
 fn signal(element: &Element) -> Option<Signal> {
     match element {
-        Element::Event(_) | Element::Ask => None,
+        Element::Event(_) | Element::Progress(_) | Element::Ask => None,
         Element::Watermark(watermark) => Some(Signal::Watermark(*watermark)),
         Element::Epoch(number) => Some(Signal::Epoch(*number)),
         Element::Idle(idle) => Some(Signal::Idle(*idle)),
@@ -470,6 +701,10 @@ fn describe(given: &Given) -> String {
             element: Element::Event(event),
             ..
         } => format!("event {} {}", event.id, row(&event.row)),
+        Given::Element {
+            element: Element::Progress(progress),
+            ..
+        } => show_progress(progress),
         Given::Element { element, .. } => signal(element).as_ref().map_or_else(String::new, show_signal),
     }
 }

@@ -56,6 +56,8 @@ pub struct ActorMeter {
     entered: Option<(EventId, (EventId, Time))>,
     /// What the pattern measures of itself: the reading now, the largest one, and the distribution.
     own: BTreeMap<Metric, Own>,
+    /// Of a merge: what waits.
+    pub waits: Waits,
 }
 
 /// A metric of the pattern's own.
@@ -103,6 +105,7 @@ impl Default for ActorMeter {
             inside: FxHashMap::default(),
             entered: None,
             own: BTreeMap::new(),
+            waits: Waits::default(),
         }
     }
 }
@@ -139,6 +142,36 @@ impl FaultMeter {
         self.touched += u64::from(event.is_some());
         self.first.get_or_insert(at);
         self.last = Some(at);
+    }
+}
+
+/// Events that wait at a merge, and since when: by the source event that they go back to, in order of arrival.
+#[derive(Clone, Debug, Default)]
+pub struct Waits {
+    since: FxHashMap<EventId, VecDeque<Time>>,
+    last: EventId,
+}
+
+impl Waits {
+    /// An event came.
+    pub fn came(&mut self, at: Time, event: &Event) {
+        self.last = event.correlation;
+        self.since.entry(event.correlation).or_default().push_back(at);
+    }
+    /// The event that came last does not wait.
+    pub fn refused(&mut self) {
+        if let Some(times) = self.since.get_mut(&self.last) {
+            times.pop_back();
+        }
+    }
+    /// An event goes; since when it has waited.
+    pub fn goes(&mut self, event: &Event) -> Option<Time> {
+        let times = self.since.get_mut(&event.correlation)?;
+        let since = times.pop_front();
+        if times.is_empty() {
+            self.since.remove(&event.correlation);
+        }
+        since
     }
 }
 
@@ -240,6 +273,8 @@ impl ActorMeter {
             Metric::Queue if max => self.queue_max,
             Metric::Queue => self.queue,
             Metric::Results => self.results,
+            // A merge of numbers counts for itself.
+            Metric::GivenUp if self.own.contains_key(&metric) => return self.own(metric, max),
             // Without markers there is nothing to tell of them.
             Metric::Epoch | Metric::GivenUp | Metric::HeldBack if self.epoch == 0 && self.held_back_max == 0 => {
                 return Reading::Nothing;
@@ -253,6 +288,8 @@ impl ActorMeter {
                 None => return Reading::Nothing,
             },
             Metric::Runs | Metric::Slack | Metric::Gaps | Metric::Duplicates => return self.own(metric, max),
+            Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
+            Metric::CacheHits | Metric::CacheMisses => return self.own(metric, max),
             Metric::Unordered => self.unordered,
             Metric::Watermark if self.watermark == Time::MIN => return Reading::Nothing,
             Metric::Watermark => return Reading::Number(self.watermark.micros() as f64),

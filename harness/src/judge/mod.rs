@@ -5,6 +5,7 @@ pub mod claims;
 mod explain;
 mod lockstep;
 mod meters;
+mod streams;
 mod verdict;
 
 use std::collections::VecDeque;
@@ -15,16 +16,22 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use wavetank_actors::Element;
 use wavetank_actors::operator::Dropped;
 use wavetank_actors::world::{Account, Happening, LossReason, NodeClock, NodeFault};
+use wavetank_oracle::convey::Split;
+use wavetank_oracle::convey_merge::Merge;
+use wavetank_oracle::convey_worker::UnderWay;
 use wavetank_oracle::table::{Inconsistent, Table};
 use wavetank_oracle::watermark::Generator;
 use wavetank_oracle::{Tables, Why};
-use wavetank_scenarios::script::{LinkKind, OnCrash};
+use wavetank_scenarios::metric::Metric;
+use wavetank_scenarios::script::{LinkKind, OnCrash, ValveSettings};
 use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Script, Span, Time};
 
 use claims::Watch;
 pub use explain::time as explain_time;
+pub(crate) use lockstep::show_progress;
 use lockstep::{Did, Given, Lockstep, Model};
+use meters::Waits;
 pub use meters::{ActorMeter, FaultMeter, LinkMeter, Reading};
 pub use verdict::Ending;
 
@@ -143,6 +150,7 @@ impl Judge {
         let mut lockstep = Vec::new();
         let mut readers = vec![Vec::new(); topology.actors.len()];
         let mut sinks = FxHashMap::default();
+        let mut under_way = UnderWay::default();
         for (i, actor) in topology.actors.iter().enumerate() {
             let id = ActorId(i as u32);
             let model = match actor.role {
@@ -158,6 +166,32 @@ impl Judge {
                         script.scenario.time.tick,
                     )?;
                     Some(Model::operator(reference, actor.inputs.len(), settings.valve))
+                }
+                Role::Split { operator } => {
+                    let settings = &script.scenario.operators[operator];
+                    settings.convey.as_ref().map(|convey| {
+                        let inputs = topology.input_schemas(id);
+                        let schema = inputs.first().copied().cloned().unwrap_or_default();
+                        Model::split(
+                            Split::new(convey, &schema),
+                            topology.forward(id).count(),
+                            ValveSettings::default(),
+                        )
+                    })
+                }
+                Role::Worker { operator, stream } => {
+                    if stream == 0 {
+                        under_way = UnderWay::default();
+                    }
+                    let worker = streams::worker(script, operator, id, &tables, Rc::clone(&under_way))?;
+                    Some(Model::worker(worker))
+                }
+                Role::Merge { operator } => {
+                    let settings = &script.scenario.operators[operator];
+                    settings.convey.as_ref().map(|convey| {
+                        let merge = Merge::new(convey, script.scenario.time.tick);
+                        Model::operator(Box::new(merge), actor.inputs.len(), ValveSettings::default())
+                    })
                 }
                 Role::Watermark { operator } => {
                     let of = &script.scenario.operators[operator];
@@ -277,6 +311,7 @@ impl Judge {
                     Why::Filtered => {}
                 }
                 self.actors[actor.0 as usize].dropped(*id);
+                self.actors[actor.0 as usize].waits.refused();
                 if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
                     lockstep.act(Did::Ended(*id, why));
                 }
@@ -329,6 +364,10 @@ impl Judge {
             Happening::LostInMailbox { actor, event } => {
                 self.actors[actor.0 as usize].lost_in_crash += 1;
                 self.lose(at, event.id, Loss::Mailbox(*actor));
+            }
+            Happening::LostAtWork { actor, id } => {
+                self.actors[actor.0 as usize].lost_in_crash += 1;
+                self.lose(at, *id, Loss::Mailbox(*actor));
             }
             Happening::Queue { actor, depth } => {
                 let meter = &mut self.actors[actor.0 as usize];
@@ -471,12 +510,16 @@ impl Judge {
         let spec = &topology.actors[index];
         let event = element.event();
         for link in &spec.outputs {
-            if topology.links[link.0 as usize].port.carries(port, event.is_some()) {
+            if element.goes(port, topology.links[link.0 as usize].port) {
                 self.put_on(*link, event.map(|event| event.id));
             }
         }
         if self.scope.oracle && self.script.scenario.epoch.is_some() {
             self.mark(at, actor, element);
+        }
+        let sends = matches!(port, Port::Stream(_)) || matches!(element, Element::Progress(_));
+        if sends && let Some(lockstep) = &mut self.lockstep[index] {
+            lockstep.act(Did::Sent(port, element.clone()));
         }
         let meter = &mut self.actors[index];
         match element {
@@ -488,7 +531,12 @@ impl Judge {
                 }
                 match spec.role {
                     Role::Source { .. } => self.events += 1,
-                    Role::Operator { .. } => {
+                    Role::Operator { .. } | Role::Worker { .. } | Role::Merge { .. } => {
+                        if let Role::Merge { .. } = spec.role
+                            && let Some(since) = meter.waits.goes(event)
+                        {
+                            meter.measure(Metric::MergeWait, at.since(since).micros().unsigned_abs());
+                        }
                         let due = match event.pane.as_deref() {
                             Some(pane) if pane.end < Time::MAX => pane.end,
                             Some(_) => event.planned,
@@ -506,7 +554,8 @@ impl Judge {
                     lockstep.act(Did::Result((**event).clone()));
                 }
             }
-            Element::Event(_) => {}
+            Element::Event(_) => meter.emitted += u64::from(matches!(port, Port::Stream(_))),
+            Element::Progress(_) => {}
             control => {
                 if let Element::Watermark(watermark) = control {
                     if *watermark < meter.watermark && self.stepped_back.is_none() {
@@ -523,7 +572,7 @@ impl Judge {
                         ));
                     }
                     meter.watermark = *watermark;
-                    if self.scope.oracle && matches!(spec.role, Role::Operator { .. }) {
+                    if self.scope.oracle && spec.role.works().is_some() {
                         meter.watermarks.push((at, *watermark));
                     }
                     if *watermark < Time::MAX {
@@ -548,7 +597,10 @@ impl Judge {
         meter.look_behind(at);
         if let Element::Event(event) = element {
             meter.taken += 1;
-            if let Role::Operator { .. } = role {
+            if let Role::Merge { .. } = role {
+                meter.waits.came(at, event);
+            }
+            if role.works().is_some() {
                 if meter.largest > Time::MIN {
                     meters::record(&mut meter.lateness, meter.largest.since(event.stamp).max(Span::ZERO));
                 }
@@ -557,7 +609,7 @@ impl Judge {
             if self.buffers[index] {
                 meter.enters(at, event);
             }
-            if self.scope.oracle && !matches!(role, Role::Watermark { .. }) {
+            if self.scope.oracle && !role.passes() {
                 self.seen.entry(event.id).or_insert((at, actor, event.stamp));
             }
         }
@@ -657,7 +709,10 @@ impl Judge {
         self.readers
             .get(id.producer.0 as usize)
             .is_some_and(|readers| readers.contains(&sink))
-            && matches!(self.topology.actors[id.producer.0 as usize].role, Role::Operator { .. })
+            && matches!(
+                self.topology.actors[id.producer.0 as usize].role,
+                Role::Operator { .. } | Role::Merge { .. }
+            )
     }
 
     fn crashed(&mut self, at: Time, node: wavetank_scenarios::topology::NodeId, by: usize) {
@@ -691,6 +746,7 @@ impl Judge {
             }
             meter.watermark = Time::MIN;
             meter.forget();
+            meter.waits = Waits::default();
             if let Some(lockstep) = &mut self.lockstep[index] {
                 lockstep.crash();
             }

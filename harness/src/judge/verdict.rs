@@ -265,16 +265,19 @@ impl Judge {
             let Some(lockstep) = lockstep else { continue };
             let actor = &self.topology.actors[index];
             let generator = matches!(actor.role, Role::Watermark { .. });
-            let (name, text) = if generator {
-                (
+            let (name, text) = match actor.role {
+                Role::Watermark { .. } => (
                     format!("{} sends the watermarks that its arrivals allow", actor.name),
                     "what its kind says of them, combined over the inputs that count, and every event at its place",
-                )
-            } else {
-                (
+                ),
+                Role::Split { .. } => (
+                    format!("{} deals its arrivals as it must", actor.name),
+                    "numbers without gaps, each event to the sub-stream that it belongs to, and all told that is due",
+                ),
+                _ => (
                     format!("{} does with its arrivals what they imply", actor.name),
                     "results, late and failed events and their order equal those of the reference over admitted",
-                )
+                ),
             };
             let misplaced = lockstep.misplaced.as_ref();
             let broken = lockstep.deviation.as_ref().or(misplaced.filter(|_| generator));
@@ -313,11 +316,7 @@ impl Judge {
             all.push(self.rule("streams keep their promise", text, tested, breach.or(left).as_ref()));
         }
         if self.scope.oracle {
-            let operators = self
-                .topology
-                .actors
-                .iter()
-                .any(|actor| matches!(actor.role, Role::Operator { .. }));
+            let operators = self.topology.actors.iter().any(|actor| actor.role.works().is_some());
             if operators {
                 let tested = self
                     .actors

@@ -5,6 +5,7 @@
 //! `wavetank check --expand` can print it.
 
 mod bounds;
+mod convey;
 mod emit;
 mod epoch;
 mod fault;
@@ -24,6 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bounds::*;
+pub use convey::*;
 pub use emit::*;
 pub use epoch::*;
 pub use fault::*;

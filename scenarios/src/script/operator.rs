@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Compensate, Emit, FirstOfBurst, RateOfChange, Reorder, Threshold, TransformStep, ValveSettings, Watermark,
+    Compensate, Convey, Emit, FirstOfBurst, RateOfChange, Reorder, Threshold, TransformStep, ValveSettings, Watermark,
     WindowAlign, WindowBounds,
 };
 use crate::query::{Predicate, Query};
@@ -50,7 +50,11 @@ pub struct Operator {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compensate: Option<Compensate>,
     /// A buffer that puts events in order: they are held back for a while, and let go by time or by number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reorder: Option<Reorder>,
+    /// Several copies of this operator side by side, between a split and a merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convey: Option<Convey>,
     /// What happens to an event that the operator cannot work on.
     #[serde(default)]
     pub on_error: OnError,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Scalar;
 use crate::schema::{FieldType, StreamId};
+use crate::time::Span;
 
 /// One step of a transformation. Exactly one key each.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +65,14 @@ pub struct Enrich {
     /// What happens when there is no such row.
     #[serde(default)]
     pub missing: Missing,
+    /// How long a look-up that asks the table keeps the operator busy: what comes in the meantime waits, and the result
+    /// leaves when it is over. Events whose key has a null in it ask nobody.
+    #[serde(default)]
+    pub cost: Span,
+    /// How many keys are remembered with what was found for them, also when that was nothing; the least recently used is
+    /// forgotten first. What is remembered costs nothing.
+    #[serde(default)]
+    pub cache: u32,
 }
 
 /// What happens when a look-up finds nothing.

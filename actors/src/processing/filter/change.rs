@@ -3,10 +3,12 @@
 //!
 //! Where the stamp did not grow there is no rate. Events without a value are filtered and forgotten.
 
-use wavetank_scenarios::script::RateOfChange as Settings;
-use wavetank_scenarios::{Event, Span, Time};
+use std::sync::Arc;
 
-use super::{Gate, Verdict, number};
+use wavetank_scenarios::script::RateOfChange as Settings;
+use wavetank_scenarios::{Event, Row, Span, Time, Value};
+
+use super::{Gate, Verdict, number, saved, unreadable};
 use crate::processing::expr::{Compiled, Fields};
 use crate::processing::keyed::Keyed;
 
@@ -60,5 +62,21 @@ impl Gate for RateOfChange {
     }
     fn state_bytes(&self) -> usize {
         self.before.state_bytes()
+    }
+    fn take_keys(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
+        let value = |(value, stamp)| Value::List(Arc::new(vec![Value::Float(value), Value::Time(stamp)]));
+        saved(self.before.take(moves), |before| before.map_or(Value::Null, value))
+    }
+    fn put_key(&mut self, key: &Row, state: &Value) -> Result<(), String> {
+        let before = match state {
+            Value::Null => None,
+            Value::List(list) => match list.as_slice() {
+                [Value::Float(value), Value::Time(stamp)] => Some((*value, *stamp)),
+                _ => return Err(unreadable(key, state)),
+            },
+            _ => return Err(unreadable(key, state)),
+        };
+        self.before.put(Arc::clone(key), before);
+        Ok(())
     }
 }

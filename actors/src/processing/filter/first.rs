@@ -1,10 +1,12 @@
 //! The first event of a burst: an event passes when none of its key came for `quiet` before it, by event time against the
 //! largest stamp so far. An event older than that is part of the burst.
 
-use wavetank_scenarios::script::FirstOfBurst as Settings;
-use wavetank_scenarios::{Event, Schema, Span, Time};
+use std::sync::Arc;
 
-use super::{Gate, Verdict};
+use wavetank_scenarios::script::FirstOfBurst as Settings;
+use wavetank_scenarios::{Event, Row, Schema, Span, Time, Value};
+
+use super::{Gate, Verdict, saved, unreadable};
 use crate::processing::keyed::Keyed;
 
 /// The gate.
@@ -36,5 +38,19 @@ impl Gate for FirstOfBurst {
     }
     fn state_bytes(&self) -> usize {
         self.latest.state_bytes()
+    }
+    fn take_keys(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
+        saved(self.latest.take(moves), |latest| {
+            latest.map_or(Value::Null, Value::Time)
+        })
+    }
+    fn put_key(&mut self, key: &Row, state: &Value) -> Result<(), String> {
+        let latest = match state {
+            Value::Null => None,
+            Value::Time(latest) => Some(*latest),
+            _ => return Err(unreadable(key, state)),
+        };
+        self.latest.put(Arc::clone(key), latest);
+        Ok(())
     }
 }

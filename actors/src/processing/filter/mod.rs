@@ -8,7 +8,7 @@ pub mod change;
 pub mod first;
 pub mod threshold;
 
-use wavetank_scenarios::{Event, Row, Time};
+use wavetank_scenarios::{Event, Row, Time, Value};
 
 use super::expr::{Compiled, Scope};
 use crate::operator::{Draft, Dropped, Operator, Output};
@@ -35,6 +35,27 @@ pub trait Gate {
     fn state_bytes(&self) -> usize {
         0
     }
+    /// See [`Operator::take_keys`].
+    fn take_keys(&mut self, _moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
+        None
+    }
+    /// Puts the state of one key in.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn put_key(&mut self, key: &Row, _state: &Value) -> Result<(), String> {
+        Err(format!("it keeps no state by key, and was given one for {key:?}"))
+    }
+}
+
+/// The states that a gate took out, as values.
+fn saved<S>(taken: Vec<(Row, S)>, save: impl Fn(S) -> Value) -> Option<Vec<(Row, Value)>> {
+    Some(taken.into_iter().map(|(key, state)| (key, save(state))).collect())
+}
+
+/// What is wrong with the state of a key.
+fn unreadable(key: &Row, state: &Value) -> String {
+    format!("`{state}` is no state that it keeps for {key:?}")
 }
 
 /// The operator around a gate.
@@ -58,6 +79,12 @@ impl<G: Gate> Operator for Filter<G> {
     }
     fn state_bytes(&self) -> usize {
         self.0.state_bytes()
+    }
+    fn take_keys(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
+        self.0.take_keys(moves)
+    }
+    fn put_keys(&mut self, state: &[(Row, Value)]) -> Result<(), String> {
+        state.iter().try_for_each(|(key, state)| self.0.put_key(key, state))
     }
 }
 

@@ -1,10 +1,12 @@
 //! A threshold with hysteresis: on above `high`, off below `low`; and with a hold (debounce): on only when the value has
 //! been above `high` for so long, from the stamp of the first event above to that of the event that turns it on.
 
-use wavetank_scenarios::script::{Threshold as Settings, ThresholdEmit};
-use wavetank_scenarios::{Event, Schema, Span, Time, Value};
+use std::sync::Arc;
 
-use super::{Gate, Verdict, number};
+use wavetank_scenarios::script::{Threshold as Settings, ThresholdEmit};
+use wavetank_scenarios::{Event, Row, Schema, Span, Time, Value};
+
+use super::{Gate, Verdict, number, saved, unreadable};
 use crate::processing::expr::{Compiled, Fields};
 use crate::processing::keyed::Keyed;
 
@@ -91,5 +93,22 @@ impl Gate for Threshold {
     }
     fn state_bytes(&self) -> usize {
         self.states.state_bytes()
+    }
+    fn take_keys(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
+        let above = |above: Option<Time>| above.map_or(Value::Null, Value::Time);
+        let value = |state: State| Value::List(Arc::new(vec![Value::Bool(state.on), above(state.above)]));
+        saved(self.states.take(moves), value)
+    }
+    fn put_key(&mut self, key: &Row, state: &Value) -> Result<(), String> {
+        let Value::List(list) = state else {
+            return Err(unreadable(key, state));
+        };
+        let (on, above) = match list.as_slice() {
+            [Value::Bool(on), Value::Null] => (*on, None),
+            [Value::Bool(on), Value::Time(above)] => (*on, Some(*above)),
+            _ => return Err(unreadable(key, state)),
+        };
+        self.states.put(Arc::clone(key), State { on, above });
+        Ok(())
     }
 }

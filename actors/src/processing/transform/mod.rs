@@ -7,16 +7,19 @@
 //! `nest` in the same transformation, else every name that later steps or the operator's output ask for and nothing else
 //! provides; what a record has besides is left out, and what it lacks is null.
 
+mod cache;
 mod codec;
 
 use std::collections::BTreeSet;
 
 use arcstr::ArcStr;
 use rustc_hash::FxHashMap;
+use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::query::Expr;
 use wavetank_scenarios::script::{Enrich, Missing, TransformStep, Upgrade};
 use wavetank_scenarios::{Event, Field, FieldType, Schema, Time, Value};
 
+use self::cache::Cache;
 use self::codec::{Decoder, Encoder};
 use super::Table;
 use super::expr::{Compiled, Fields, Scope, normal, unknown};
@@ -26,6 +29,8 @@ use crate::operator::{Draft, Dropped, Operator, Output};
 #[derive(Debug)]
 pub struct Transform {
     steps: Vec<Step>,
+    /// The memories of look-ups, in the order of their steps.
+    caches: Vec<Cache>,
 }
 
 /// A compiled step.
@@ -57,6 +62,8 @@ struct Lookup {
     width: usize,
     missing: Missing,
     table: String,
+    /// Which of the operator's caches is its.
+    cache: usize,
 }
 
 impl Transform {
@@ -68,6 +75,7 @@ impl Transform {
         let mut shape = Shape {
             schema: fields.schema.clone(),
             records: Vec::new(),
+            caches: Vec::new(),
         };
         let mut compiled = Vec::with_capacity(steps.len());
         for (i, step) in steps.iter().enumerate() {
@@ -78,18 +86,28 @@ impl Transform {
             compiled.extend(step);
         }
         compiled.extend(shape.as_output(output)?);
-        Ok(Self { steps: compiled })
+        let caches = shape.caches;
+        Ok(Self {
+            steps: compiled,
+            caches,
+        })
     }
 
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "it calls itself for each item of a list, with all it has"
+    )]
     fn run(
-        &self,
+        steps: &[Step],
+        caches: &mut [Cache],
         from: usize,
         mut row: Vec<Value>,
         mut stamp: Time,
         event: &Event,
+        out: &mut Output,
         drafts: &mut Vec<Draft>,
     ) -> Result<(), String> {
-        for (i, step) in self.steps.iter().enumerate().skip(from) {
+        for (i, step) in steps.iter().enumerate().skip(from) {
             match step {
                 Step::Take(slots) => row = slots.iter().map(|s| row[*s].clone()).collect(),
                 Step::Derive(expressions) => {
@@ -113,7 +131,7 @@ impl Transform {
                         if let Some(names) = names {
                             unnest(&mut one, *slot, names)?;
                         }
-                        self.run(i + 1, one, stamp, event, drafts)?;
+                        Self::run(steps, caches, i + 1, one, stamp, event, out, drafts)?;
                     }
                     return Ok(());
                 }
@@ -123,7 +141,7 @@ impl Transform {
                     row.push(Value::Record(inside.into()));
                 }
                 Step::Unnest(slot, names) => unnest(&mut row, *slot, names)?,
-                Step::Enrich(lookup) => match lookup.find(&row) {
+                Step::Enrich(lookup) => match lookup.find(&row, &mut caches[lookup.cache], out) {
                     Some(found) => row.extend_from_slice(found),
                     None => match lookup.missing {
                         Missing::Null => row.resize(row.len() + lookup.width, Value::Null),
@@ -164,8 +182,13 @@ impl Transform {
 }
 
 impl Lookup {
-    fn find(&self, row: &[Value]) -> Option<&[Value]> {
+    fn find(&self, row: &[Value], cache: &mut Cache, out: &mut Output) -> Option<&[Value]> {
         let key: Vec<Value> = self.on.iter().map(|s| normal(&row[*s])).collect();
+        if cache.counts() && !key.iter().any(Value::is_null) {
+            let (cost, hit) = cache.ask(&key);
+            out.occupied(cost);
+            out.measure(if hit { Metric::CacheHits } else { Metric::CacheMisses }, 1);
+        }
         self.rows.get(&key).map(Vec::as_slice)
     }
 }
@@ -193,7 +216,17 @@ fn unnest(row: &mut Vec<Value>, slot: usize, names: &[ArcStr]) -> Result<(), Str
 impl Operator for Transform {
     fn on_event(&mut self, _input: usize, event: Event, _now: Time, out: &mut Output) {
         let mut drafts = Vec::with_capacity(1);
-        match self.run(0, event.row.to_vec(), event.stamp, &event, &mut drafts) {
+        let row = event.row.to_vec();
+        match Self::run(
+            &self.steps,
+            &mut self.caches,
+            0,
+            row,
+            event.stamp,
+            &event,
+            out,
+            &mut drafts,
+        ) {
             Err(reason) => out.failed(event, reason),
             Ok(()) if drafts.is_empty() => out.dropped(event.id, Dropped::Filtered),
             Ok(()) => {
@@ -207,7 +240,7 @@ impl Operator for Transform {
         0
     }
     fn state_bytes(&self) -> usize {
-        0
+        self.caches.iter().map(Cache::state_bytes).sum()
     }
 }
 
@@ -322,6 +355,8 @@ struct Shape {
     schema: Schema,
     /// Fields of records that were nested on the way.
     records: Vec<(ArcStr, Vec<Field>)>,
+    /// The memories of look-ups so far.
+    caches: Vec<Cache>,
 }
 
 impl Shape {
@@ -551,6 +586,7 @@ impl Shape {
                 rows.entry(key).or_insert_with(|| added.iter().map(at).collect());
             }
         }
+        self.caches.push(Cache::new(enrich.cache, enrich.cost));
         for (name, slot) in enrich.fields.iter().zip(&added) {
             self.add(name, table.schema.fields[*slot].kind)?;
         }
@@ -560,6 +596,7 @@ impl Shape {
             width: added.len(),
             missing: enrich.missing,
             table: table.name.clone(),
+            cache: self.caches.len() - 1,
         })
     }
 }

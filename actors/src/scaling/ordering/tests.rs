@@ -44,6 +44,7 @@ pub fn reading(source: u32, number: u64, stamp: i64, key: &str, n: i64) -> Event
         row: [Value::from(key), Value::Int(n), Value::Float(n as f64)].into(),
         lineage: None,
         pane: None,
+        sequence: None,
     }
 }
 

@@ -308,7 +308,7 @@ impl Generator {
                 self.align_at_once(stage);
             }
             // What comes from upstream promises nothing about what its link did since: this generator is the judge.
-            Element::Watermark(_) | Element::Idle(_) | Element::Ask => {}
+            Element::Watermark(_) | Element::Idle(_) | Element::Ask | Element::Progress(_) => {}
             Element::Epoch(number) => stage.send(Port::Main, Element::Epoch(number)),
             Element::End => {
                 self.inputs[input].ended = true;

@@ -93,6 +93,7 @@ pub fn event(number: u64, stamp: i64, row: Vec<Value>) -> Event {
         row: row.into(),
         lineage: None,
         pane: None,
+        sequence: None,
     }
 }
 

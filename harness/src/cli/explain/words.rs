@@ -184,6 +184,36 @@ static WORDS: &[Word] = &[
         "wavetank tap orders-per-minute --at per-minute",
     ),
     (
+        "split",
+        "a part of a conveyed operator",
+        &[
+            "NAME.split numbers the input of a conveyed operator and deals it to its sub-streams: by key, on a ring, by type, by \
+         predicates, by load, or one after the other. When keys move it asks their old owner for the state and passes that on \
+         to the new one, which lets their events wait until it is there.",
+        ],
+        "wavetank explain setting:operator.convey",
+    ),
+    (
+        "sub-stream",
+        "a part of a conveyed operator",
+        &[
+            "NAME-0, NAME-1, …: copies of the operator, each on a node of its own, each at its own pace. Their results keep the \
+         number of the event that caused them. They tell the merge what they have processed, because what is filtered would \
+         otherwise be waited for.",
+        ],
+        "wavetank explain setting:operator.convey.gaps",
+    ),
+    (
+        "merge",
+        "a part of a conveyed operator",
+        &[
+            "NAME.merge puts the results of the sub-streams out in the order of the numbers. It waits for the smallest number that \
+         is not there, until it comes, is known not to come, or is given up by time-out. It can be the bottleneck: with \
+         merge = \"arrival\" nothing waits, and nothing is in order.",
+        ],
+        "wavetank explain setting:operator.convey.merge",
+    ),
+    (
         "fabric",
         "a part of the world",
         &[
