@@ -5,6 +5,7 @@
 //! file writes them, [`topology`] who stands where and is linked to whom, [`input`] what the sources will say.
 
 mod check;
+mod check_join;
 mod check_topology;
 mod data;
 pub mod distribution;
@@ -15,6 +16,7 @@ pub mod expectation;
 pub mod fault;
 pub mod generate;
 pub mod input;
+mod joined;
 pub mod library;
 pub mod load;
 pub mod metric;

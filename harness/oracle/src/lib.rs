@@ -45,6 +45,7 @@ mod codec;
 pub mod conservation;
 mod counted;
 pub mod expr;
+mod join;
 mod reference;
 mod single;
 pub mod table;

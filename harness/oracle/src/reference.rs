@@ -6,6 +6,7 @@ use wavetank_scenarios::script::{self, Body};
 use wavetank_scenarios::{Row, Schema, Script, Span};
 
 use crate::counted::Counted;
+use crate::join::Joined;
 use crate::windowed::Windowed;
 use crate::{Reference, single, transform};
 
@@ -20,7 +21,7 @@ pub fn tables(script: &Script) -> Tables {
         .collect()
 }
 
-/// The naive model of an operator, for inputs with these schemas (one for each of its inputs; they are alike) and, where it
+/// The naive model of an operator, for inputs with these schemas (one for each of its inputs; alike unless it joins them) and, where it
 /// is known, the schema of what it puts out.
 ///
 /// # Errors
@@ -37,6 +38,9 @@ pub fn reference(
         return Err(format!("operator `{name}` has no input"));
     };
     let built = operator.body().and_then(|body| match body {
+        Body::Query(query) if !query.joins.is_empty() => {
+            Joined::new(operator, query, inputs, tick).map(|joined| Box::new(joined) as Box<dyn Reference>)
+        }
         Body::Query(query) if !query.aggregates() => Ok(single::select(query, schema)),
         Body::Query(query) => match Counted::new(operator, query, schema, tick)? {
             Some(counted) => Ok(Box::new(counted) as Box<dyn Reference>),

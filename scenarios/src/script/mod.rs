@@ -6,6 +6,7 @@
 
 mod fault;
 mod filter;
+mod join;
 mod link;
 mod operator;
 mod source;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fault::*;
 pub use filter::*;
+pub use join::*;
 pub use link::*;
 pub use operator::*;
 pub use source::*;

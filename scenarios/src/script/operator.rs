@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark};
+use super::{FirstOfBurst, JoinSettings, RateOfChange, Threshold, TransformStep, Watermark};
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
 use crate::time::Span;
@@ -23,7 +23,7 @@ pub struct Operator {
     /// The stream that its results belong to. Default: its name, version 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<StreamId>,
-    /// SQL over one input.
+    /// SQL over one input, or over several that it joins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub query: Option<Query>,
@@ -43,22 +43,26 @@ pub struct Operator {
     /// The first event of a burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<FirstOfBurst>,
+    /// A query with joins: how it pairs and answers.
+    #[serde(default)]
+    pub join: JoinSettings,
     /// What happens to an event that the operator cannot work on.
     #[serde(default)]
     pub on_error: OnError,
     /// A watermark generator on this operator's node, behind its input link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<Watermark>,
-    /// Windows: what happens to late events.
+    /// Windows and joins: what happens to late events.
     #[serde(default)]
     pub late: Late,
-    /// Windows: how long after its completeness a window takes events in (allowed lateness).
+    /// Windows: how long after its completeness a window takes events in (allowed lateness). Joins: how much longer than
+    /// the watermark says they wait for everything.
     #[serde(default)]
     pub horizon: Span,
-    /// Windows: when exactly an event counts as late.
+    /// Windows and joins: when exactly an event counts as late.
     #[serde(default)]
     pub late_when: LateWhen,
-    /// Windows: what is compared with the watermark.
+    /// Windows: what is compared with the watermark. (Joins with a bound on distance go by the event's own stamp.)
     #[serde(default)]
     pub late_by: LateBy,
     /// Windows: whether open windows fire when the input ends.
@@ -72,7 +76,7 @@ pub struct Operator {
     /// Sessions that just touch merge.
     #[serde(default = "yes")]
     pub session_touching_merge: bool,
-    /// The stamp of a window's result.
+    /// The stamp of a window's result; of a join's pair the latest of its parts, or with `earliest` the earliest.
     #[serde(default)]
     pub result_stamp: ResultStamp,
     /// Integer averages are cut to whole numbers.
@@ -118,6 +122,11 @@ impl Operator {
             .copied()
             .zip(all)
             .filter_map(|(key, body)| Some((key, body?)))
+    }
+
+    /// Whether it pairs events of inputs that may have different fields.
+    pub fn joins(&self) -> bool {
+        self.query.as_ref().is_some_and(|query| !query.joins.is_empty())
     }
 
     /// What it does.
