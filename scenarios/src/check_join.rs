@@ -2,13 +2,16 @@
 
 use crate::check::Checker;
 use crate::query::{JoinBound, Query};
-use crate::script::{End, JoinSettings, Late, Nulls, Operator, Versions};
+use crate::script::{End, Gather, JoinSettings, Late, Nulls, Operator, Versions};
 use crate::time::Span;
 
 impl Checker<'_> {
     /// The settings of an operator that joins, or that has settings for it and does not.
     pub fn joins(&mut self, index: usize, operator: &Operator) {
         let at = |key: &str| format!("operator[{index}].{key}");
+        if let Some(gather) = &operator.gather {
+            self.gather(index, operator, gather);
+        }
         let joins = operator.query.as_ref().filter(|query| !query.joins.is_empty());
         let Some(query) = joins else {
             if operator.join != JoinSettings::default() {
@@ -37,6 +40,49 @@ impl Checker<'_> {
                     .to_owned();
                 self.say(&at("query"), message, help);
             }
+        }
+    }
+
+    fn gather(&mut self, index: usize, operator: &Operator, gather: &Gather) {
+        let at = |key: &str| format!("operator[{index}].{key}");
+        self.positive(&at("gather.within"), Some(gather.within));
+        if gather.by.is_empty() {
+            let help = "name the fields that all parts of an answer share, such as by = [\"loan\"]".to_owned();
+            self.say(&at("gather.by"), "nothing says which parts belong together", help);
+        }
+        let names = gather.names(&operator.input);
+        if gather.part.is_some() && gather.parts.is_empty() {
+            let help = "add parts = [\"…\", \"…\"]".to_owned();
+            self.say(
+                &at("gather.part"),
+                "which parts are there? A field names them, and any value could be one",
+                help,
+            );
+        } else if gather.part.is_none() && names.len() != operator.input.len() {
+            let message = format!(
+                "{} parts for {} inputs, each of which is a part",
+                names.len(),
+                operator.input.len()
+            );
+            let help = "name as many as there are inputs, or say which field names them with `part`".to_owned();
+            self.say(&at("gather.parts"), message, help);
+        }
+        if names.len() < 2 {
+            let help = "read several inputs, or name several `parts`".to_owned();
+            self.say(&at("gather"), "there is one part only: nothing is put together", help);
+        }
+        if let Some(twice) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+            let message = format!("two parts are called `{}`", twice.1);
+            self.say(&at("gather.parts"), message, "name each part once".to_owned());
+        }
+        if operator.late == Late::Correct {
+            let help = "say drop or side".to_owned();
+            self.say(&at("late"), "an answer that was given is not corrected", help);
+        }
+        if operator.horizon > Span::ZERO {
+            let help =
+                "make `within` longer; an answer is remembered for another `within` after its deadline".to_owned();
+            self.say(&at("horizon"), "`horizon` changes nothing here", help);
         }
     }
 

@@ -3,8 +3,9 @@
 use arcstr::ArcStr;
 
 use crate::query::{Expr, Function, Query, SelectItem, WrongInput};
-use crate::script::Operator;
-use crate::shapes::{Misfit, Scope, Shapes, schema};
+use crate::schema::FieldType;
+use crate::script::{Gather, Operator};
+use crate::shapes::{Misfit, Scope, Shape, Shapes, schema};
 use crate::suggest;
 
 /// A stream of a join: the names that it goes by, and its fields.
@@ -44,7 +45,57 @@ pub(crate) fn output(operator: &Operator, inputs: &[Shapes]) -> Result<Shapes, (
         let shapes: Vec<&Shapes> = places.iter().map(|place| &inputs[*place]).collect();
         return of_join(query, &shapes).map_err(|misfit| ("query", misfit));
     }
-    Ok(vec![])
+    match &operator.gather {
+        Some(gather) => of_gather(operator, gather, inputs).map_err(|misfit| ("gather", misfit)),
+        None => Ok(vec![]),
+    }
+}
+
+/// The fields of what is gathered from inputs with these fields.
+fn of_gather(operator: &Operator, gather: &Gather, inputs: &[Shapes]) -> Result<Shapes, Misfit> {
+    let no_field = |name: &str, input: usize| Misfit {
+        message: format!("`{}` has no field `{name}`", operator.input[input]),
+        help: suggest::help(name, inputs[input].iter().map(|(n, _)| n.as_str())),
+    };
+    let mut out: Shapes = Vec::new();
+    for name in &gather.by {
+        let mut shape: Option<Shape> = None;
+        for (i, shapes) in inputs.iter().enumerate() {
+            let slot = schema(shapes).slot(name).ok_or_else(|| no_field(name, i))?;
+            let found = shapes[slot].1.clone();
+            shape = Some(shape.map_or_else(|| found.clone(), |known| known.merge(found.clone())));
+        }
+        out.push((name.as_str().into(), shape.unwrap_or(Shape::ANY)));
+    }
+    if let Some(part) = &gather.part
+        && let Some(i) = inputs.iter().position(|shapes| schema(shapes).slot(part).is_none())
+    {
+        return Err(no_field(part, i));
+    }
+    let several = common(inputs).map(Shape::Record);
+    for (i, name) in gather.names(&operator.input).iter().enumerate() {
+        let record = match gather.part {
+            None => inputs.get(i).cloned().map(Shape::Record),
+            Some(_) => several.clone(),
+        };
+        out.push((
+            name.as_str().into(),
+            record.unwrap_or(Shape::of_type(FieldType::Record)),
+        ));
+    }
+    out.push(("complete".into(), Shape::of_type(FieldType::Bool)));
+    out.push(("missing".into(), Shape::List(Box::new(Shape::of_type(FieldType::Text)))));
+    if gather.ask > 0 {
+        out.push(("asks".into(), Shape::of_type(FieldType::Int)));
+        out.push(("asking".into(), Shape::of_type(FieldType::Bool)));
+    }
+    for (i, (name, _)) in out.iter().enumerate() {
+        if out[..i].iter().any(|(n, _)| n == name) {
+            let help = "give the parts other names with `parts`".to_owned();
+            return misfit(format!("the answer would have two fields called `{name}`"), Some(help));
+        }
+    }
+    Ok(out)
 }
 
 /// The fields of the results of a query with joins, whose streams have these fields.

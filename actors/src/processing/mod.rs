@@ -49,6 +49,7 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
     let named = |problem: String| format!("operator `{}`: {problem}", operator.name);
     match operator.body().map_err(named)? {
         Body::Query(query) if !query.joins.is_empty() => return join::build(operator, query, around).map_err(named),
+        Body::Gather(gather) => return join::gather(operator, gather, around).map_err(named),
         _ => {}
     }
     let schema = one_schema(operator, around.inputs)?;
@@ -67,6 +68,7 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
             .map_err(|e| format!("in `filter`: {e}")),
         Body::Threshold(settings) => boxed(filter::threshold::Threshold::new(settings, fields).map(Filter)),
         Body::Change(settings) => boxed(filter::change::RateOfChange::new(settings, fields).map(Filter)),
+        Body::Gather(_) => Err("its inputs are put together, not read as one".into()),
         Body::First(settings) => boxed(filter::first::FirstOfBurst::new(settings, schema).map(Filter)),
     });
     built.map_err(named)

@@ -171,8 +171,8 @@ pub(crate) fn agree(on: &[Expr], streams: &[Stream], combination: &Combination) 
     on.iter().all(|condition| holds(condition, &scope) == Ok(true))
 }
 
-/// The value of one side of an equality that tells versions apart, if the condition is one.
-fn key_side<'a>(condition: &'a Expr, streams: &[Stream], joined: usize) -> Option<&'a Expr> {
+/// Both sides of a condition that is an equality between what stands to the left of stream `joined` and that stream.
+pub(crate) fn equality<'a>(condition: &'a Expr, streams: &[Stream], joined: usize) -> Option<(&'a Expr, &'a Expr)> {
     let Expr::Binary(BinaryOp::Equal, x, y) = condition else {
         return None;
     };
@@ -185,9 +185,9 @@ fn key_side<'a>(condition: &'a Expr, streams: &[Stream], joined: usize) -> Optio
     let only = |s: &[usize]| s.iter().all(|i| *i == joined);
     let others = |s: &[usize]| s.iter().all(|i| *i != joined);
     if only(&a) && others(&b) {
-        Some(x)
+        Some((y, x))
     } else if only(&b) && others(&a) {
-        Some(y)
+        Some((x, y))
     } else {
         None
     }
@@ -463,7 +463,7 @@ impl Joined {
         };
         let mut key = Vec::new();
         for condition in &self.stages[k].join.on {
-            if let Some(side) = key_side(condition, &self.streams, k + 1) {
+            if let Some((_, side)) = equality(condition, &self.streams, k + 1) {
                 match eval(side, &scope) {
                     Ok(Value::Null) | Err(_) => return None,
                     Ok(Value::Float(x)) if x.fract() == 0.0 && x.abs() < 9e15 => key.push(Value::Int(x as i64)),
@@ -491,7 +491,7 @@ impl Joined {
             let keys: Vec<&Expr> = join
                 .on
                 .iter()
-                .filter(|c| key_side(c, &self.streams, k + 1).is_some())
+                .filter(|c| equality(c, &self.streams, k + 1).is_some())
                 .collect();
             let mut newest: Option<(Time, usize, Combination)> = None;
             for (i, right) in self.stages[k].rights.iter().enumerate() {

@@ -6,7 +6,9 @@ use wavetank_scenarios::script::{self, Body};
 use wavetank_scenarios::{Row, Schema, Script, Span};
 
 use crate::counted::Counted;
+use crate::gather::Gather;
 use crate::join::Joined;
+use crate::joined_windows::JoinedWindows;
 use crate::windowed::Windowed;
 use crate::{Reference, single, transform};
 
@@ -38,6 +40,9 @@ pub fn reference(
         return Err(format!("operator `{name}` has no input"));
     };
     let built = operator.body().and_then(|body| match body {
+        Body::Query(query) if !query.joins.is_empty() && query.window.is_some() => {
+            JoinedWindows::new(operator, query, inputs, tick).map(|joined| Box::new(joined) as Box<dyn Reference>)
+        }
         Body::Query(query) if !query.joins.is_empty() => {
             Joined::new(operator, query, inputs, tick).map(|joined| Box::new(joined) as Box<dyn Reference>)
         }
@@ -46,6 +51,7 @@ pub fn reference(
             Some(counted) => Ok(Box::new(counted) as Box<dyn Reference>),
             None => Windowed::new(operator, query, schema, tick).map(|w| Box::new(w) as Box<dyn Reference>),
         },
+        Body::Gather(gather) => Ok(Box::new(Gather::new(operator, gather, inputs, tick)) as Box<dyn Reference>),
         Body::Filter(filter) => Ok(single::filter(&filter.expr, schema)),
         Body::Threshold(threshold) => single::threshold(threshold, schema),
         Body::Change(change) => single::change(change, schema),

@@ -23,7 +23,7 @@
 //! - An event is **late** when its first possible partner may have been dropped: `w ≥ t + horizon` (a tick less or more by
 //!   `late_when`). `horizon` makes the whole join wait by so much: late events are fewer, and null rows, window results
 //!   and the watermark that is passed on come later. In a window join an event is late when all its windows are
-//!   complete, or by its own stamp, as `late_by` says.
+//!   complete (a session: when one of its own would be), or by its own stamp, as `late_by` says.
 //! - `where`, then `select` are asked of each combination. One for which `where` is not true, or which cannot be computed,
 //!   is not given; an event that is in no result is filtered, or has failed when one of its results could not be computed.
 //! - What comes of one event or watermark is given in order of (event time, ids of the parts, null first).
@@ -268,6 +268,7 @@ pub(super) fn joins(reader: &mut Reader<'_>, from: &mut From) -> Result<Vec<Join
 
 /// Gives joins without a bound of their own that of the windows.
 fn settle(joins: &mut [Join], own: Vec<(Option<Window>, Place)>, window: Option<&(Window, Place)>) -> Result<()> {
+    let places: Vec<Place> = own.iter().skip(1).map(|(_, at)| *at).collect();
     let streams: Vec<Option<(Window, Place)>> = own.into_iter().map(|(w, at)| w.map(|w| (w, at))).collect();
     if let Some((_, place)) = streams.iter().flatten().next() {
         let message = "each stream of such a join has a window of its own: `from a window length(3) join b window length(1) \
@@ -311,7 +312,7 @@ fn settle(joins: &mut [Join], own: Vec<(Option<Window>, Place)>, window: Option<
         };
         return Ok(());
     }
-    for join in &mut *joins {
+    for (join, place) in joins.iter().zip(places) {
         match (&join.bound, window) {
             (JoinBound::Window, Some(_)) => {}
             (JoinBound::Window, None) => {
@@ -320,7 +321,7 @@ fn settle(joins: &mut [Join], own: Vec<(Option<Window>, Place)>, window: Option<
                      before, 1 hour after)`, or `on … and event_time({0}) between …`, or a window behind it",
                     join.alias.as_ref().unwrap_or(&join.stream)
                 );
-                return Err(SyntaxError::at((1, 1), message));
+                return Err(SyntaxError::at(place, message));
             }
             (_, Some((_, place))) => {
                 let message = "a join has a bound on distance or a window, and here are both";

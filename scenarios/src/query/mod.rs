@@ -44,6 +44,8 @@ mod expressions;
 mod from;
 pub mod functions;
 pub mod join;
+#[cfg(test)]
+mod join_tests;
 mod parse;
 mod print;
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 mod fault;
 mod filter;
+mod gather;
 mod join;
 mod link;
 mod operator;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fault::*;
 pub use filter::*;
+pub use gather::*;
 pub use join::*;
 pub use link::*;
 pub use operator::*;

@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FirstOfBurst, JoinSettings, RateOfChange, Threshold, TransformStep, Watermark};
+use super::{FirstOfBurst, Gather, JoinSettings, RateOfChange, Threshold, TransformStep, Watermark};
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
 use crate::time::Span;
 
-/// `[[operator]]`: one pattern at work. Exactly one of `query`, `transform`, `filter`, `threshold`, `change` and `first`
-/// says which.
+/// `[[operator]]`: one pattern at work. Exactly one of `query`, `transform`, `filter`, `threshold`, `change`, `first` and
+/// `gather` says which.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Operator {
@@ -43,6 +43,9 @@ pub struct Operator {
     /// The first event of a burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<FirstOfBurst>,
+    /// The parts of an answer, put together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gather: Option<Gather>,
     /// A query with joins: how it pairs and answers.
     #[serde(default)]
     pub join: JoinSettings,
@@ -100,11 +103,13 @@ pub enum Body<'a> {
     Threshold(&'a Threshold),
     Change(&'a RateOfChange),
     First(&'a FirstOfBurst),
+    Gather(&'a Gather),
 }
 
 impl Operator {
     /// The keys that say what an operator does; each operator has exactly one.
-    pub const BODIES: &'static [&'static str] = &["query", "transform", "filter", "threshold", "change", "first"];
+    pub const BODIES: &'static [&'static str] =
+        &["query", "transform", "filter", "threshold", "change", "first", "gather"];
 
     /// All that it is said to do, with the key that says so, in the order of [`Operator::BODIES`]. A checked scenario
     /// has exactly one.
@@ -116,6 +121,7 @@ impl Operator {
             self.threshold.as_ref().map(Body::Threshold),
             self.change.as_ref().map(Body::Change),
             self.first.as_ref().map(Body::First),
+            self.gather.as_ref().map(Body::Gather),
         ];
         Self::BODIES
             .iter()
@@ -126,7 +132,7 @@ impl Operator {
 
     /// Whether it pairs events of inputs that may have different fields.
     pub fn joins(&self) -> bool {
-        self.query.as_ref().is_some_and(|query| !query.joins.is_empty())
+        self.gather.is_some() || self.query.as_ref().is_some_and(|query| !query.joins.is_empty())
     }
 
     /// What it does.

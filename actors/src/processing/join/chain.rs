@@ -227,6 +227,8 @@ impl Chain {
                 None => self.look_up(k, &tuple, key.as_ref(), anchor, out),
             },
             Mode::Current { .. } => self.look_up(k, &tuple, key.as_ref(), anchor, out),
+            // Of windows another operator takes care.
+            Mode::Window => {}
             Mode::Last { left, .. } => {
                 let there = key
                     .as_ref()
@@ -368,6 +370,7 @@ impl Chain {
                     rights.set_due(before, at.min(too_old(old)));
                 }
             }
+            Mode::Window => {}
             Mode::Current { .. } => {
                 let Some(key) = key else { return };
                 let before = self.stages[k].rights.newest(&key, Time::MAX);

@@ -31,6 +31,8 @@ pub enum Mode {
         /// The greatest age.
         max_age: Option<Span>,
     },
+    /// With whatever is in the same window.
+    Window,
     /// With the last events of the other side, in order of arrival.
     Last {
         /// So many of the left.
@@ -86,7 +88,7 @@ impl Stage {
                 let (left, right) = (*left, *right);
                 (Mode::Last { left, right }, Anchor::Left)
             }
-            JoinBound::Window => return Err("a join over a window has no stages".into()),
+            JoinBound::Window => (Mode::Window, Anchor::Left),
         };
         let (mut left_key, mut right_key, mut rest) = (vec![], vec![], vec![]);
         for condition in &join.on {
