@@ -1,4 +1,5 @@
-//! The operators of stream joins beside their naive models, step by step over random arrivals.
+//! The operators of stream joins beside their naive models, step by step over random arrivals, and beside nested loops
+//! over all events.
 
 use std::collections::BTreeMap;
 
@@ -236,27 +237,126 @@ fn with(mut settings: Json, query: String) -> Json {
     settings
 }
 
+/// Arrivals of any kind.
+fn arrivals() -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![steps(), orderly()]
+}
+
+/// Every combination of events `(number, stream, stamp, key)` that an interval join should give, by nested loops.
+fn by_hand(
+    events: &[(usize, usize, i64, u8)],
+    kind: &str,
+    before: i64,
+    after: i64,
+) -> Vec<(Option<usize>, Option<usize>)> {
+    let (left, right): (Vec<_>, Vec<_>) = events.iter().partition(|(_, stream, ..)| *stream == 0);
+    let near = |a: &(usize, usize, i64, u8), b: &(usize, usize, i64, u8)| {
+        a.3 == b.3 && b.2 - a.2 >= -before && b.2 - a.2 <= after
+    };
+    let mut all = Vec::new();
+    for a in &left {
+        let partners = right.iter().filter(|b| near(a, b));
+        all.extend(partners.map(|b| (Some(a.0), Some(b.0))));
+        if kind.starts_with(['l', 'f']) && !right.iter().any(|b| near(a, b)) {
+            all.push((Some(a.0), None));
+        }
+    }
+    for b in right
+        .iter()
+        .filter(|b| kind.starts_with(['r', 'f']) && !left.iter().any(|a| near(a, b)))
+    {
+        all.push((None, Some(b.0)));
+    }
+    all.sort_unstable();
+    all
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
+    /// Any order within the bound gives every pair; beyond it, what is missing is what the late events would have given.
     #[test]
-    fn pairs_within_a_distance(settings in shared(), kind in kind(), steps in prop_oneof![steps(), orderly()],
-                               (before, after) in (-4i64..12, 4i64..12)) {
+    fn what_is_lost_is_what_is_late(
+        kind in kind(),
+        given in prop::collection::vec((0usize..2, 0i64..60, 1u8..4, 0i64..12), 0..50),
+        bound in 0i64..14,
+        (before, after) in (0i64..8, 0i64..8),
+    ) {
         let query = format!(
-            "select x.k as a, x.v, y.k as b, y.v / x.v as w, event_time() as t from x {kind} y on x.k = y.k and y.v >= x.v \
-             within ({} us before, {} us after) where x.v is null or x.v < 2", before.max(0), after
+            "select x.v as a, y.v as b from x {kind} y on x.k = y.k within ({before} us before, {after} us after)"
+        );
+        let settings = operator(&json!({"query": query}), &["x", "y"]);
+        let schema = schema();
+        let around = Surroundings {
+            inputs: &[&schema, &schema],
+            output: &schema,
+            tables: &[],
+            tick: Span::UNIT,
+            lineage: true,
+        };
+        let mut join = build(&settings, around).map_err(TestCaseError::fail)?;
+        let mut order: Vec<usize> = (0..given.len()).collect();
+        order.sort_by_key(|i| given[*i].1 + given[*i].3);
+        let (mut out, mut largest) = (Output::default(), i64::MIN);
+        for i in order {
+            let (stream, stamp, key, _) = given[i];
+            let event = event(i as u64, stream, stamp, key, Some(i as i64));
+            join.on_event(stream, event, Time::ZERO, &mut out);
+            largest = largest.max(stamp);
+            join.on_watermark(Time::from_micros(largest - bound - 1), &mut out);
+        }
+        join.on_watermark(Time::MAX, &mut out);
+        let late: Vec<u64> =
+            out.dropped.iter().filter(|(_, why)| *why == Dropped::Late).map(|(id, _)| id.number).collect();
+        prop_assert!(bound < 11 || late.is_empty(), "{:?} are late", late);
+        let admitted: Vec<(usize, usize, i64, u8)> = (0..given.len())
+            .filter(|i| !late.contains(&(*i as u64)))
+            .map(|i| (i, given[i].0, given[i].1, given[i].2))
+            .collect();
+        let number = |value: &Value| match value {
+            Value::Int(i) => Some(*i as usize),
+            _ => None,
+        };
+        let mut came: Vec<_> = out
+            .emitted
+            .iter()
+            .filter_map(|emitted| match emitted {
+                Emitted::Result(draft) => Some((number(&draft.row[0]), number(&draft.row[1]))),
+                _ => None,
+            })
+            .collect();
+        came.sort_unstable();
+        prop_assert_eq!(came, by_hand(&admitted, kind, before, after));
+    }
+
+    #[test]
+    fn pairs_within_a_distance(
+        settings in shared(),
+        kind in kind(),
+        steps in arrivals(),
+        (before, after) in (-4i64..12, 4i64..12),
+    ) {
+        let query = format!(
+            "select x.k as a, x.v, y.k as b, y.v / x.v as w, event_time() as t from x {kind} y on x.k = y.k \
+             and y.v >= x.v within ({} us before, {after} us after) where x.v is null or x.v < 2",
+            before.max(0)
         );
         together(&with(settings, query), &["x", "y"], &steps)?;
     }
 
     #[test]
-    fn chains_of_three(settings in shared(), one in kind(), two in kind(), steps in prop_oneof![steps(), orderly()],
-                       anchor in prop::sample::select(vec!["x", "y"]), low in -9i64..3, high in 3i64..9) {
+    fn chains_of_three(
+        settings in shared(),
+        (one, two) in (kind(), kind()),
+        steps in arrivals(),
+        anchor in prop::sample::select(vec!["x", "y"]),
+        (low, high) in (-9i64..3, 3i64..9),
+    ) {
         let query = format!(
-            "select x.v as a, y.v as b, z.v as c, event_time(x) as t, event_time(y) as u from x {one} y on y.k = x.k and \
-             event_time(y) > event_time(x) - interval '6us' and event_time(y) - event_time(x) <= interval '4us' \
-             {two} z on z.k = coalesce(x.k, y.k) and event_time(z) between event_time({anchor}) + interval '{low}us' and \
-             event_time({anchor}) + interval '{high}us'"
+            "select x.v as a, y.v as b, z.v as c, event_time(x) as t, event_time(y) as u from x {one} y on y.k = x.k \
+             and event_time(y) > event_time(x) - interval '6us' and event_time(y) - event_time(x) <= interval '4us' \
+             {two} z on z.k = coalesce(x.k, y.k) and event_time(z) between event_time({anchor}) + interval '{low}us' \
+             and event_time({anchor}) + interval '{high}us'"
         );
         let mut settings = settings;
         settings["join"] = json!({"nulls": settings["join"]["nulls"]});
@@ -264,7 +364,7 @@ proptest! {
     }
 
     #[test]
-    fn chains_measured_from_results(settings in shared(), one in kind(), two in kind(), steps in prop_oneof![steps(), orderly()]) {
+    fn chains_measured_from_results(settings in shared(), (one, two) in (kind(), kind()), steps in arrivals()) {
         let query = format!(
             "select x.v as a, y.v as b, z.v as c from x {one} y on y.k = x.k within (5us before, 3us after) \
              {two} z on z.k = x.k within (4us)"
@@ -273,21 +373,26 @@ proptest! {
     }
 
     #[test]
-    fn versions(settings in shared(), left in any::<bool>(), arrival in any::<bool>(), age in prop::option::of(1i64..20),
-                steps in prop_oneof![steps(), orderly()]) {
+    fn versions(
+        settings in shared(),
+        (left, arrival) in any::<(bool, bool)>(),
+        age in prop::option::of(1i64..20),
+        steps in arrivals(),
+    ) {
         let kind = if left { "left join" } else { "join" };
         let age = age.map_or_else(String::new, |age| format!("within ({age}us before)"));
         let query = format!(
-            "select x.k, x.v as a, y.v as b, event_time(y) as since from x {kind} y for system_time as of event_time(x) \
-             on x.k = y.k and y.v <> 0 {age}"
+            "select x.k, x.v as a, y.v as b, event_time(y) as since from x {kind} y for system_time as of \
+             event_time(x) on x.k = y.k and y.v <> 0 {age}"
         );
         let mut settings = settings;
-        settings["join"] = json!({"versions": if arrival { "arrival" } else { "event-time" }, "lower": settings["join"]["lower"]});
+        let versions = if arrival { "arrival" } else { "event-time" };
+        settings["join"] = json!({"versions": versions, "lower": settings["join"]["lower"]});
         together(&with(settings, query), &["x", "y"], &steps)?;
     }
 
     #[test]
-    fn a_version_within_a_chain(settings in shared(), one in kind(), two in kind(), steps in prop_oneof![steps(), orderly()]) {
+    fn a_version_within_a_chain(settings in shared(), (one, two) in (kind(), kind()), steps in arrivals()) {
         let query = format!(
             "select x.v as a, y.v as b, z.v as c, event_time() as t from x {one} y on y.k = x.k within (4us) \
              left join w for system_time as of event_time(y) on w.k = y.k \
@@ -303,11 +408,15 @@ proptest! {
     }
 
     #[test]
-    fn windows(settings in shared(), one in kind(), two in kind(), steps in prop_oneof![steps(), orderly()],
-               window in prop::sample::select(vec!["tumbling(10us)", "hop(9us, 4us)", "hop(4us, 7us)", "cumulate(12us, 4us)"])) {
+    fn windows(
+        settings in shared(),
+        (one, two) in (kind(), kind()),
+        steps in arrivals(),
+        window in prop::sample::select(vec!["tumbling(10us)", "hop(9us, 4us)", "hop(4us, 7us)", "cumulate(12us, 4us)"]),
+    ) {
         let query = format!(
-            "select x.v as a, y.v / y.v as b, z.v as c, window_start, window_end from x {one} y on y.k = x.k and y.v <= x.v \
-             {two} z on z.k = y.k window {window}"
+            "select x.v as a, y.v / y.v as b, z.v as c, window_start, window_end from x {one} y on y.k = x.k \
+             and y.v <= x.v {two} z on z.k = y.k window {window}"
         );
         let mut settings = settings;
         settings["join"] = json!({});
@@ -315,7 +424,7 @@ proptest! {
     }
 
     #[test]
-    fn sessions(settings in shared(), kind in kind(), steps in prop_oneof![steps(), orderly()]) {
+    fn sessions(settings in shared(), kind in kind(), steps in arrivals()) {
         let query = format!(
             "select x.v as a, y.v as b, window_start, window_end from x {kind} y on y.k = x.k window session(5us)"
         );
@@ -325,9 +434,14 @@ proptest! {
     }
 
     #[test]
-    fn gathered_parts(settings in shared(), ask in 0u32..3, node in any::<bool>(), by_field in any::<bool>(),
-                      steps in prop_oneof![steps(), orderly()]) {
-        let mut gather = json!({"by": ["k"], "within": "8us", "ask": ask, "clock": if node { "node" } else { "event-time" }});
+    fn gathered_parts(
+        settings in shared(),
+        ask in 0u32..3,
+        (node, by_field) in any::<(bool, bool)>(),
+        steps in arrivals(),
+    ) {
+        let clock = if node { "node" } else { "event-time" };
+        let mut gather = json!({"by": ["k"], "within": "8us", "ask": ask, "clock": clock});
         if by_field {
             gather["part"] = json!("v");
             gather["parts"] = json!(["-1", "0", "1"]);

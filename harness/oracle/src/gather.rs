@@ -1,9 +1,9 @@
 //! Scatter-gather: what is due when a part, a watermark or a timer arrives.
 //!
 //! The model in words. Rounds stand in a plain list in the order in which they were opened. A part goes into the first
-//! round of its key that it is near enough to; into a new one where there is none. A round answers when all its parts are
-//! there, or when its deadline is past; until then the parts are held. It stays in the list for another `within` behind
-//! its deadline.
+//! round of its key that it is near enough to; into a new one where there is none. A round answers when all its parts
+//! are there, or when its deadline is past; until then the parts are held. It stays in the list for another `within`
+//! behind its deadline.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

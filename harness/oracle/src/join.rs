@@ -1,14 +1,14 @@
 //! Stream joins: what is due when an event or a watermark arrives.
 //!
-//! The model in words. Each joined stream has two plain lists: what stands to the left of it (events of the first stream,
-//! or combinations of the joins before), and its own events. Whatever comes to one list is held against everything in the
-//! other, one after another, and every pair for which all conditions are true goes on as a combination. Then the lists are
-//! looked through: what can have no partner any more is taken out, and if it never had one and the join is an outer one,
-//! goes on with nothing beside it.
+//! The model in words. Each joined stream has two plain lists: what stands to the left of it (events of the first
+//! stream, or combinations of the joins before), and its own events. Whatever comes to one list is held against
+//! everything in the other, one after another, and every pair for which all conditions are true goes on as a
+//! combination. Then the lists are looked through: what can have no partner any more is taken out, and if it never had
+//! one and the join is an outer one, goes on with nothing beside it.
 //!
-//! Nothing more can come to the left of a stream with a time up to the watermark, except from what is still in the lists
-//! of the joins before: the smallest time among that is where the promise ends. The same promise about the results of the
-//! last join is how far a watermark may be passed on.
+//! Nothing more can come to the left of a stream with a time up to the watermark, except from what is still in the
+//! lists of the joins before: the smallest time among that is where the promise ends. The same promise about the
+//! results of the last join is how far a watermark may be passed on.
 
 use std::collections::BTreeSet;
 
@@ -243,6 +243,8 @@ pub(crate) struct Joined {
     caused: BTreeSet<EventId>,
     failed: BTreeSet<EventId>,
     results: Vec<Combination>,
+    /// The events that were held after the last step.
+    before: BTreeSet<EventId>,
 }
 
 impl Joined {
@@ -267,6 +269,7 @@ impl Joined {
             caused: BTreeSet::new(),
             failed: BTreeSet::new(),
             results: vec![],
+            before: BTreeSet::new(),
         };
         model.forget();
         Ok(model)
@@ -277,6 +280,7 @@ impl Joined {
         self.watermark = Time::MIN;
         self.caused.clear();
         self.failed.clear();
+        self.before.clear();
         self.stages = self
             .query
             .joins
@@ -481,6 +485,15 @@ impl Joined {
             return;
         };
         let by_arrival = self.settings.versions == Versions::Arrival;
+        let waits = |w: &Waiting| {
+            !by_arrival
+                && self
+                    .anchor(anchor, &w.combination)
+                    .is_some_and(|at| self.watermark < at)
+        };
+        if self.stages[k].lefts.iter().all(waits) {
+            return;
+        }
         let waiting = std::mem::take(&mut self.stages[k].lefts);
         for w in waiting {
             let at = self.anchor(anchor, &w.combination);
@@ -605,10 +618,13 @@ impl Joined {
     /// The events that wait somewhere.
     fn waiting(&self) -> BTreeSet<EventId> {
         let all = self.stages.iter().flat_map(|s| s.lefts.iter().chain(&s.rights));
-        all.flat_map(|w| w.combination.ids()).flatten().collect()
+        all.flat_map(|w| &w.combination.events)
+            .flatten()
+            .map(|e| e.id)
+            .collect()
     }
 
-    fn settle(&mut self, before: &BTreeSet<EventId>) -> Due {
+    fn settle(&mut self) -> Due {
         for k in 0..self.stages.len() {
             self.answer_versions(k);
             self.look_through_lefts(k);
@@ -629,18 +645,19 @@ impl Joined {
             }
         }
         let waiting = self.waiting();
-        for id in before.difference(&waiting) {
+        for id in self.before.difference(&waiting) {
             let (caused, failed) = (self.caused.remove(id), self.failed.remove(id));
             if !caused {
                 due.dropped
                     .push((*id, if failed { Why::Failed } else { Why::Filtered }));
             }
         }
+        self.before = waiting;
         due
     }
 
     fn due(&self, mut due: Due) -> Due {
-        due.held = self.waiting().len() as u64;
+        due.held = self.before.len() as u64;
         due.limit = Some(self.promised(self.stages.len(), Anchor::Left));
         due
     }
@@ -648,7 +665,6 @@ impl Joined {
 
 impl Reference for Joined {
     fn arrive(&mut self, arrival: &Arrival) -> Due {
-        let mut before = self.waiting();
         let due = match arrival {
             Arrival::Event { input, event, now, .. } => {
                 let stream = self.of_input.get(*input).copied().unwrap_or_default();
@@ -666,7 +682,7 @@ impl Reference for Joined {
                         ..Due::default()
                     }
                 } else {
-                    before.insert(event.id);
+                    self.before.insert(event.id);
                     if stream == 0 {
                         let combination = Combination {
                             events: vec![Some(event.clone())],
@@ -676,12 +692,12 @@ impl Reference for Joined {
                     } else {
                         self.come_right(stream - 1, event);
                     }
-                    self.settle(&before)
+                    self.settle()
                 }
             }
             Arrival::Watermark(watermark) => {
                 self.watermark = self.watermark.max(*watermark - self.patience);
-                self.settle(&before)
+                self.settle()
             }
             Arrival::Timer { .. } => Due::default(),
             Arrival::Crash => {

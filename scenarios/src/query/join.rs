@@ -7,25 +7,27 @@
 //!   operators stood one behind the other. Each matching combination is given exactly once.
 //! - A pair matches when every condition of `on` is true of it; one that is null, or cannot be computed (text compared
 //!   with a number), does not match.
-//! - **Interval join.** The time of the joined event minus that of its partner lies between two bounds. `within` measures
-//!   from the event time of what stands to the left; a condition with `event_time(x)` from that of stream `x`. An
-//!   operator without such a bound would have to keep every event for ever, and is refused.
+//! - **Interval join.** The time of the joined event minus that of its partner lies between two bounds. `within`
+//!   measures from the event time of what stands to the left; a condition with `event_time(x)` from that of stream `x`.
+//!   An operator without such a bound would have to keep every event for ever, and is refused.
 //! - **Window join.** `window …` behind the last join: combinations of events of the same window, once for each window
 //!   that holds all of them, when the window is complete.
 //! - **Table join.** `for system_time as of event_time(x)`: the newest version of the stream's row with that key whose
-//!   stamp is not later. Versions are told apart by the equalities of `on`; its other conditions are asked of the version
-//!   that was found.
+//!   stamp is not later. Versions are told apart by the equalities of `on`; its other conditions are asked of the
+//!   version that was found.
 //! - The event time of a result is the latest of its parts; with `result_stamp = "earliest"` the earliest. In a window
 //!   join `result_stamp` says it as it does for aggregates; in a table join it is that of the left side.
 //! - An **outer** join gives what has no partner with nulls on the other side: of an event at `t` whose partners lie at
-//!   most `b` later, when the watermark says that none can come any more (`w ≥ t + b`), and at the same moment its state
-//!   is dropped. In a chain the same holds for each result of the joins before: it is kept as long as a partner can come.
-//! - An event is **late** when its first possible partner may have been dropped: `w ≥ t + horizon` (a tick less or more by
-//!   `late_when`). `horizon` makes the whole join wait by so much: late events are fewer, and null rows, window results
-//!   and the watermark that is passed on come later. In a window join an event is late when all its windows are
+//!   most `b` later, when the watermark says that none can come any more (`w ≥ t + b`), and at the same moment its
+//!   state is dropped. In a chain the same holds for each result of the joins before: it is kept as long as a partner
+//!   can come.
+//! - An event is **late** when its first possible partner may have been dropped: `w ≥ t + horizon` (a tick less or more
+//!   by `late_when`). `horizon` makes the whole join wait by so much: late events are fewer, and null rows, window
+//!   results and the watermark that is passed on come later. In a window join an event is late when all its windows are
 //!   complete (a session: when one of its own would be), or by its own stamp, as `late_by` says.
-//! - `where`, then `select` are asked of each combination. One for which `where` is not true, or which cannot be computed,
-//!   is not given; an event that is in no result is filtered, or has failed when one of its results could not be computed.
+//! - `where`, then `select` are asked of each combination. One for which `where` is not true, or which cannot be
+//!   computed, is not given; an event that is in no result is filtered, or has failed when one of its results could not
+//!   be computed.
 //! - What comes of one event or watermark is given in order of (event time, ids of the parts, null first).
 
 use arcstr::ArcStr;
@@ -271,8 +273,8 @@ fn settle(joins: &mut [Join], own: Vec<(Option<Window>, Place)>, window: Option<
     let places: Vec<Place> = own.iter().skip(1).map(|(_, at)| *at).collect();
     let streams: Vec<Option<(Window, Place)>> = own.into_iter().map(|(w, at)| w.map(|w| (w, at))).collect();
     if let Some((_, place)) = streams.iter().flatten().next() {
-        let message = "each stream of such a join has a window of its own: `from a window length(3) join b window length(1) \
-                       on …`; one window for all stands behind the last `on`";
+        let message = "each stream of such a join has a window of its own: `from a window length(3) join b window \
+                       length(1) on …`; one window for all stands behind the last `on`";
         let wrong = || SyntaxError::at(*place, message);
         let ([join], [Some((left, _)), Some((right, _))]) = (joins, streams.as_slice()) else {
             return Err(wrong());
@@ -683,7 +685,7 @@ pub(super) fn check(query: &Query, start: Place) -> Result<()> {
     let aggregate = |item: &SelectItem| matches!(item, SelectItem::Expr { expr, .. } if expr.has_aggregate());
     if !query.group_by.is_empty() || query.having.is_some() || query.select.iter().any(aggregate) {
         return refuse(
-            "a join gives pairs, not aggregates; let a second operator that reads this one aggregate over its own window",
+            "a join gives pairs, not aggregates; let a second operator that reads it aggregate over its own window",
         );
     }
     if !query.order_by.is_empty() || query.limit.is_some() {

@@ -7,8 +7,13 @@ use crate::time::Span;
 
 /// Scatter-gather: work was given to several at once, and what each says is put together again, as one answer for each
 /// value of the key. The answer is complete as soon as all parts are there; else, at the deadline, it is partial and names
-/// what is missing. Of the same part the first to come counts, others are filtered. A part that comes after the answer is
-/// late.
+/// what is missing. Of the same part the first to come counts, others are filtered.
+///
+/// A part is late when its answer has been given, or when the deadline of an answer that it would begin has passed; with
+/// `late_by = "event"`, and by the node's clock, also when the watermark has passed its stamp. An answer is remembered for
+/// another `within` after its deadline, so that a part of it that comes later begins no new one. The answer's event time
+/// is its deadline; with `result_stamp = "latest"` or `"earliest"`, and by the node's clock, that of its latest or
+/// earliest part, and the watermark is passed on so much later.
 ///
 /// The answer has the fields of the key, a record for each part (null where it is missing) under the part's name,
 /// `complete`, and `missing`, a list of names. With `ask` it also has `asks`, how often was asked before, and `asking`,

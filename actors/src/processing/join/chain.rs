@@ -1,9 +1,9 @@
 //! Joins over a distance in time, over versions and over last events: a chain of stages, one for each joined stream.
 //!
 //! What a stage pairs goes on to the next as a combination; what the last one pairs is a result. A combination waits on
-//! the left of a stage until no event of its stream can be near enough any more, by the watermark; an event waits on the
-//! right until no combination can come any more that is near enough. That is the watermark too, but held back by what the
-//! stages before may still give: [`Chain::promised`].
+//! the left of a stage until no event of its stream can be near enough any more, by the watermark; an event waits on
+//! the right until no combination can come any more that is near enough. That is the watermark too, but held back by
+//! what the stages before may still give: [`Chain::promised`].
 
 use wavetank_scenarios::query::{Anchor, Query};
 use wavetank_scenarios::script::{Future, Late, LateWhen, ResultStamp};

@@ -1,8 +1,8 @@
 //! Scatter-gather: the parts of an answer put together, or at the deadline what there is of it.
 //!
-//! A *round* is one answer in the making: the parts of one key that lie near enough in time. It is open until its answer
-//! is given, and remembered until no part of it can open another one, so that what comes after the answer is known as
-//! late.
+//! A *round* is one answer in the making: the parts of one key that lie near enough in time. It is open until its
+//! answer is given, and remembered until no part of it can open another one, so that what comes after the answer is
+//! known as late.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -47,3 +47,6 @@ pub(super) fn build(
     }
     chain::Chain::new(operator, query, &streams, around).map(|chain| Box::new(chain) as Box<dyn Operator>)
 }
+
+#[cfg(test)]
+mod tests;
