@@ -512,6 +512,13 @@ impl<'a> Loader<'a> {
                     taken.get(name)
                 };
                 let found = found.cloned().unwrap_or_default();
+                let joins = |o: &crate::script::Operator| o.name == name && o.joins();
+                if port != Port::Main && found.is_empty() && scenario.operators.iter().any(joins) {
+                    let message = format!("`{entry}` carries events of inputs that have different fields");
+                    let help = "a sink can take them; an operator reads events of one form".to_owned();
+                    self.checker
+                        .say(&format!("operator[{index}].input[{i}]"), message, help);
+                }
                 match &input {
                     Some(first) if shapes::schema(first).names().ne(shapes::schema(&found).names()) => {
                         let message = format!("`{entry}` has other fields than `{}`", operator.input[0]);

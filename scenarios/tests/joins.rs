@@ -111,6 +111,18 @@ fn what_does_not_fit_together_is_said_with_what_was_probably_meant() {
 }
 
 #[test]
+fn what_a_join_puts_aside_has_no_common_fields_for_an_operator_to_read() {
+    let more = r#"
+[[operator]]
+name   = "after"
+input  = ["both.late"]
+filter = "id > 1"
+"#;
+    let said = wrong(load(QUERY, more));
+    assert!(said.contains("inputs that have different fields"), "{said}");
+}
+
+#[test]
 fn settings_that_do_nothing_in_a_join_are_refused() {
     for (more, words) in [
         (r#"late = "correct""#, "corrects nothing"),
