@@ -363,6 +363,7 @@ impl Checker<'_> {
                 self.watermark(i, watermark);
             }
             self.not_negative(&at("horizon"), Some(operator.horizon));
+            self.joins(i, operator);
             if let Some(threshold) = &operator.threshold {
                 self.not_negative(&at("threshold.hold"), Some(threshold.hold));
                 let low = threshold.low.unwrap_or(threshold.high);

@@ -7,6 +7,7 @@
 mod check;
 mod check_convey;
 mod check_correction;
+mod check_join;
 mod check_reorder;
 mod check_topology;
 mod check_watermark;
@@ -19,6 +20,7 @@ pub mod expectation;
 pub mod fault;
 pub mod generate;
 pub mod input;
+mod joined;
 pub mod library;
 pub mod load;
 pub mod metric;

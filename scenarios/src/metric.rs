@@ -120,6 +120,8 @@ metrics! {
     Held "held" [Operator] Count Gauge "input events in the state that have no fate yet";
     Corrections "corrections" [Operator, Sink] Count Counter "answers after the first for the same window and group";
     StateBytes "state_bytes" [Operator] Bytes Gauge "the memory that the state takes, roughly";
+    Incomplete "incomplete" [Operator] Count Counter "partial answers: of a gather whose parts did not all come";
+    Asked "asked" [Operator] Count Counter "how often a gather asked for what was missing";
     Runs "runs" [Operator] Count Gauge "beginnings of matches under way in a sequence";
     Slack "slack" [Operator] Micros Gauge "how long a reordering buffer holds events back: its K";
     Gaps "gaps" [Operator] Count Counter "numbers that a reordering buffer gave up, or that a merge passed because nothing of them would come";

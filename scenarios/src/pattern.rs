@@ -112,9 +112,11 @@ patterns! {
         metrics [Late, Held, EmitDelay, Lag, Corrections] example "orders-per-minute"
         "Counts, sums and other aggregates over windows of event time. A window answers when the watermark says that it is \
          complete; what comes after that is late.";
-    StreamJoin "stream-join" "Stream join" Processing built false
-        settings [], metrics [] example ""
-        "Pairs events of two or more streams by key and a bound on the distance of their times; every pair exactly once.";
+    StreamJoin "stream-join" "Stream join" Processing built true
+        settings ["query", "join", "gather", "late", "horizon", "late_when", "late_by", "result_stamp", "flush_at_end"],
+        metrics [Held, StateBytes, Late, Filtered, Incomplete, Asked] example "prices-and-mentions"
+        "Pairs events of two or more streams by key and a bound on the distance of their times; every pair exactly once. Of \
+         what has no partner an outer join says so, when none can come any more.";
     TemporalEventOrdering "temporal-event-ordering" "Temporal event ordering" Processing built false
         settings [], metrics [] example ""
         "Finds sequences of events in event-time order, and their absence.";

@@ -9,6 +9,7 @@ use crate::data::{self, Rows, Wanted};
 use crate::distribution::Delay;
 use crate::expectation::Claim;
 use crate::input::{Planned, Stock, What, deal};
+use crate::joined;
 use crate::load::{Files, LoadedTable, Problem};
 use crate::query::SyntaxError;
 use crate::sampling::shape_of;
@@ -491,6 +492,18 @@ impl<'a> Loader<'a> {
         let (order, _) = self.checker.order();
         for index in order {
             let operator = &scenario.operators[index];
+            if operator.joins() {
+                let inputs: Vec<Shapes> = (operator.input.iter())
+                    .map(|entry| match input_name(entry) {
+                        (name, Port::Main) => main.get(name).cloned().unwrap_or_default(),
+                        (name, _) => taken.get(name).cloned().unwrap_or_default(),
+                    })
+                    .collect();
+                out[index] = self.joined(index, &inputs);
+                main.insert(&operator.name, out[index].clone());
+                taken.insert(&operator.name, joined::common(&inputs).unwrap_or_default());
+                continue;
+            }
             let mut input: Option<Shapes> = None;
             for (i, entry) in operator.input.iter().enumerate() {
                 let (name, port) = input_name(entry);
@@ -501,6 +514,13 @@ impl<'a> Loader<'a> {
                     _ => taken.get(name),
                 };
                 let found = found.cloned().unwrap_or_default();
+                let joins = |o: &crate::script::Operator| o.name == name && o.joins();
+                if port != Port::Main && found.is_empty() && scenario.operators.iter().any(joins) {
+                    let message = format!("`{entry}` carries events of inputs that have different fields");
+                    let help = "a sink can take them; an operator reads events of one form".to_owned();
+                    self.checker
+                        .say(&format!("operator[{index}].input[{i}]"), message, help);
+                }
                 match &input {
                     Some(first) if shapes::schema(first).names().ne(shapes::schema(&found).names()) => {
                         let message = format!("`{entry}` has other fields than `{}`", operator.input[0]);
@@ -529,6 +549,17 @@ impl<'a> Loader<'a> {
             taken.insert(&operator.name, input);
         }
         out
+    }
+
+    /// The fields of an operator that joins its inputs.
+    fn joined(&mut self, index: usize, inputs: &[Shapes]) -> Shapes {
+        match joined::output(&self.scenario.operators[index], inputs) {
+            Ok(fields) => fields,
+            Err((key, misfit)) => {
+                self.misfit(&format!("operator[{index}].{key}"), misfit);
+                vec![]
+            }
+        }
     }
 
     /// A problem with a word of the text at a path: it points at the word where it is found.

@@ -358,7 +358,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "from orders window",
         "from orders join x window",
-        "a query reads one stream",
+        "each stream of such a join has a window",
     ),
     ("group by store", "group by store limit x", "a whole number"),
     // links, faults, expectations

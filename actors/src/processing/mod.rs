@@ -1,7 +1,8 @@
-//! The processing patterns: transformation, filter and threshold, windowed aggregation.
+//! The processing patterns: transformation, filter and threshold, windowed aggregation, stream join.
 
 pub mod expr;
 pub mod filter;
+pub mod join;
 pub mod keyed;
 pub mod select;
 pub mod transform;
@@ -30,7 +31,7 @@ pub struct Table {
 /// What an operator is built from besides its settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'a> {
-    /// The schemas of its inputs, which must be alike.
+    /// The schemas of its inputs, which must be alike unless they are joined.
     pub inputs: &'a [&'a Schema],
     /// The schema of its results: names the fields of records that a transformation takes apart.
     pub output: &'a Schema,
@@ -47,6 +48,12 @@ pub struct Surroundings<'a> {
 /// # Errors
 /// What is wrong with its settings, named by the clause or step it stands in.
 pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Box<dyn Operator>, String> {
+    let named = |problem: String| format!("operator `{}`: {problem}", operator.name);
+    match operator.body().map_err(named)? {
+        Body::Query(query) if !query.joins.is_empty() => return join::build(operator, query, around).map_err(named),
+        Body::Gather(gather) => return join::gather(operator, gather, around).map_err(named),
+        _ => {}
+    }
     let schema = one_schema(operator, around.inputs)?;
     let mut names: Vec<&str> = operator.input.iter().map(String::as_str).collect();
     if let Some(query) = &operator.query {
@@ -54,7 +61,6 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
         names.extend(query.alias.as_deref());
     }
     let fields = Fields { schema, inputs: &names };
-    let named = |problem: String| format!("operator `{}`: {problem}", operator.name);
     let built = operator.body().and_then(|body| match body {
         Body::Query(query) if query.aggregates() => window::build(operator, query, fields, around.tick, around.lineage),
         Body::Query(query) => boxed(select::Select::new(query, fields)),
@@ -65,6 +71,7 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
         Body::Threshold(settings) => boxed(filter::threshold::Threshold::new(settings, fields).map(Filter)),
         Body::Change(settings) => boxed(filter::change::RateOfChange::new(settings, fields).map(Filter)),
         Body::Compensate(settings) => boxed(Compensation::new(settings, operator, schema, around.tick)),
+        Body::Gather(_) => Err("its inputs are put together, not read as one".into()),
         Body::First(settings) => boxed(filter::first::FirstOfBurst::new(settings, schema).map(Filter)),
         Body::Reorder(settings) => ordering::build(operator, settings, fields, around.tick),
     });

@@ -84,7 +84,7 @@ impl Scope for OfEvent<'_> {
 }
 
 /// Field `name` of a nested record: null where it has none, and of null.
-fn field_of(value: &Value, name: &str) -> Result<Value, String> {
+pub(crate) fn field_of(value: &Value, name: &str) -> Result<Value, String> {
     match value {
         Value::Null => Ok(Value::Null),
         Value::Record(fields) => {

@@ -7,6 +7,9 @@ use wavetank_scenarios::{Row, Schema, Script, Span};
 
 use crate::compensation::Compensated;
 use crate::counted::Counted;
+use crate::gather::Gather;
+use crate::join::Joined;
+use crate::joined_windows::JoinedWindows;
 use crate::windowed::Windowed;
 use crate::{Reference, ordering, single, transform};
 
@@ -21,7 +24,7 @@ pub fn tables(script: &Script) -> Tables {
         .collect()
 }
 
-/// The naive model of an operator, for inputs with these schemas (one for each of its inputs; they are alike) and, where it
+/// The naive model of an operator, for inputs with these schemas (one for each of its inputs; alike unless it joins them) and, where it
 /// is known, the schema of what it puts out.
 ///
 /// # Errors
@@ -38,11 +41,18 @@ pub fn reference(
         return Err(format!("operator `{name}` has no input"));
     };
     let built = operator.body().and_then(|body| match body {
+        Body::Query(query) if !query.joins.is_empty() && query.window.is_some() => {
+            JoinedWindows::new(operator, query, inputs, tick).map(|joined| Box::new(joined) as Box<dyn Reference>)
+        }
+        Body::Query(query) if !query.joins.is_empty() => {
+            Joined::new(operator, query, inputs, tick).map(|joined| Box::new(joined) as Box<dyn Reference>)
+        }
         Body::Query(query) if !query.aggregates() => Ok(single::select(query, schema)),
         Body::Query(query) => match Counted::new(operator, query, schema, tick)? {
             Some(counted) => Ok(Box::new(counted) as Box<dyn Reference>),
             None => Windowed::new(operator, query, schema, tick).map(|w| Box::new(w) as Box<dyn Reference>),
         },
+        Body::Gather(gather) => Ok(Box::new(Gather::new(operator, gather, inputs, tick)) as Box<dyn Reference>),
         Body::Filter(filter) => Ok(single::filter(&filter.expr, schema)),
         Body::Threshold(threshold) => single::threshold(threshold, schema),
         Body::Compensate(settings) => {

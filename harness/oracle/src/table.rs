@@ -3,7 +3,8 @@
 //! The model in words: a table is what a receiver has when it did what every result says. A window's answer stands under
 //! the window and its group until a later one replaces it or takes it away; the result of a single event stands under the
 //! source event that it goes back to (and its place among that event's results). Two tables are equal when the same
-//! things stand under the same names. Values are compared exactly: floats bit by bit, but that the two zeros are one and
+//! things stand under the same names; several results of one source event may come in any order (the partners of an
+//! event in a join come when they come). Values are compared exactly: floats bit by bit, but that the two zeros are one and
 //! every not-a-number is the same. Stamps are not compared: they name no row, and a clock that is off does not change
 //! what a receiver reads.
 
@@ -143,12 +144,32 @@ impl Table {
 
     /// Whether both have the same rows under the same names. A bound of `reference` admits what keeps to it.
     pub fn equals(&self, reference: &Self) -> bool {
-        self.rows.len() == reference.rows.len()
-            && self
-                .rows
+        let (came, due) = (self.settled(), reference.settled());
+        came.len() == due.len()
+            && came
                 .iter()
-                .zip(&reference.rows)
+                .zip(&due)
                 .all(|((n, came), (m, due))| n == m && right(came, due))
+    }
+
+    /// The rows under their names, where several results of one source event stand in the order of their values.
+    fn settled(&self) -> BTreeMap<Name, &Entry> {
+        let mut settled: BTreeMap<Name, &Entry> = BTreeMap::new();
+        let mut several: BTreeMap<EventId, Vec<&Entry>> = BTreeMap::new();
+        for (name, entry) in &self.rows {
+            match name {
+                Name::Single(id, _) if self.singles.get(id).is_some_and(|count| *count > 1) => {
+                    several.entry(*id).or_default().push(entry);
+                }
+                _ => _ = settled.insert(name.clone(), entry),
+            }
+        }
+        for (id, mut entries) in several {
+            entries.sort_by(|a, b| a.row.cmp(&b.row));
+            let named = entries.into_iter().zip(0..);
+            settled.extend(named.map(|(entry, place)| (Name::Single(id, place), entry)));
+        }
+        settled
     }
 
     /// How far this table is from `reference`. Columns are named by `columns`.
@@ -159,9 +180,10 @@ impl Table {
         };
         let mut sums: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         let mut first: Option<(Time, Difference)> = None;
-        let names: BTreeSet<&Name> = self.rows.keys().chain(reference.rows.keys()).collect();
+        let (here, there) = (self.settled(), reference.settled());
+        let names: BTreeSet<&Name> = here.keys().chain(there.keys()).collect();
         for name in names {
-            let (came, due) = (self.rows.get(name), reference.rows.get(name));
+            let (came, due) = (here.get(name).copied(), there.get(name).copied());
             match (came, due) {
                 (Some(came), Some(due)) if right(came, due) => {
                     distance.right += 1;

@@ -230,6 +230,9 @@ fn last_watermark(settings: &Operator) -> Option<Span> {
 /// Whether results come in the order of their stamps when events do.
 fn keeps_order(settings: &Operator) -> bool {
     let set = |step: &TransformStep| matches!(step, TransformStep::SetStamp(_));
+    if settings.joins() {
+        return false;
+    }
     let by_end = matches!(settings.result_stamp, ResultStamp::Last | ResultStamp::End);
     let bounded = settings
         .query

@@ -41,8 +41,8 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::BufferedEventOrdering => Some(include_str!("templates/buffered-event-ordering.toml")),
         Pattern::Watermark => Some(include_str!("templates/watermark.toml")),
         Pattern::SequentialConvey => Some(include_str!("templates/sequential-convey.toml")),
-        Pattern::StreamJoin
-        | Pattern::TemporalEventOrdering
+        Pattern::StreamJoin => Some(include_str!("templates/stream-join.toml")),
+        Pattern::TemporalEventOrdering
         | Pattern::MachineLearner
         | Pattern::Replay
         | Pattern::PeriodicSnapshot

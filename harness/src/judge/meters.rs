@@ -288,6 +288,7 @@ impl ActorMeter {
                 None => return Reading::Nothing,
             },
             Metric::Runs | Metric::Slack | Metric::Gaps | Metric::Duplicates => return self.own(metric, max),
+            Metric::Incomplete | Metric::Asked => return self.own(metric, max),
             Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
             Metric::CacheHits | Metric::CacheMisses => return self.own(metric, max),
             Metric::Unordered => self.unordered,

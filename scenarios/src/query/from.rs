@@ -1,4 +1,5 @@
-//! The `from` clause, read from the tokens: the stream's name, its window, its alias.
+//! The `from` clause, read from the tokens: the stream's name, its window, its alias, and what is joined to it
+//! ([`super::join`]).
 //!
 //! Two forms. The short one stands behind the name: `from orders window tumbling(1 min)`. The standard table functions
 //! take the stream as an argument: `from tumble(orders, interval '1' minute)`, or in full
@@ -8,6 +9,7 @@
 use arcstr::ArcStr;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
+use super::join::{self, BEHIND, JOINS, Join};
 use super::parse::{SyntaxError, is_word, parse_expr, point};
 use super::{Expr, Window};
 use crate::suggest::hint;
@@ -19,10 +21,11 @@ use crate::value::Value;
 pub(super) struct From {
     pub name: ArcStr,
     pub alias: Option<ArcStr>,
+    pub joins: Vec<Join>,
     pub window: Option<Window>,
 }
 
-type Place = (usize, usize);
+pub(super) type Place = (usize, usize);
 type Result<T> = std::result::Result<T, SyntaxError>;
 
 /// The names of windows in the short form.
@@ -42,7 +45,7 @@ const WINDOWS: &[&str] = &[
 /// The names of table functions.
 const TABLE_FUNCTIONS: &[&str] = &["tumble", "hop", "session", "cumulate"];
 /// What may follow the clause.
-const CLAUSES: &[&str] = &["where", "group", "having", "order", "limit"];
+pub(super) const CLAUSES: &[&str] = &["where", "group", "having", "order", "limit"];
 
 /// Takes the `from` clause out; a plain quoted name is left in its place for the SQL parser.
 pub(super) fn take_from(text: &str, tokens: Vec<TokenWithSpan>, end: Place) -> Result<(From, Vec<TokenWithSpan>)> {
@@ -64,7 +67,18 @@ pub(super) fn take_from(text: &str, tokens: Vec<TokenWithSpan>, end: Place) -> R
         next: start + 1,
         end,
     };
-    let from = reader.clause()?;
+    let mut from = reader.clause()?;
+    from.joins = join::joins(&mut reader, &mut from)?;
+    if let Some(token) = reader.peek()
+        && !matches!(&token.token, Token::SemiColon)
+        && !CLAUSES.iter().any(|clause| is_word(token, clause))
+    {
+        let near = hint(&token.token.to_string(), words());
+        return reader.refuse(format!(
+            "`{}` is not expected after the stream's name{near}",
+            token.token
+        ));
+    }
     let next = reader.next;
     let mut rest = tokens[..=start].to_vec();
     rest.push(TokenWithSpan {
@@ -79,31 +93,32 @@ pub(super) fn take_from(text: &str, tokens: Vec<TokenWithSpan>, end: Place) -> R
     Ok((from, rest))
 }
 
-struct Reader<'a> {
+/// Walks over the tokens.
+pub(super) struct Reader<'a> {
     text: &'a str,
-    tokens: &'a [TokenWithSpan],
-    next: usize,
-    end: Place,
+    pub tokens: &'a [TokenWithSpan],
+    pub next: usize,
+    pub end: Place,
 }
 
 /// An argument of a window, as it is written.
-struct Argument<'a> {
+pub(super) struct Argument<'a> {
     name: Option<String>,
-    text: &'a str,
-    place: Place,
+    pub text: &'a str,
+    pub place: Place,
 }
 
 impl<'a> Reader<'a> {
-    fn peek(&self) -> Option<&'a TokenWithSpan> {
+    pub fn peek(&self) -> Option<&'a TokenWithSpan> {
         self.tokens.get(self.next)
     }
-    fn place(&self) -> Place {
+    pub fn place(&self) -> Place {
         self.peek().and_then(|t| point(t.span.start)).unwrap_or(self.end)
     }
-    fn refuse<T>(&self, message: impl Into<String>) -> Result<T> {
+    pub fn refuse<T>(&self, message: impl Into<String>) -> Result<T> {
         Err(SyntaxError::at(self.place(), message))
     }
-    fn take_word(&mut self, word: &str) -> bool {
+    pub fn take_word(&mut self, word: &str) -> bool {
         let found = self.peek().is_some_and(|t| is_word(t, word));
         self.next += usize::from(found);
         found
@@ -119,7 +134,8 @@ impl<'a> Reader<'a> {
         (bracket && names.iter().any(|n| n.eq_ignore_ascii_case(&word.value))).then_some(word.value.as_str())
     }
 
-    fn clause(&mut self) -> Result<From> {
+    /// A stream: its name, its window, its alias.
+    pub fn clause(&mut self) -> Result<From> {
         let mut window = None;
         let mut alias = None;
         let name = if self.at(&Token::LParen) {
@@ -152,7 +168,9 @@ impl<'a> Reader<'a> {
             } else if let Some(token) = self.peek() {
                 match &token.token {
                     Token::Comma => {
-                        return self.refuse("a query reads one stream; chain operators or join them in one");
+                        return self.refuse(
+                            "streams are joined with a condition: `from a join b on a.x = b.x within (1 min)`",
+                        );
                     }
                     Token::SemiColon => break,
                     Token::Word(w)
@@ -161,11 +179,10 @@ impl<'a> Reader<'a> {
                         break;
                     }
                     Token::Word(w)
-                        if ["join", "inner", "left", "right", "full", "cross", "natural"]
-                            .iter()
-                            .any(|j| w.value.eq_ignore_ascii_case(j)) =>
+                        if w.quote_style.is_none()
+                            && JOINS.iter().chain(BEHIND).any(|j| w.value.eq_ignore_ascii_case(j)) =>
                     {
-                        return self.refuse("a query reads one stream; joins are not known in queries");
+                        break;
                     }
                     Token::Word(w)
                         if alias.is_none() && !self.next_is_bracket() && hint(&w.value, words()).is_empty() =>
@@ -181,14 +198,19 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
-        Ok(From { name, alias, window })
+        Ok(From {
+            name,
+            alias,
+            joins: vec![],
+            window,
+        })
     }
 
     fn next_is_bracket(&self) -> bool {
         matches!(self.tokens.get(self.next + 1), Some(t) if t.token == Token::LParen)
     }
 
-    fn simple_name(&mut self, missing: &str) -> Result<ArcStr> {
+    pub fn simple_name(&mut self, missing: &str) -> Result<ArcStr> {
         match self.peek().map(|t| &t.token) {
             Some(Token::Word(w)) => {
                 self.next += 1;
@@ -228,7 +250,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The arguments between brackets, from the opening one on.
-    fn arguments(&mut self) -> Result<Vec<Argument<'a>>> {
+    pub fn arguments(&mut self) -> Result<Vec<Argument<'a>>> {
         let open = self.place();
         if !self.at(&Token::LParen) {
             return self.refuse("`(` is missing");
@@ -288,7 +310,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn window(&mut self) -> Result<Window> {
+    pub fn window(&mut self) -> Result<Window> {
         let place = self.place();
         let Some(Token::Word(word)) = self.peek().map(|t| &t.token) else {
             return self.refuse(format!("which window? There are {}", WINDOWS.join(", ")));
@@ -383,7 +405,7 @@ impl<'a> Reader<'a> {
 }
 
 fn words() -> impl Iterator<Item = &'static str> {
-    ["window", "as"].into_iter().chain(CLAUSES.iter().copied())
+    ["window", "as", "join"].into_iter().chain(CLAUSES.iter().copied())
 }
 
 /// The byte at which a line and column of the text lie.
@@ -400,7 +422,7 @@ fn offset(text: &str, (line, column): Place) -> usize {
 }
 
 /// A duration: `1 min`, `'1 min'`, `interval '1' minute`.
-fn span(argument: &Argument<'_>) -> Result<Span> {
+pub(super) fn span(argument: &Argument<'_>) -> Result<Span> {
     let text = argument.text;
     let wrong = |why: String| SyntaxError::at(argument.place, why);
     if let Some(inner) = text.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')) {

@@ -45,7 +45,7 @@ functions! {
     ["length", "char_length", "character_length"] Length 1..=1 "the number of characters";
     ["substring", "substr"] Substring 2..=3 "from that character (counted from 1), at most that many";
     ["replace"] Replace 3..=3 "every occurrence of the second put as the third";
-    ["event_time"] EventTime 0..=0 "the event's stamp";
+    ["event_time"] EventTime 0..=1 "the event's stamp; in a join that of the named stream's event";
     ["window_start"] WindowStart 0..=0 "the start of the window";
     ["window_end"] WindowEnd 0..=0 "the end of the window (exclusive)";
 }

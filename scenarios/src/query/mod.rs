@@ -43,11 +43,15 @@
 mod expressions;
 mod from;
 pub mod functions;
+pub mod join;
+#[cfg(test)]
+mod join_tests;
 mod parse;
 mod print;
 #[cfg(test)]
 mod tests;
 
+pub use join::{Anchor, Join, JoinBound, JoinKind, Limit, WrongInput};
 pub(crate) use parse::end_of;
 pub use parse::{SyntaxError, parse_expr, parse_query};
 
@@ -67,7 +71,9 @@ pub struct Query {
     pub from: ArcStr,
     /// The name that `from … as name` gives the input, if any.
     pub alias: Option<ArcStr>,
-    /// The window, if there is one. Without one and without aggregates the query maps and filters single events.
+    /// What is joined to it, in order: see [`join`].
+    pub joins: Vec<Join>,
+    /// The window, if there is one; of a join that of all its streams. Without one and without aggregates the query maps and filters single events.
     pub window: Option<Window>,
     /// `where`: applied to each event before the window.
     pub filter: Option<Expr>,
@@ -194,7 +200,7 @@ pub enum Function {
     Length,
     Substring,
     Replace,
-    /// `event_time()`: the event's stamp.
+    /// `event_time()`: the event's stamp. In a join `event_time(a)` is that of stream `a`'s event, null where it has none.
     EventTime,
     /// `window_start()`: start of the window, null outside windows; `window_start` without brackets works too.
     WindowStart,
@@ -329,8 +335,23 @@ pub enum Window {
 }
 
 impl Query {
-    /// True when the query aggregates: it has a window, a `group by` or an aggregate function.
+    /// True when the query aggregates: it has a window, a `group by` or an aggregate function, and joins nothing.
     pub fn aggregates(&self) -> bool {
+        self.joins.is_empty() && self.has_groups()
+    }
+
+    /// Every expression of its clauses but `on`.
+    pub(crate) fn expressions(&self) -> Vec<&Expr> {
+        let selected = self.select.iter().filter_map(|item| match item {
+            SelectItem::Expr { expr, .. } => Some(expr),
+            SelectItem::All => None,
+        });
+        let ordered = self.order_by.iter().map(|o| &o.expr);
+        let rest = self.filter.iter().chain(&self.group_by).chain(&self.having);
+        selected.chain(rest).chain(ordered).collect()
+    }
+
+    fn has_groups(&self) -> bool {
         self.window.is_some()
             || !self.group_by.is_empty()
             || self.having.is_some()
@@ -345,6 +366,43 @@ impl Expr {
     /// True when there is an aggregate function somewhere inside.
     pub fn has_aggregate(&self) -> bool {
         matches!(self, Self::Aggregate(_)) || self.children().into_iter().any(Self::has_aggregate)
+    }
+    /// This expression with some of its parts replaced: `replace` is asked of every part from the outside in, and those
+    /// that it knows nothing for are gone into. (Aggregates are not gone into.)
+    ///
+    /// # Errors
+    /// What `replace` says.
+    pub fn map<E>(&self, replace: &mut impl FnMut(&Self) -> Result<Option<Self>, E>) -> Result<Self, E> {
+        if let Some(other) = replace(self)? {
+            return Ok(other);
+        }
+        let mut boxed = |x: &Self| x.map(replace).map(Box::new);
+        Ok(match self {
+            Self::Literal(_) | Self::Span(_) | Self::Column(_) | Self::Aggregate(_) => self.clone(),
+            Self::Unary(op, x) => Self::Unary(*op, boxed(x)?),
+            Self::Binary(op, x, y) => Self::Binary(*op, boxed(x)?, boxed(y)?),
+            Self::IsNull(x, negated) => Self::IsNull(boxed(x)?, *negated),
+            Self::Between(x, low, high, negated) => Self::Between(boxed(x)?, boxed(low)?, boxed(high)?, *negated),
+            Self::InList(x, list, negated) => {
+                let x = boxed(x)?;
+                let list = list.iter().map(|item| item.map(replace)).collect::<Result<_, _>>()?;
+                Self::InList(x, list, *negated)
+            }
+            Self::Like(x, pattern, negated) => Self::Like(boxed(x)?, boxed(pattern)?, *negated),
+            Self::Case(arms, otherwise) => {
+                let mut mapped = Vec::with_capacity(arms.len());
+                for (condition, value) in arms {
+                    mapped.push((condition.map(replace)?, value.map(replace)?));
+                }
+                let otherwise = otherwise.as_ref().map(|x| x.map(replace).map(Box::new));
+                Self::Case(mapped, otherwise.transpose()?)
+            }
+            Self::Cast(x, kind) => Self::Cast(boxed(x)?, *kind),
+            Self::Call(function, args) => Self::Call(
+                *function,
+                args.iter().map(|x| x.map(replace)).collect::<Result<_, _>>()?,
+            ),
+        })
     }
     /// The direct parts of this expression, in order. An aggregate's argument and filter are parts too.
     pub fn children(&self) -> Vec<&Self> {

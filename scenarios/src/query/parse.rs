@@ -11,6 +11,7 @@ use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::expressions::Converter;
 use super::from::{From, take_from};
+use super::join::{self, names_stream};
 use super::{Expr, Function, OrderBy, Query, SelectItem};
 
 /// The most tokens of a query: what no person writes, and no stack should have to follow.
@@ -135,7 +136,25 @@ pub fn parse_expr(text: &str) -> Result<Expr, SyntaxError> {
             format!("`{}` is not expected behind an expression", left.token),
         ));
     }
-    Converter::new((1, 1), true).expr(&expr)
+    let expr = Converter::new((1, 1), true).expr(&expr)?;
+    if names_stream(&expr) {
+        let message = "`event_time(…)` of a stream is known in joins only; write `event_time()`";
+        return Err(SyntaxError::at((1, 1), message));
+    }
+    Ok(expr)
+}
+
+/// An expression over single events, of some tokens of a query that ends at `end`.
+pub(super) fn expr_of(tokens: &[TokenWithSpan], end: (usize, usize)) -> Result<Expr, SyntaxError> {
+    let start = tokens.first().and_then(|t| point(t.span.start)).unwrap_or(end);
+    let mut parser = Parser::new(&StreamSql).with_tokens_with_locations(tokens.to_vec());
+    let expr = parser.parse_expr().map_err(|e| from_parser(&e, end))?;
+    let left = parser.peek_token();
+    if left.token != Token::EOF {
+        let place = point(left.span.start).unwrap_or(end);
+        return Err(SyntaxError::at(place, format!("`{}` is not expected here", left.token)));
+    }
+    Converter::new(start, false).expr(&expr)
 }
 
 fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, SyntaxError> {
@@ -270,6 +289,7 @@ fn convert(text: &str, query: &ast::Query, from: From) -> Result<Query, SyntaxEr
         select: items,
         from: from.name,
         alias: from.alias,
+        joins: from.joins,
         window: from.window,
         filter,
         group_by,
@@ -343,6 +363,12 @@ fn limit(query: &ast::Query, place: (usize, usize)) -> Result<Option<u64>, Synta
 /// What is wrong with a query as a whole, though each of its parts can be read.
 fn check(query: &Query, places: &[(usize, usize)], start: (usize, usize)) -> Result<(), SyntaxError> {
     let aggregates = query.aggregates();
+    if !query.joins.is_empty() {
+        join::check(query, start)?;
+    } else if query.expressions().into_iter().any(names_stream) {
+        let message = "`event_time(…)` of a stream is known in joins only; write `event_time()`";
+        return Err(SyntaxError::at(start, message));
+    }
     let mut names: Vec<&str> = Vec::new();
     for (item, &place) in query.select.iter().zip(places) {
         match item {

@@ -265,7 +265,8 @@ fn errors_have_their_line_and_column_and_say_what_was_meant() {
         ),
         (
             "select a from b join c on b.x = c.x",
-            "line 1, column 17: a query reads one stream; joins are not known in queries",
+            "line 1, column 22: the join with `c` has no bound in time, so every event would be kept for ever; write `within \
+             (5 min before, 1 hour after)`, or `on … and event_time(c) between …`, or a window behind it",
         ),
         (
             "select a from (select b from c)",

@@ -4,15 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Compensate, Convey, Emit, FirstOfBurst, RateOfChange, Reorder, Threshold, TransformStep, ValveSettings, Watermark,
-    WindowAlign, WindowBounds,
+    Compensate, Convey, Emit, FirstOfBurst, Gather, JoinSettings, RateOfChange, Reorder, Threshold, TransformStep,
+    ValveSettings, Watermark, WindowAlign, WindowBounds,
 };
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
 use crate::time::Span;
 
-/// `[[operator]]`: one pattern at work. Exactly one of `query`, `transform`, `filter`, `threshold`, `change`, `first`
-/// and `reorder` says which.
+/// `[[operator]]`: one pattern at work. Exactly one of the keys in [`Operator::BODIES`] says which.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Operator {
@@ -26,7 +25,7 @@ pub struct Operator {
     /// The stream that its results belong to. Default: its name, version 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<StreamId>,
-    /// SQL over one input.
+    /// SQL over one input, or over several that it joins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub query: Option<Query>,
@@ -55,6 +54,12 @@ pub struct Operator {
     /// Several copies of this operator side by side, between a split and a merge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convey: Option<Convey>,
+    /// The parts of an answer, put together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gather: Option<Gather>,
+    /// A query with joins: how it pairs and answers.
+    #[serde(default)]
+    pub join: JoinSettings,
     /// What happens to an event that the operator cannot work on.
     #[serde(default)]
     pub on_error: OnError,
@@ -64,20 +69,20 @@ pub struct Operator {
     /// How the watermarks of several inputs are combined.
     #[serde(default)]
     pub valve: ValveSettings,
-    /// Windows and reordering: what happens to late events.
+    /// Windows, joins and reordering: what happens to late events.
     #[serde(default)]
     pub late: Late,
-    /// Windows: how long after its completeness a window takes events in (allowed lateness). Compensation: how long by
-    /// event time a decision can be taken back.
+    /// Windows: how long after its completeness a window takes events in (allowed lateness). Joins: how much longer than
+    /// the watermark says they wait for everything. Compensation: how long by event time a decision can be taken back.
     #[serde(default)]
     pub horizon: Span,
     /// Windows: when they answer besides at completeness, and what later answers hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emit: Option<Emit>,
-    /// Windows: when exactly an event counts as late.
+    /// Windows and joins: when exactly an event counts as late.
     #[serde(default)]
     pub late_when: LateWhen,
-    /// Windows: what is compared with the watermark.
+    /// Windows: what is compared with the watermark. (Joins with a bound on distance go by the event's own stamp.)
     #[serde(default)]
     pub late_by: LateBy,
     /// Windows and reordering: whether open windows fire, and held events are put out, when the input ends.
@@ -95,9 +100,8 @@ pub struct Operator {
     #[serde(default)]
     pub bounds: WindowBounds,
     /// Windows: where their grid begins.
-    #[serde(default)]
     pub align: WindowAlign,
-    /// The stamp of a window's result.
+    /// The stamp of a window's result; of a join's pair the latest of its parts, or with `earliest` the earliest.
     #[serde(default)]
     pub result_stamp: ResultStamp,
     /// Integer averages are cut to whole numbers.
@@ -123,6 +127,7 @@ pub enum Body<'a> {
     First(&'a FirstOfBurst),
     Compensate(&'a Compensate),
     Reorder(&'a Reorder),
+    Gather(&'a Gather),
 }
 
 impl Operator {
@@ -136,6 +141,7 @@ impl Operator {
         "first",
         "compensate",
         "reorder",
+        "gather",
     ];
 
     /// All that it is said to do, with the key that says so, in the order of [`Operator::BODIES`]. A checked scenario
@@ -150,12 +156,18 @@ impl Operator {
             self.first.as_ref().map(Body::First),
             self.compensate.as_ref().map(Body::Compensate),
             self.reorder.as_ref().map(Body::Reorder),
+            self.gather.as_ref().map(Body::Gather),
         ];
         Self::BODIES
             .iter()
             .copied()
             .zip(all)
             .filter_map(|(key, body)| Some((key, body?)))
+    }
+
+    /// Whether it pairs events of inputs that may have different fields.
+    pub fn joins(&self) -> bool {
+        self.gather.is_some() || self.query.as_ref().is_some_and(|query| !query.joins.is_empty())
     }
 
     /// What it does.
