@@ -382,6 +382,9 @@ impl Checker<'_> {
             if let Some(first) = &operator.first {
                 self.positive(&at("first.quiet"), Some(first.quiet));
             }
+            if let Ok(crate::script::Body::Sequence(sequence)) = operator.body() {
+                self.sequence(i, operator, sequence);
+            }
             if let Some(steps) = &operator.transform {
                 if steps.is_empty() {
                     self.say(

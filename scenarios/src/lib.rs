@@ -5,6 +5,7 @@
 //! file writes them, [`topology`] who stands where and is linked to whom, [`input`] what the sources will say.
 
 mod check;
+mod check_sequence;
 mod check_topology;
 mod data;
 pub mod distribution;
@@ -27,6 +28,7 @@ mod sampling;
 pub mod schedule;
 pub mod schema;
 pub mod script;
+pub mod sequence;
 mod shape;
 mod shapes;
 pub mod suggest;

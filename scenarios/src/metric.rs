@@ -121,6 +121,7 @@ metrics! {
     Corrections "corrections" [Operator, Sink] Count Counter "answers after the first for the same window and group";
     StateBytes "state_bytes" [Operator] Bytes Gauge "the memory that the state takes, roughly";
     Runs "runs" [Operator] Count Gauge "beginnings of matches under way in a sequence";
+    TimedOut "timed_out" [Operator] Count Counter "beginnings of matches that were given up because `within` was over";
     Slack "slack" [Operator] Micros Gauge "how long a reordering buffer holds events back: its K";
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::check::Checker;
+use crate::check_sequence::{self, Input};
 use crate::data::{self, Rows, Wanted};
 use crate::distribution::Delay;
 use crate::expectation::Claim;
@@ -13,7 +14,7 @@ use crate::load::{Files, LoadedTable, Problem};
 use crate::query::SyntaxError;
 use crate::sampling::shape_of;
 use crate::schema::Schema;
-use crate::script::{LiteralEvent, OnBad, Scenario, Source, Table};
+use crate::script::{Body, LiteralEvent, OnBad, Scenario, Sequence, Source, Table};
 use crate::shapes::{self, Misfit, Scope, Shape, Shapes};
 use crate::suggest;
 use crate::time::{Span, Time};
@@ -490,7 +491,9 @@ impl<'a> Loader<'a> {
         let (order, _) = self.checker.order();
         for index in order {
             let operator = &scenario.operators[index];
+            let sequence = matches!(operator.body(), Ok(Body::Sequence(_)));
             let mut input: Option<Shapes> = None;
+            let mut inputs: Vec<Input<'_>> = Vec::new();
             for (i, entry) in operator.input.iter().enumerate() {
                 let (name, port) = input_name(entry);
                 let found = if port == Port::Main {
@@ -499,7 +502,16 @@ impl<'a> Loader<'a> {
                     taken.get(name)
                 };
                 let found = found.cloned().unwrap_or_default();
+                inputs.push(Input {
+                    names: vec![entry.clone(), self.stream_of(entry)],
+                    entry,
+                    shapes: found.clone(),
+                });
                 match &input {
+                    // Events of different fields set aside on one output have no common ones.
+                    Some(first) if sequence && shapes::schema(first).names().ne(shapes::schema(&found).names()) => {
+                        input = Some(vec![]);
+                    }
                     Some(first) if shapes::schema(first).names().ne(shapes::schema(&found).names()) => {
                         let message = format!("`{entry}` has other fields than `{}`", operator.input[0]);
                         let help =
@@ -515,7 +527,10 @@ impl<'a> Loader<'a> {
                 }
             }
             let input = input.unwrap_or_default();
-            out[index] = self.output(index, &input, &tables);
+            out[index] = match operator.body() {
+                Ok(Body::Sequence(sequence)) => self.matches(index, sequence, &inputs),
+                _ => self.output(index, &input, &tables),
+            };
             main.insert(&operator.name, out[index].clone());
             taken.insert(&operator.name, input);
         }
@@ -538,6 +553,25 @@ impl<'a> Loader<'a> {
             _ => whole,
         };
         self.checker.say_at(range, misfit.message, misfit.help);
+    }
+
+    /// The fields of a sequence's matches.
+    fn matches(&mut self, index: usize, sequence: &Sequence, inputs: &[Input<'_>]) -> Shapes {
+        let operator = &self.scenario.operators[index];
+        if let Some(query) = &operator.query
+            && !inputs
+                .iter()
+                .flat_map(|i| &i.names)
+                .any(|name| name.eq_ignore_ascii_case(&query.from))
+        {
+            let help = suggest::help(&query.from, operator.input.iter().map(String::as_str));
+            let message = format!("the query reads `{}`, which is no input of this operator", query.from);
+            self.misfit(&format!("operator[{index}].query"), Misfit { message, help });
+        }
+        check_sequence::fields(sequence, inputs).unwrap_or_else(|wrong| {
+            self.misfit(&check_sequence::path_of(operator, index, &wrong.key), wrong.misfit);
+            vec![]
+        })
     }
 
     fn output(&mut self, index: usize, input: &Shapes, tables: &BTreeMap<&str, &Shapes>) -> Shapes {

@@ -4,6 +4,7 @@ pub mod expr;
 pub mod filter;
 pub mod keyed;
 pub mod select;
+pub mod sequence;
 pub mod transform;
 pub mod window;
 
@@ -45,6 +46,10 @@ pub struct Surroundings<'a> {
 /// # Errors
 /// What is wrong with its settings, named by the clause or step it stands in.
 pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Box<dyn Operator>, String> {
+    if let Ok(Body::Sequence(sequence)) = operator.body() {
+        let built = sequence::build(operator, sequence, &around);
+        return built.map_err(|problem| format!("operator `{}`: {problem}", operator.name));
+    }
     let schema = one_schema(operator, around.inputs)?;
     let mut names: Vec<&str> = operator.input.iter().map(String::as_str).collect();
     if let Some(query) = &operator.query {
@@ -62,6 +67,7 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
             .map_err(|e| format!("in `filter`: {e}")),
         Body::Threshold(settings) => boxed(filter::threshold::Threshold::new(settings, fields).map(Filter)),
         Body::Change(settings) => boxed(filter::change::RateOfChange::new(settings, fields).map(Filter)),
+        Body::Sequence(sequence) => sequence::build(operator, sequence, &around),
         Body::First(settings) => boxed(filter::first::FirstOfBurst::new(settings, schema).map(Filter)),
     });
     built.map_err(named)

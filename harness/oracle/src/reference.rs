@@ -6,6 +6,7 @@ use wavetank_scenarios::script::{self, Body};
 use wavetank_scenarios::{Row, Schema, Script, Span};
 
 use crate::counted::Counted;
+use crate::sequence::Sequences;
 use crate::windowed::Windowed;
 use crate::{Reference, single, transform};
 
@@ -45,6 +46,9 @@ pub fn reference(
         Body::Filter(filter) => Ok(single::filter(&filter.expr, schema)),
         Body::Threshold(threshold) => single::threshold(threshold, schema),
         Body::Change(change) => single::change(change, schema),
+        Body::Sequence(settings) => {
+            Sequences::new(operator, settings, inputs, tick).map(|s| Box::new(s) as Box<dyn Reference>)
+        }
         Body::First(first) => single::first(first, schema),
         Body::Transform(steps) => transform::transform(steps, schema, output, tables),
     });

@@ -169,7 +169,7 @@ impl ActorMeter {
                 Some(differs) => differs,
                 None => return Reading::Nothing,
             },
-            Metric::Runs | Metric::Slack => return self.own(metric, max),
+            Metric::Runs | Metric::TimedOut | Metric::Slack => return self.own(metric, max),
             Metric::Watermark if self.watermark == Time::MIN => return Reading::Nothing,
             Metric::Watermark => return Reading::Number(self.watermark.micros() as f64),
             Metric::Lag => return Reading::Histogram(&self.lag),

@@ -10,6 +10,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::parse::{SyntaxError, is_word, parse_expr, point};
 use super::{Expr, Window};
+use crate::script::Sequence;
+use crate::sequence::take_match;
 use crate::suggest::hint;
 use crate::time::Span;
 use crate::value::Value;
@@ -20,6 +22,7 @@ pub(super) struct From {
     pub name: ArcStr,
     pub alias: Option<ArcStr>,
     pub window: Option<Window>,
+    pub matching: Option<Sequence>,
 }
 
 type Place = (usize, usize);
@@ -121,6 +124,7 @@ impl<'a> Reader<'a> {
 
     fn clause(&mut self) -> Result<From> {
         let mut window = None;
+        let mut matching = None;
         let mut alias = None;
         let name = if self.at(&Token::LParen) {
             return self.refuse("a query inside a query is not known; chain two operators instead");
@@ -147,6 +151,10 @@ impl<'a> Reader<'a> {
                     return Err(SyntaxError::at(place, "the stream has a window already"));
                 }
                 window = Some(self.window()?);
+            } else if self.take_word("match_recognize") {
+                let (sequence, next) = take_match(self.text, self.tokens, self.next, self.end)?;
+                matching = Some(sequence);
+                self.next = next;
             } else if self.take_word("as") {
                 alias = Some(self.simple_name("a name is missing after `as`")?);
             } else if let Some(token) = self.peek() {
@@ -181,7 +189,12 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
-        Ok(From { name, alias, window })
+        Ok(From {
+            name,
+            alias,
+            window,
+            matching,
+        })
     }
 
     fn next_is_bracket(&self) -> bool {
@@ -383,11 +396,13 @@ impl<'a> Reader<'a> {
 }
 
 fn words() -> impl Iterator<Item = &'static str> {
-    ["window", "as"].into_iter().chain(CLAUSES.iter().copied())
+    ["window", "as", "match_recognize"]
+        .into_iter()
+        .chain(CLAUSES.iter().copied())
 }
 
 /// The byte at which a line and column of the text lie.
-fn offset(text: &str, (line, column): Place) -> usize {
+pub(crate) fn offset(text: &str, (line, column): Place) -> usize {
     let line_start = match line {
         0 | 1 => 0,
         _ => text

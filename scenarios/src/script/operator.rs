@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FirstOfBurst, RateOfChange, Threshold, TransformStep, Watermark};
+use super::{FirstOfBurst, RateOfChange, Sequence, Threshold, TransformStep, Watermark};
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
 use crate::time::Span;
 
-/// `[[operator]]`: one pattern at work. Exactly one of `query`, `transform`, `filter`, `threshold`, `change` and `first`
-/// says which.
+/// `[[operator]]`: one pattern at work. Exactly one of `query`, `transform`, `filter`, `threshold`, `change`,
+/// `first` and `sequence` says which.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Operator {
@@ -43,6 +43,9 @@ pub struct Operator {
     /// The first event of a burst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<FirstOfBurst>,
+    /// A sequence of events, or their absence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
     /// What happens to an event that the operator cannot work on.
     #[serde(default)]
     pub on_error: OnError,
@@ -96,22 +99,36 @@ pub enum Body<'a> {
     Threshold(&'a Threshold),
     Change(&'a RateOfChange),
     First(&'a FirstOfBurst),
+    /// `sequence`, or a query with `match_recognize`.
+    Sequence(&'a Sequence),
 }
 
 impl Operator {
     /// The keys that say what an operator does; each operator has exactly one.
-    pub const BODIES: &'static [&'static str] = &["query", "transform", "filter", "threshold", "change", "first"];
+    pub const BODIES: &'static [&'static str] = &[
+        "query",
+        "transform",
+        "filter",
+        "threshold",
+        "change",
+        "first",
+        "sequence",
+    ];
 
     /// All that it is said to do, with the key that says so, in the order of [`Operator::BODIES`]. A checked scenario
     /// has exactly one.
     pub fn bodies(&self) -> impl Iterator<Item = (&'static str, Body<'_>)> {
         let all = [
-            self.query.as_ref().map(Body::Query),
+            self.query.as_ref().map(|query| match &query.matching {
+                Some(sequence) => Body::Sequence(sequence),
+                None => Body::Query(query),
+            }),
             self.transform.as_deref().map(Body::Transform),
             self.filter.as_ref().map(Body::Filter),
             self.threshold.as_ref().map(Body::Threshold),
             self.change.as_ref().map(Body::Change),
             self.first.as_ref().map(Body::First),
+            self.sequence.as_ref().map(Body::Sequence),
         ];
         Self::BODIES
             .iter()
