@@ -1,0 +1,1 @@
+//! What a sequence says of single inputs, step by step.
