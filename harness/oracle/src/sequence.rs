@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use arcstr::ArcStr;
 use wavetank_scenarios::query::Expr;
-use wavetank_scenarios::script::{AfterMatch, Future, Operator, Order, Restart, Sequence, Since};
+use wavetank_scenarios::script::{AfterMatch, Future, Operator, Order, Precedence, Restart, Sequence, Since};
 use wavetank_scenarios::sequence::Contiguity;
 use wavetank_scenarios::{Event, EventId, Row, Schema, Span, Time, Value};
 
@@ -57,6 +57,8 @@ struct Line {
     starts: Vec<(u64, Vec<bool>)>,
     /// The beginning on whose match a new one has to wait.
     waiting: Option<u64>,
+    /// Matches that are complete, by the places of their events, and their stamps.
+    ready: Vec<(Vec<(u64, ArcStr)>, Time)>,
     /// Nothing happens before that time; a shortcut and nothing else.
     next: Option<Time>,
     held: u64,
@@ -171,9 +173,10 @@ impl Sequences {
         let mut complete = line.try_all(asked, time).complete;
         complete.retain(|(_, with)| *with == newest);
         let stamp = line.events[newest].event.stamp;
-        for choice in line.in_order(asked, complete.into_iter().map(|(choice, _)| choice).collect()) {
-            line.put_out(asked, &choice, stamp, due);
+        for (choice, _) in complete {
+            line.is_ready(&choice, stamp);
         }
+        line.release(asked, time, due);
         let noted = line.events[newest].clone();
         line.past.push(noted);
         line.tidy(asked, time, due);
@@ -210,8 +213,11 @@ impl Sequences {
             absent.sort_by(|a, b| a.0.cmp(&b.0));
             given_up.sort_by(|a, b| a.0.cmp(&b.0));
             for (_, key, choice, stamp) in absent {
-                if let Some(line) = self.lines.get_mut(&key) {
-                    line.put_out(&self.asked, &choice, stamp, due);
+                if let Some(line) = self.lines.get_mut(&key).filter(|line| line.started(&choice)) {
+                    line.is_ready(&choice, stamp);
+                    if self.asked.settings.precedence == Precedence::Complete {
+                        line.release(&self.asked, now, due);
+                    }
                 }
             }
             for (_, key, choice, stamp) in given_up {
@@ -226,6 +232,7 @@ impl Sequences {
             }
             self.clock = self.clock.max(now);
             for line in self.lines.values_mut().filter(|line| line.next == Some(now)) {
+                line.release(&self.asked, now, due);
                 line.tidy(&self.asked, now, due);
             }
         }
@@ -379,11 +386,47 @@ impl Line {
             .collect()
     }
 
-    /// Choices in their order, none twice.
-    fn in_order(&self, asked: &Asked, mut choices: Vec<Choice>) -> Vec<Choice> {
-        choices.sort_by_key(|choice| self.rank(asked, choice));
-        choices.dedup_by_key(|choice| self.rank(asked, choice));
-        choices
+    /// A choice is a match.
+    fn is_ready(&mut self, choice: &Choice, stamp: Time) {
+        let places: Vec<(u64, ArcStr)> = choice
+            .iter()
+            .map(|(i, step)| (self.events[*i].place, step.clone()))
+            .collect();
+        if !self.ready.iter().any(|(other, _)| *other == places) {
+            self.ready.push((places, stamp));
+        }
+    }
+
+    /// Puts out the matches that need not wait, the earliest first.
+    fn release(&mut self, asked: &Asked, now: Time, due: &mut Due) {
+        loop {
+            let in_list = |place: u64| {
+                self.events
+                    .iter()
+                    .position(|looked| looked.place == place)
+                    .unwrap_or_default()
+            };
+            let choice = |places: &Vec<(u64, ArcStr)>| {
+                places
+                    .iter()
+                    .map(|(place, step)| (in_list(*place), step.clone()))
+                    .collect::<Choice>()
+            };
+            let ranked = self
+                .ready
+                .iter()
+                .enumerate()
+                .map(|(i, (places, _))| (self.rank(asked, &choice(places)), i));
+            let Some((rank, first)) = ranked.min() else { return };
+            let waits = asked.settings.precedence == Precedence::Start;
+            let earlier = |(choice, _): &(Choice, Option<Time>)| self.events[choice[0].0].place < rank[0].0;
+            if waits && self.try_all(asked, now).open.iter().any(earlier) {
+                return;
+            }
+            let chosen = choice(&self.ready[first].0);
+            let (_, stamp) = self.ready.remove(first);
+            self.put_out(asked, &chosen, stamp, due);
+        }
     }
 
     /// Whether the beginning of a choice has not been dropped.
@@ -392,11 +435,8 @@ impl Line {
         self.starts.iter().any(|(start, _)| Some(*start) == place)
     }
 
-    /// Puts a match out, unless its beginning has been dropped, and drops the beginnings that `after` says.
+    /// Puts a match out, and drops the beginnings that `after` says.
     fn put_out(&mut self, asked: &Asked, choice: &Choice, stamp: Time, due: &mut Due) {
-        if !self.started(choice) {
-            return;
-        }
         match self.result(asked, choice, stamp, false) {
             Some(result) => {
                 due.results.push(result);
@@ -418,6 +458,7 @@ impl Line {
             AfterMatch::KeepAll => 0,
         };
         self.starts.retain(|(start, _)| *start >= keep_from);
+        self.ready.retain(|(places, _)| places[0].0 >= keep_from);
         if asked.settings.restart == Restart::OnComplete && self.waiting == Some(first) {
             self.waiting = None;
         }
@@ -465,6 +506,13 @@ impl Line {
         for (choice, _) in &found.open {
             choice.iter().for_each(|(i, _)| open[*i] = true);
         }
+        for (i, looked) in self.events.iter().enumerate() {
+            open[i] |= self
+                .ready
+                .iter()
+                .flat_map(|(places, _)| places)
+                .any(|(place, _)| *place == looked.place);
+        }
         for (looked, open) in self.events.iter_mut().zip(&open) {
             if !*open && !looked.ended {
                 looked.ended = true;
@@ -474,8 +522,7 @@ impl Line {
                 }
             }
         }
-        let starts = found.open.iter().filter_map(|(choice, _)| choice.first());
-        let first = starts.map(|(i, _)| *i).min().unwrap_or(self.events.len());
+        let first = open.iter().position(|open| *open).unwrap_or(self.events.len());
         self.next = found.open.iter().filter_map(|(_, next)| *next).min();
         let alive: Vec<u64> = found
             .open
@@ -655,6 +702,7 @@ impl Reference for Sequences {
                 if *watermark == Time::MAX {
                     for line in self.lines.values_mut() {
                         line.starts.clear();
+                        line.release(&self.asked, Time::MAX, &mut due);
                         line.tidy(&self.asked, Time::MAX, &mut due);
                     }
                 }
@@ -670,6 +718,8 @@ impl Reference for Sequences {
         self.lines
             .retain(|_, line| !line.events.is_empty() || !line.past.is_empty() || line.waiting.is_some());
         due.dropped.sort_unstable();
+        let ready = self.lines.values().flat_map(|line| &line.ready);
+        due.limit = ready.map(|(_, stamp)| *stamp - self.tick).min();
         due.held = self.waiting.len() as u64 + self.lines.values().map(|line| line.held).sum::<u64>();
         due
     }

@@ -31,7 +31,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use wavetank_scenarios::input::{Planned, What};
-use wavetank_scenarios::script::{Operator, ResultStamp, Scenario, TransformStep};
+use wavetank_scenarios::script::{Body, Operator, Precedence, ResultStamp, Scenario, TransformStep};
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Producer, Span, Time};
 
@@ -216,7 +216,11 @@ fn keeps_order(settings: &Operator) -> bool {
         .query
         .as_ref()
         .is_none_or(|q| q.window.is_some() || !q.aggregates());
-    by_end && bounded && !settings.transform.iter().flatten().any(set)
+    let first_complete = match settings.body() {
+        Ok(Body::Sequence(sequence)) => sequence.precedence == Precedence::Complete,
+        _ => true,
+    };
+    by_end && bounded && first_complete && !settings.transform.iter().flatten().any(set)
 }
 
 fn sorted(stream: Stream<'_>) -> Stream<'_> {

@@ -37,8 +37,8 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::Transformation => Some(include_str!("templates/transformation.toml")),
         Pattern::Filter => Some(include_str!("templates/filter.toml")),
         Pattern::WindowedAggregation => Some(include_str!("templates/windowed-aggregation.toml")),
+        Pattern::TemporalEventOrdering => Some(include_str!("templates/temporal-event-ordering.toml")),
         Pattern::StreamJoin
-        | Pattern::TemporalEventOrdering
         | Pattern::MachineLearner
         | Pattern::SequentialConvey
         | Pattern::BufferedEventOrdering

@@ -108,11 +108,18 @@ fn settings() -> impl Strategy<Value = Json> {
     ]);
     (
         (pattern(), after, restart, order, since, conditions),
-        (2..25i64, any::<[bool; 5]>(), 0..3usize, 0..3usize),
+        (2..25i64, any::<[bool; 6]>(), 0..3usize, 0..3usize),
     )
         .prop_map(
             |((pattern, after, restart, order, since, conditions), (within, flags, loops, inside))| {
                 let tree = parse_pattern(&pattern).map(|p| p.tree);
+                // Conditions may only look at steps that there are.
+                let has = |step: &str| tree.as_ref().is_ok_and(|tree| tree.steps().iter().any(|s| s == step));
+                let conditions = if has("a") && has("b") {
+                    conditions
+                } else {
+                    json!({"a": "k = 'a'", "b": "k in ('b', 'c') and v > 1", "c": "k = 'c'", "d": "k = 'd'"})
+                };
                 let takes = tree.is_ok_and(|tree| tree.taken().iter().any(|step| step == "b"));
                 let after = if after.is_object() && !takes {
                     json!("to-next")
@@ -120,7 +127,7 @@ fn settings() -> impl Strategy<Value = Json> {
                     after
                 };
                 let inside = ["relaxed", "consecutive", "combinations"][inside];
-            let default = if loops == 2 {
+                let default = if loops == 2 {
                     "greedy"
                 } else {
                     ["every", "reluctant"][loops]
@@ -137,11 +144,12 @@ fn settings() -> impl Strategy<Value = Json> {
                         "timeouts": flags[3],
                         "within_since": since,
                         "after": after,
+                        "precedence": if flags[5] { "start" } else { "complete" },
                         "restart": restart,
                         "order": order,
                         "loops": default,
                         "inside_loops": inside,
-                        "select": {"n": "count(*)", "bs": "collect(b.v)", "last": "v", "end": "event_time()"},
+                        "select": {"n": "count(*)", "all": "collect(v)", "last": "v", "end": "event_time()"},
                     },
                     "flush_at_end": flags[4],
                 })

@@ -140,6 +140,8 @@ impl Pair {
             due.held,
             "held events, of the operator and of its model"
         );
+        let limit = due.limit.unwrap_or(Time::MAX);
+        assert_eq!(self.operator.watermark_limit(), limit, "how far the watermark may go");
         self.held = due.held;
         self.caused += out.caused;
         self.dropped.extend(dropped.iter().map(|(id, why)| (id.number, *why)));

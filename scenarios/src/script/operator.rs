@@ -52,7 +52,7 @@ pub struct Operator {
     /// A watermark generator on this operator's node, behind its input link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<Watermark>,
-    /// Windows: what happens to late events.
+    /// Windows and sequences: what happens to late events. (An event is late for a sequence at or behind the watermark.)
     #[serde(default)]
     pub late: Late,
     /// Windows: how long after its completeness a window takes events in (allowed lateness).
@@ -64,7 +64,8 @@ pub struct Operator {
     /// Windows: what is compared with the watermark.
     #[serde(default)]
     pub late_by: LateBy,
-    /// Windows: whether open windows fire when the input ends.
+    /// Windows: whether open windows fire when the input ends. Sequences: whether absences are then complete, and
+    /// beginnings given up.
     #[serde(default = "yes")]
     pub flush_at_end: bool,
     /// Windows without a group: whether a window without events gives a result. Of windows on a grid those that
@@ -84,7 +85,7 @@ pub struct Operator {
     /// Snapshot windows: events with the same stamp instead of events that last.
     #[serde(default)]
     pub snapshot_by_stamp: bool,
-    /// Windows: what happens to events stamped later than they arrive.
+    /// Windows and sequences: what happens to events stamped later than they arrive.
     #[serde(default)]
     pub future: Future,
 }

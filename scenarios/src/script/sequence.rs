@@ -51,6 +51,9 @@ pub struct Sequence {
     /// What is dropped when a match is put out.
     #[serde(default)]
     pub after: AfterMatch,
+    /// Which of two matches is put out first.
+    #[serde(default)]
+    pub precedence: Precedence,
     /// When a new beginning is tried.
     #[serde(default)]
     pub restart: Restart,
@@ -154,6 +157,18 @@ pub enum AfterMatch {
     ToLast(String),
     /// Nothing: every match is put out.
     KeepAll,
+}
+
+/// Which of two matches is put out first, and so decides by `after` what becomes of the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precedence {
+    /// The one that is complete first: each is put out at once.
+    #[default]
+    Complete,
+    /// The one that begins first: a match waits while an earlier beginning of its key can still become one, and watermarks
+    /// wait with it. As SQL's `match_recognize`, where it is the default.
+    Start,
 }
 
 /// When a new beginning is tried.

@@ -33,6 +33,8 @@
 //! - Matches are put out when they are complete, of several at once in the order of the events that they take, the one
 //!   with the earlier event at the first difference first; then of the steps, in the order of their first appearance.
 //!   The same events taken by the same steps are one match.
+//! - With `precedence = "start"` a match that is complete waits until no earlier beginning of its key can become one. What
+//!   time sets free at one instant goes by key, then in that order, behind what is given up then.
 //! - The stamp of a match is that of its last event; of an absence, its end.
 //!
 //! # Fates

@@ -21,7 +21,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::{Contiguity, Loop, parse};
 use crate::query::{Expr, Predicate, SyntaxError, is_word, offset, parse_expr, point};
-use crate::script::{AfterMatch, Inside, Order, Restart, Sequence, Since};
+use crate::script::{AfterMatch, Inside, Order, Precedence, Restart, Sequence, Since};
 use crate::suggest;
 use crate::time::Span;
 
@@ -291,6 +291,7 @@ impl<'a> Clauses<'a> {
             within_since: Since::First,
             unbounded: false,
             after,
+            precedence: Precedence::Start,
             restart: Restart::Always,
             order: Order::EventTime,
             absence_includes_end: false,

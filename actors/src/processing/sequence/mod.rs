@@ -57,6 +57,8 @@ struct Key {
     noise: Vec<Option<(Time, u64)>>,
     /// The place of the beginning on which a new one has to wait.
     waiting: Option<u64>,
+    /// Matches that wait for earlier beginnings.
+    ready: Vec<Complete>,
 }
 
 /// A match that is complete.
@@ -87,6 +89,8 @@ pub struct Sequence {
     /// When events that broke an absence at the beginning are forgotten.
     quiet: BTreeMap<(Time, u64), (Row, usize)>,
     notes: u64,
+    /// How many matches of each stamp wait.
+    stamps: BTreeMap<Time, usize>,
     /// The number of runs that was last reported.
     reported: usize,
 }
@@ -113,6 +117,7 @@ pub fn build(
         keys: FxHashMap::default(),
         quiet: BTreeMap::new(),
         notes: 0,
+        stamps: BTreeMap::new(),
         reported: 0,
     }))
 }
@@ -152,6 +157,12 @@ impl Operator for Sequence {
             self.finish(out);
         }
         self.report(out);
+    }
+
+    fn watermark_limit(&self) -> Time {
+        self.stamps
+            .first_key_value()
+            .map_or(Time::MAX, |(stamp, _)| *stamp - self.plan.tick)
     }
 
     fn held(&self) -> u64 {
@@ -244,8 +255,7 @@ impl Sequence {
             }
         }
         self.note(&row, &mut key, entry);
-        let floor = self.put_out(complete, &mut key, &mut gone, out);
-        self.prune(&mut key, floor, &mut gone);
+        self.put_out(complete, &mut key, &mut gone, out);
         self.store(row, key);
         gone.extend(self.history.leave(entry));
         fates(gone, out);
@@ -526,7 +536,10 @@ impl Sequence {
     }
 
     fn store(&mut self, row: Row, key: Key) {
-        let empty = key.runs.is_empty() && key.waiting.is_none() && key.noise.iter().all(Option::is_none);
+        let empty = key.runs.is_empty()
+            && key.ready.is_empty()
+            && key.waiting.is_none()
+            && key.noise.iter().all(Option::is_none);
         if !empty {
             self.keys.insert(row, key);
         }
@@ -613,8 +626,11 @@ impl Sequence {
             let Some(mut key) = self.keys.remove(&row) else {
                 continue;
             };
-            *floor = (*floor).max(self.put_out(vec![complete], &mut key, &mut gone, out));
-            self.prune(&mut key, *floor, &mut gone);
+            if self.plan.start_first {
+                self.wait(vec![complete], &mut key);
+            } else {
+                *floor = (*floor).max(self.put_out(vec![complete], &mut key, &mut gone, out));
+            }
             self.store(row, key);
         }
         late.sort_by(|a, b| a.0.cmp(&b.0));
@@ -626,21 +642,43 @@ impl Sequence {
                 self.answer(list, stamp, true, out);
             }
         }
+        let mut touched = BTreeSet::new();
         for id in ids {
-            match self.runs.get(*id) {
-                Some(run) if run.open == 0 => {
-                    let row = run.key.clone();
-                    self.end(*id, &mut gone);
-                    if let Some(mut key) = self.keys.remove(&row) {
-                        key.runs.retain(|run| run != id);
-                        self.store(row, key);
-                    }
+            let Some(run) = self.runs.get(*id) else { continue };
+            let row = run.key.clone();
+            if run.open == 0 {
+                self.end(*id, &mut gone);
+                if let Some(mut key) = self.keys.remove(&row) {
+                    key.runs.retain(|run| run != id);
+                    self.store(row.clone(), key);
                 }
-                Some(_) => self.set_due(*id),
-                None => {}
+            } else {
+                self.set_due(*id);
+            }
+            touched.insert(row);
+        }
+        if self.plan.start_first {
+            for row in touched {
+                self.free(row, &mut gone, out);
             }
         }
         fates(gone, out);
+    }
+
+    /// Puts out the matches of a key that wait for nothing any more.
+    fn free(&mut self, row: Row, gone: &mut Vec<Entry>, out: &mut Output) {
+        if let Some(mut key) = self.keys.remove(&row) {
+            self.put_out(Vec::new(), &mut key, gone, out);
+            self.store(row, key);
+        }
+    }
+
+    /// Matches wait for earlier beginnings of their key.
+    fn wait(&mut self, complete: Vec<Complete>, key: &mut Key) {
+        for complete in complete {
+            *self.stamps.entry(complete.stamp).or_default() += 1;
+            key.ready.push(complete);
+        }
     }
 
     fn path(&self, list: u32) -> Path {
@@ -649,30 +687,53 @@ impl Sequence {
         list.into_iter().map(|(entry, step)| (place(entry), step)).collect()
     }
 
-    /// Puts out matches that are complete at one moment, in their order; the place before which nothing may have begun.
+    /// Puts out matches, those that waited and those that are complete now, in their order and as far as they need not wait;
+    /// the place before which nothing may have begun.
     fn put_out(&mut self, complete: Vec<Complete>, key: &mut Key, gone: &mut Vec<Entry>, out: &mut Output) -> u64 {
-        let mut sorted: Vec<(Path, Complete)> = complete.into_iter().map(|c| (self.path(c.list), c)).collect();
+        let mut all = std::mem::take(&mut key.ready);
+        for waited in &all {
+            if let Some(many) = self.stamps.get_mut(&waited.stamp) {
+                *many -= 1;
+                if *many == 0 {
+                    self.stamps.remove(&waited.stamp);
+                }
+            }
+        }
+        all.extend(complete);
+        let mut sorted: Vec<(Path, Complete)> = all.into_iter().map(|c| (self.path(c.list), c)).collect();
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
         let mut floor = 0;
         let mut last: Option<Path> = None;
-        for (path, Complete { list, start, stamp }) in sorted {
-            if start >= floor && last.as_ref() != Some(&path) {
-                self.answer(list, stamp, false, out);
-                let taken = |step: usize| path.iter().filter(move |(_, s)| *s == step).map(|(place, _)| *place);
-                floor = floor.max(match self.plan.skip {
-                    Skip::PastLast => path.last().map_or(0, |(place, _)| place + 1),
-                    Skip::ToNext => start + 1,
-                    Skip::ToFirst(step) => taken(step).next().unwrap_or(0),
-                    Skip::ToLast(step) => taken(step).next_back().unwrap_or(0),
-                    Skip::Nothing => 0,
-                });
-                if self.plan.restart == Restart::OnComplete && key.waiting == Some(start) {
-                    key.waiting = None;
-                }
-                last = Some(path);
+        let mut left = Vec::new();
+        for (path, complete) in sorted {
+            let Complete { list, start, stamp } = complete;
+            if start < floor || last.as_ref() == Some(&path) {
+                self.history.release(list, gone);
+                continue;
             }
+            let earlier = |id: &u32| self.runs.get(*id).is_some_and(|run| run.start < start);
+            if self.plan.start_first && (!left.is_empty() || key.runs.iter().any(earlier)) {
+                last = Some(path);
+                left.push(complete);
+                continue;
+            }
+            self.answer(list, stamp, false, out);
+            let taken = |step: usize| path.iter().filter(move |(_, s)| *s == step).map(|(place, _)| *place);
+            floor = floor.max(match self.plan.skip {
+                Skip::PastLast => path.last().map_or(0, |(place, _)| place + 1),
+                Skip::ToNext => start + 1,
+                Skip::ToFirst(step) => taken(step).next().unwrap_or(0),
+                Skip::ToLast(step) => taken(step).next_back().unwrap_or(0),
+                Skip::Nothing => 0,
+            });
+            self.prune(key, floor, gone);
+            if self.plan.restart == Restart::OnComplete && key.waiting == Some(start) {
+                key.waiting = None;
+            }
+            last = Some(path);
             self.history.release(list, gone);
         }
+        self.wait(left, key);
         floor
     }
 
@@ -730,6 +791,13 @@ impl Sequence {
         let runs: BTreeSet<u32> = self.keys.values().flat_map(|key| key.runs.iter().copied()).collect();
         for id in runs {
             self.end(id, &mut gone);
+        }
+        let rows: BTreeSet<Row> = self.keys.keys().cloned().collect();
+        for row in rows {
+            if let Some(key) = self.keys.get_mut(&row) {
+                key.runs.clear();
+            }
+            self.free(row, &mut gone, out);
         }
         self.keys.clear();
         self.quiet.clear();

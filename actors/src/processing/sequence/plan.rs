@@ -1,7 +1,7 @@
 //! What a sequence's settings come to: the automaton, the conditions of its steps, the fields of its matches.
 
 use arcstr::ArcStr;
-use wavetank_scenarios::script::{AfterMatch, Late, Operator, Order, Restart, Sequence, Since};
+use wavetank_scenarios::script::{AfterMatch, Late, Operator, Order, Precedence, Restart, Sequence, Since};
 use wavetank_scenarios::{Schema, Span, Time};
 
 use super::automaton::Automaton;
@@ -38,6 +38,8 @@ pub struct Plan {
     pub fields: Vec<Condition>,
     pub skip: Skip,
     pub restart: Restart,
+    /// Matches wait for earlier beginnings.
+    pub start_first: bool,
     pub arrival: bool,
     pub within: Option<Span>,
     pub within_includes_end: bool,
@@ -109,6 +111,7 @@ impl Plan {
                 AfterMatch::KeepAll => Skip::Nothing,
             },
             restart: sequence.restart,
+            start_first: sequence.precedence == Precedence::Start,
             arrival: sequence.order == Order::Arrival,
             within: sequence.within,
             within_includes_end: sequence.within_includes_end,
