@@ -6,7 +6,7 @@ use crate::check::Checker;
 use crate::query::{AggregateFunction, Expr, Function};
 use crate::schema::FieldType;
 use crate::script::{AfterMatch, Late, Operator, Sequence};
-use crate::sequence::{Defaults, Part, Tree};
+use crate::sequence::{Part, Tree};
 use crate::shapes::{Misfit, Scope, Shape, Shapes};
 use crate::suggest;
 use crate::value::Value;
@@ -16,8 +16,8 @@ const MOST_PLACES: u64 = 120;
 /// How many steps `all(…)` may ask for.
 const MOST_OF_ALL: usize = 6;
 
-/// Where the settings of a sequence stand in the file.
-fn path(operator: &Operator, index: usize, key: &str) -> String {
+/// Where a setting of a sequence stands in the file.
+pub(crate) fn path_of(operator: &Operator, index: usize, key: &str) -> String {
     match operator.sequence {
         Some(_) => format!("operator[{index}].sequence.{key}"),
         None => format!("operator[{index}].query"),
@@ -27,16 +27,13 @@ fn path(operator: &Operator, index: usize, key: &str) -> String {
 impl Checker<'_> {
     /// What can be told of a sequence before data is read.
     pub fn sequence(&mut self, index: usize, operator: &Operator, sequence: &Sequence) {
-        let at = |key: &str| path(operator, index, key);
+        let at = |key: &str| path_of(operator, index, key);
         let tree = &sequence.pattern.tree;
         let steps = tree.steps();
         let taken = tree.taken();
         self.shape_of_pattern(&at("pattern"), sequence);
         self.positive(&at("within"), sequence.within);
-        let ends = tree.ends_by_itself(Defaults {
-            loops: sequence.loops,
-            inside: sequence.inside_loops,
-        });
+        let ends = tree.ends_by_itself(sequence.inside_loops);
         if sequence.within.is_none() && !sequence.unbounded && !ends {
             self.say(
                 &at("pattern"),
@@ -352,9 +349,4 @@ fn steps_in(expr: &Expr, is_step: &dyn Fn(&ArcStr) -> bool, found: &mut Vec<Stri
     expr.children()
         .into_iter()
         .for_each(|child| steps_in(child, is_step, found));
-}
-
-/// Where a setting of a sequence stands in the file.
-pub(crate) fn path_of(operator: &Operator, index: usize, key: &str) -> String {
-    path(operator, index, key)
 }

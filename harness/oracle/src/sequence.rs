@@ -177,6 +177,13 @@ impl Sequences {
             line.is_ready(&choice, stamp);
         }
         line.release(asked, time, due);
+        // With `within` to its very end, an absence can be over with the event that it begins with.
+        for (choice, _, stamp) in line.try_all(asked, time).absent {
+            if choice.last().is_some_and(|(i, _)| *i == newest) {
+                line.is_ready(&choice, stamp);
+            }
+        }
+        line.release(asked, time, due);
         let noted = line.events[newest].clone();
         line.past.push(noted);
         line.tidy(asked, time, due);

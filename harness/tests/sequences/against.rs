@@ -207,7 +207,7 @@ fn row(key: &str, k: &str, v: Option<i64>) -> Vec<Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_operator_says_at_every_step_what_trying_everything_says(keys in settings(), given in given()) {

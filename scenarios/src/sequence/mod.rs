@@ -52,7 +52,6 @@ mod tests;
 use arcstr::ArcStr;
 
 pub use parse::parse_pattern;
-pub use place::Defaults;
 pub(crate) use sql::take_match;
 
 use crate::time::Span;

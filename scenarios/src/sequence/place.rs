@@ -4,15 +4,6 @@
 use super::{Absence, Contiguity, Loop, Part, Tree};
 use crate::script::Inside;
 
-/// What `loops` and `inside_loops` say, for repetitions that do not say so themselves.
-#[derive(Clone, Copy, Debug)]
-pub struct Defaults {
-    /// How often loops repeat.
-    pub loops: Loop,
-    /// What may lie inside.
-    pub inside: Inside,
-}
-
 impl Tree {
     /// Whether it can match no event at all.
     pub fn can_be_empty(&self) -> bool {
@@ -102,21 +93,21 @@ impl Tree {
     }
 
     /// Whether only so many events can be part of it and nothing can lie between them, so that its beginnings end by
-    /// themselves.
-    pub fn ends_by_itself(&self, defaults: Defaults) -> bool {
+    /// themselves; `inside` stands for loops that do not say what may lie inside.
+    pub fn ends_by_itself(&self, inside: Inside) -> bool {
         let strict = |contiguity: Contiguity| contiguity == Contiguity::Strict;
         match self {
             Self::Step(_) | Self::OneOf(_) => true,
             Self::AllOf(_, inside) => strict(*inside),
             Self::Parts(parts) => parts.iter().enumerate().all(|(i, part)| match part {
-                Part::Take(edge, tree) => (i == 0 || strict(*edge)) && tree.ends_by_itself(defaults),
+                Part::Take(edge, tree) => (i == 0 || strict(*edge)) && tree.ends_by_itself(inside),
                 Part::Not(absence) => absence.lasts.is_some(),
             }),
-            Self::Either(branches) => branches.iter().all(|branch| branch.ends_by_itself(defaults)),
+            Self::Either(branches) => branches.iter().all(|branch| branch.ends_by_itself(inside)),
             Self::Repeat(repeat) => {
-                let inside = repeat.inside.unwrap_or(defaults.inside.contiguity());
+                let between = repeat.inside.unwrap_or(inside.contiguity());
                 let once = repeat.max == Some(1);
-                repeat.max.is_some() && (once || strict(inside)) && repeat.body.ends_by_itself(defaults)
+                repeat.max.is_some() && (once || strict(between)) && repeat.body.ends_by_itself(inside)
             }
         }
     }
