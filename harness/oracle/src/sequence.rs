@@ -372,7 +372,7 @@ impl Line {
                 .collect();
             if let Some(stamp) = late.iter().find_map(|way| asked.end(way, self, choice)) {
                 found.given_up.push((choice.clone(), now, stamp));
-                open.retain(|way| way.done());
+                open.retain(Way::done);
             }
         }
     }

@@ -45,7 +45,7 @@ const CLAUSES: &[&str] = &[
 /// follows.
 pub(crate) fn take_match(text: &str, tokens: &[TokenWithSpan], next: usize, end: Place) -> Result<(Sequence, usize)> {
     let place = |at: usize| tokens.get(at).and_then(|t| point(t.span.start)).unwrap_or(end);
-    if !tokens.get(next).is_some_and(|t| t.token == Token::LParen) {
+    if tokens.get(next).is_none_or(|t| t.token != Token::LParen) {
         return Err(SyntaxError::at(place(next), "`(` is missing behind `match_recognize`"));
     }
     let close =

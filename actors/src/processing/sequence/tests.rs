@@ -6,7 +6,7 @@ use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::{FieldType, Schema, Time, Value};
 
 use super::automaton::Automaton;
-use crate::operator::{Dropped, Operator, Output};
+use crate::operator::{Dropped, Output};
 use crate::processing::testing::{Hand, event, row, schema, settings, try_build};
 use crate::processing::{Surroundings, build};
 
