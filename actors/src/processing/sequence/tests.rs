@@ -67,11 +67,11 @@ fn state_goes_when_within_is_over_and_only_then() {
     for key in 0..100 {
         hand.event(key, &format!("k{key}"), 1);
     }
-    hand.watermark(99);
+    hand.watermark(98);
     assert_eq!(hand.operator.held(), 100);
-    hand.watermark(198);
+    hand.watermark(197);
     assert_eq!(hand.operator.held(), 1, "the last one began at 99");
-    hand.watermark(199);
+    hand.watermark(198);
     assert_eq!((hand.operator.held(), hand.operator.state_bytes()), (0, empty));
 }
 
