@@ -58,7 +58,7 @@ fn a_sequence_over_two_streams_with_other_fields_is_fine() {
 fn patterns_that_cannot_end_or_begin_are_refused_with_a_way_out() {
     says(
         r#"sequence = { pattern = "a -> b" }"#,
-        &["17: beginnings of this pattern may be kept for ever", "within"],
+        &["16: beginnings of this pattern may be kept for ever", "within"],
     );
     says(
         r#"sequence = { pattern = "a*", within = "1s", loops = "every" }"#,
