@@ -8,8 +8,8 @@ use std::sync::Arc;
 use actix::Recipient;
 use wavetank_scenarios::Time;
 use wavetank_scenarios::input::What;
+use wavetank_scenarios::numbering::EPOCH;
 use wavetank_scenarios::script::{self, Keeps, Late, OnError, Scenario, ValveSettings};
-use wavetank_scenarios::sequence::EPOCH;
 use wavetank_scenarios::topology::{ActorId, Role, Topology};
 
 use crate::host::enter;

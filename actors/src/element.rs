@@ -1,6 +1,6 @@
 //! What travels on a link.
 
-use wavetank_scenarios::sequence::Progress;
+use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, Time};
 

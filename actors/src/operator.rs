@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use wavetank_scenarios::metric::Metric;
-use wavetank_scenarios::sequence::Progress;
+use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::{Event, EventId, Pane, Row, Span, Time, Value};
 
 /// A pattern at work.

@@ -12,8 +12,8 @@ use wavetank_oracle::{Arrival, Due, Reference, Why, convey_merge};
 use wavetank_reports::record::Verdict;
 use wavetank_scenarios::library::LibraryFiles;
 use wavetank_scenarios::metric::Metric;
+use wavetank_scenarios::numbering::{Progress, Sequence};
 use wavetank_scenarios::script::Convey;
-use wavetank_scenarios::sequence::{Progress, Sequence};
 use wavetank_scenarios::{Event, EventId, Producer, Script, Span, Time, Value};
 
 /// Work on numbered rows with a key, conveyed as these settings say (nothing: by one machine), and more tables.

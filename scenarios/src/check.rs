@@ -393,6 +393,9 @@ impl Checker<'_> {
                 self.positive(&at("first.quiet"), Some(first.quiet));
             }
             self.reorder(i);
+            if let Ok(crate::script::Body::Sequence(sequence)) = operator.body() {
+                self.sequence(i, operator, sequence);
+            }
             if let Some(steps) = &operator.transform {
                 if steps.is_empty() {
                     self.say(

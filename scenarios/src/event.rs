@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sequence::Sequence;
+use crate::numbering::Sequence;
 use crate::time::Time;
 use crate::value::Row;
 

@@ -117,9 +117,12 @@ patterns! {
         metrics [Held, StateBytes, Late, Filtered, Incomplete, Asked] example "prices-and-mentions"
         "Pairs events of two or more streams by key and a bound on the distance of their times; every pair exactly once. Of \
          what has no partner an outer join says so, when none can come any more.";
-    TemporalEventOrdering "temporal-event-ordering" "Temporal event ordering" Processing built false
-        settings [], metrics [] example ""
-        "Finds sequences of events in event-time order, and their absence.";
+    TemporalEventOrdering "temporal-event-ordering" "Temporal event ordering" Processing built true
+        settings ["sequence", "query", "watermark", "late", "flush_at_end", "future"],
+        metrics [Runs, TimedOut, Held, Late, EmitDelay] example "card-home-and-abroad"
+        "Finds sequences of events of one key in event-time order, and their absence, by a non-deterministic automaton: steps, \
+         loops, choices and what must not come, within a time. An absence is answered when the watermark says that nothing \
+         can come any more.";
     MachineLearner "machine-learner" "Machine learner" Processing built false
         settings [], metrics [] example ""
         "Predicts for each event and learns when its label comes, with a model from a file or one that learns as it goes.";

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::check::Checker;
+use crate::check_sequence::{self, Input};
 use crate::data::{self, Rows, Wanted};
 use crate::distribution::Delay;
 use crate::expectation::Claim;
@@ -14,7 +15,7 @@ use crate::load::{Files, LoadedTable, Problem};
 use crate::query::SyntaxError;
 use crate::sampling::shape_of;
 use crate::schema::Schema;
-use crate::script::{LiteralEvent, Merge, Numbers, OnBad, Route, Scenario, Source, Table};
+use crate::script::{Body, LiteralEvent, Merge, Numbers, OnBad, Route, Scenario, Sequence, Source, Table};
 use crate::shapes::{self, Misfit, Scope, Shape, Shapes};
 use crate::suggest;
 use crate::time::{Span, Time};
@@ -504,7 +505,9 @@ impl<'a> Loader<'a> {
                 taken.insert(&operator.name, joined::common(&inputs).unwrap_or_default());
                 continue;
             }
+            let sequence = matches!(operator.body(), Ok(Body::Sequence(_)));
             let mut input: Option<Shapes> = None;
+            let mut inputs: Vec<Input<'_>> = Vec::new();
             for (i, entry) in operator.input.iter().enumerate() {
                 let (name, port) = input_name(entry);
                 let found = match port {
@@ -521,7 +524,16 @@ impl<'a> Loader<'a> {
                     self.checker
                         .say(&format!("operator[{index}].input[{i}]"), message, help);
                 }
+                inputs.push(Input {
+                    names: vec![entry.clone(), self.stream_of(entry)],
+                    entry,
+                    shapes: found.clone(),
+                });
                 match &input {
+                    // Events of different fields set aside on one output have no common ones.
+                    Some(first) if sequence && shapes::schema(first).names().ne(shapes::schema(&found).names()) => {
+                        input = Some(vec![]);
+                    }
                     Some(first) if shapes::schema(first).names().ne(shapes::schema(&found).names()) => {
                         let message = format!("`{entry}` has other fields than `{}`", operator.input[0]);
                         let help =
@@ -537,7 +549,10 @@ impl<'a> Loader<'a> {
                 }
             }
             let input = input.unwrap_or_default();
-            out[index] = self.output(index, &input, &tables);
+            out[index] = match operator.body() {
+                Ok(Body::Sequence(sequence)) => self.matches(index, sequence, &inputs),
+                _ => self.output(index, &input, &tables),
+            };
             if operator
                 .convey
                 .as_ref()
@@ -578,6 +593,25 @@ impl<'a> Loader<'a> {
             _ => whole,
         };
         self.checker.say_at(range, misfit.message, misfit.help);
+    }
+
+    /// The fields of a sequence's matches.
+    fn matches(&mut self, index: usize, sequence: &Sequence, inputs: &[Input<'_>]) -> Shapes {
+        let operator = &self.scenario.operators[index];
+        if let Some(query) = &operator.query
+            && !inputs
+                .iter()
+                .flat_map(|i| &i.names)
+                .any(|name| name.eq_ignore_ascii_case(&query.from))
+        {
+            let help = suggest::help(&query.from, operator.input.iter().map(String::as_str));
+            let message = format!("the query reads `{}`, which is no input of this operator", query.from);
+            self.misfit(&format!("operator[{index}].query"), Misfit { message, help });
+        }
+        check_sequence::fields(sequence, inputs).unwrap_or_else(|wrong| {
+            self.misfit(&check_sequence::path_of(operator, index, &wrong.key), wrong.misfit);
+            vec![]
+        })
     }
 
     fn output(&mut self, index: usize, input: &Shapes, tables: &BTreeMap<&str, &Shapes>) -> Shapes {

@@ -90,6 +90,9 @@ pub(crate) struct Scope<'a> {
     pub input: Vec<&'a str>,
 }
 
+/// Why `nth` and `prev` cannot stand outside sequences.
+const LOOKS_BACK: &str = "`nth` and `prev` look back over the events of a match: they stand only in sequences";
+
 /// Something that does not fit, and what was probably meant.
 #[derive(Debug)]
 pub(crate) struct Misfit {
@@ -209,6 +212,7 @@ impl Scope<'_> {
                 }
                 Function::Length => FieldType::Int,
                 Function::EventTime | Function::WindowStart | Function::WindowEnd => FieldType::Time,
+                Function::Nth | Function::Prev => return Err(Misfit::new(LOOKS_BACK, None)),
             },
             Expr::Aggregate(aggregate) => {
                 let argument = if aggregate.argument.is_some() {

@@ -5,6 +5,7 @@ pub mod filter;
 pub mod join;
 pub mod keyed;
 pub mod select;
+pub mod sequence;
 pub mod transform;
 pub mod window;
 
@@ -54,6 +55,10 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
         Body::Gather(gather) => return join::gather(operator, gather, around).map_err(named),
         _ => {}
     }
+    if let Ok(Body::Sequence(sequence)) = operator.body() {
+        let built = sequence::build(operator, sequence, &around);
+        return built.map_err(|problem| format!("operator `{}`: {problem}", operator.name));
+    }
     let schema = one_schema(operator, around.inputs)?;
     let mut names: Vec<&str> = operator.input.iter().map(String::as_str).collect();
     if let Some(query) = &operator.query {
@@ -72,6 +77,7 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
         Body::Change(settings) => boxed(filter::change::RateOfChange::new(settings, fields).map(Filter)),
         Body::Compensate(settings) => boxed(Compensation::new(settings, operator, schema, around.tick)),
         Body::Gather(_) => Err("its inputs are put together, not read as one".into()),
+        Body::Sequence(sequence) => sequence::build(operator, sequence, &around),
         Body::First(settings) => boxed(filter::first::FirstOfBurst::new(settings, schema).map(Filter)),
         Body::Reorder(settings) => ordering::build(operator, settings, fields, around.tick),
     });

@@ -1,8 +1,8 @@
 //! The part that hosts an operator: everything that all operators need, once. It combines the watermarks of the inputs
 //! and passes them on behind what they caused, gives results their identity, keeps the books, and sets timers.
 
+use wavetank_scenarios::numbering::{Progress, Sequence};
 use wavetank_scenarios::script::{self, OnError};
-use wavetank_scenarios::sequence::{Progress, Sequence};
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, EventId, Producer, Row, Span, Time, Value};
 

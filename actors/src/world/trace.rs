@@ -8,7 +8,7 @@ use wavetank_scenarios::{Event, EventId, Time};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{Account, NodeFault};
-use wavetank_scenarios::sequence::Progress;
+use wavetank_scenarios::numbering::Progress;
 
 use crate::element::Element;
 use crate::operator::{Dropped, Failure};

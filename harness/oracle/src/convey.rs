@@ -10,9 +10,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use wavetank_scenarios::numbering::{EPOCH, Moves, Moving, Progress, Sequence, key_hash, ring_place};
 use wavetank_scenarios::query::Expr;
 use wavetank_scenarios::script::{Convey, Gaps, Route};
-use wavetank_scenarios::sequence::{EPOCH, Moves, Moving, Progress, Sequence, key_hash, ring_place};
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, EventId, Row, Schema, Time, Value};
 

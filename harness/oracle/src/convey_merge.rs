@@ -10,8 +10,8 @@
 //!
 //! In order of arrival everything goes as it comes.
 
+use wavetank_scenarios::numbering::{EPOCH, Progress, Sequence};
 use wavetank_scenarios::script::{Convey, Merge as How};
-use wavetank_scenarios::sequence::{EPOCH, Progress, Sequence};
 use wavetank_scenarios::{Event, Span};
 
 use crate::{Arrival, Due, DueResult, Reference, Why};

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use wavetank_scenarios::numbering::{Moved, Progress};
 use wavetank_scenarios::script::{Convey, Gaps, Route};
-use wavetank_scenarios::sequence::{Moved, Progress};
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, Row, Schema, Span, Time, Value};
 

@@ -58,6 +58,9 @@ mod joined_windows;
 mod ordering;
 mod panes;
 mod reference;
+mod sequence;
+mod sequence_value;
+mod sequence_ways;
 mod single;
 pub mod table;
 mod transform;
@@ -68,7 +71,7 @@ mod windows;
 
 pub use aggregate::Bound;
 pub use reference::{Tables, reference, tables};
-use wavetank_scenarios::sequence::Progress;
+use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::{Event, EventId, Pane, Row, Time};
 
 /// Something that reached an operator, as the world recorded it. Arrivals come in the order in which the operator took

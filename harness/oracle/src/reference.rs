@@ -10,6 +10,7 @@ use crate::counted::Counted;
 use crate::gather::Gather;
 use crate::join::Joined;
 use crate::joined_windows::JoinedWindows;
+use crate::sequence::Sequences;
 use crate::windowed::Windowed;
 use crate::{Reference, ordering, single, transform};
 
@@ -59,6 +60,9 @@ pub fn reference(
             Compensated::new(settings, operator, schema, tick).map(|c| Box::new(c) as Box<dyn Reference>)
         }
         Body::Change(change) => single::change(change, schema),
+        Body::Sequence(settings) => {
+            Sequences::new(operator, settings, inputs, tick).map(|s| Box::new(s) as Box<dyn Reference>)
+        }
         Body::First(first) => single::first(first, schema),
         Body::Reorder(settings) => ordering::reorder(operator, settings, schema, tick),
         Body::Transform(steps) => transform::transform(steps, schema, output, tables),

@@ -31,7 +31,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use wavetank_scenarios::input::{Planned, What};
-use wavetank_scenarios::script::{self, Operator, ResultStamp, Scenario, TransformStep};
+use wavetank_scenarios::script::{self, Body, Operator, Precedence, ResultStamp, Scenario, TransformStep};
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Producer, Span, Time};
 
@@ -242,7 +242,11 @@ fn keeps_order(settings: &Operator) -> bool {
         .reorder
         .as_ref()
         .is_some_and(|reorder| reorder.number.is_some());
-    by_end && bounded && !by_number && !settings.transform.iter().flatten().any(set)
+    let first_complete = match settings.body() {
+        Ok(Body::Sequence(sequence)) => sequence.precedence == Precedence::Complete,
+        _ => true,
+    };
+    by_end && bounded && !by_number && first_complete && !settings.transform.iter().flatten().any(set)
 }
 
 fn sorted(stream: Stream<'_>) -> Stream<'_> {

@@ -42,11 +42,8 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::Watermark => Some(include_str!("templates/watermark.toml")),
         Pattern::SequentialConvey => Some(include_str!("templates/sequential-convey.toml")),
         Pattern::StreamJoin => Some(include_str!("templates/stream-join.toml")),
-        Pattern::TemporalEventOrdering
-        | Pattern::MachineLearner
-        | Pattern::Replay
-        | Pattern::PeriodicSnapshot
-        | Pattern::TwoNodeFailover => None,
+        Pattern::TemporalEventOrdering => Some(include_str!("templates/temporal-event-ordering.toml")),
+        Pattern::MachineLearner | Pattern::Replay | Pattern::PeriodicSnapshot | Pattern::TwoNodeFailover => None,
     }
 }
 

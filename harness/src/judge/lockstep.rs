@@ -12,8 +12,8 @@ use wavetank_oracle::convey::{Sent, Split};
 use wavetank_oracle::convey_worker::Worker;
 use wavetank_oracle::watermark::{Generator, Heard, Minimum, Signal};
 use wavetank_oracle::{Arrival, Due, DueResult, Reference, Why};
+use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::script::ValveSettings;
-use wavetank_scenarios::sequence::Progress;
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, EventId, Span, Time};
 

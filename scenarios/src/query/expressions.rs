@@ -336,6 +336,12 @@ impl Converter {
                 (distinct, list.args.as_slice())
             }
         };
+        // With a number behind it, SQL's navigation within a match.
+        let name = match (name.as_str(), args.len()) {
+            ("first", 2) => "nth".to_owned(),
+            ("last", 2) => "prev".to_owned(),
+            _ => name,
+        };
         if let Some(found) = function(&name) {
             if distinct || call.filter.is_some() {
                 return self.refuse(

@@ -12,6 +12,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use super::join::{self, BEHIND, JOINS, Join};
 use super::parse::{SyntaxError, is_word, parse_expr, point};
 use super::{Expr, Window};
+use crate::script::Sequence;
+use crate::sequence::take_match;
 use crate::suggest::hint;
 use crate::time::Span;
 use crate::value::Value;
@@ -23,6 +25,7 @@ pub(super) struct From {
     pub alias: Option<ArcStr>,
     pub joins: Vec<Join>,
     pub window: Option<Window>,
+    pub matching: Option<Sequence>,
 }
 
 pub(super) type Place = (usize, usize);
@@ -137,6 +140,7 @@ impl<'a> Reader<'a> {
     /// A stream: its name, its window, its alias.
     pub fn clause(&mut self) -> Result<From> {
         let mut window = None;
+        let mut matching = None;
         let mut alias = None;
         let name = if self.at(&Token::LParen) {
             return self.refuse("a query inside a query is not known; chain two operators instead");
@@ -163,6 +167,10 @@ impl<'a> Reader<'a> {
                     return Err(SyntaxError::at(place, "the stream has a window already"));
                 }
                 window = Some(self.window()?);
+            } else if self.take_word("match_recognize") {
+                let (sequence, next) = take_match(self.text, self.tokens, self.next, self.end)?;
+                matching = Some(sequence);
+                self.next = next;
             } else if self.take_word("as") {
                 alias = Some(self.simple_name("a name is missing after `as`")?);
             } else if let Some(token) = self.peek() {
@@ -203,6 +211,7 @@ impl<'a> Reader<'a> {
             alias,
             joins: vec![],
             window,
+            matching,
         })
     }
 
@@ -405,11 +414,13 @@ impl<'a> Reader<'a> {
 }
 
 fn words() -> impl Iterator<Item = &'static str> {
-    ["window", "as", "join"].into_iter().chain(CLAUSES.iter().copied())
+    ["window", "as", "join", "match_recognize"]
+        .into_iter()
+        .chain(CLAUSES.iter().copied())
 }
 
 /// The byte at which a line and column of the text lie.
-fn offset(text: &str, (line, column): Place) -> usize {
+pub(crate) fn offset(text: &str, (line, column): Place) -> usize {
     let line_start = match line {
         0 | 1 => 0,
         _ => text

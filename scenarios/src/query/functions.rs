@@ -48,6 +48,8 @@ functions! {
     ["event_time"] EventTime 0..=1 "the event's stamp; in a join that of the named stream's event";
     ["window_start"] WindowStart 0..=0 "the start of the window";
     ["window_end"] WindowEnd 0..=0 "the end of the window (exclusive)";
+    ["nth"] Nth 2..=2 "in a sequence: of the n-th event that a step took, from 0";
+    ["prev"] Prev 1..=2 "in a sequence: of the event before the last one that a step took, or the n-th before";
 }
 
 /// An aggregate function as a query names it.

@@ -51,9 +51,10 @@ mod print;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use from::offset;
 pub use join::{Anchor, Join, JoinBound, JoinKind, Limit, WrongInput};
-pub(crate) use parse::end_of;
 pub use parse::{SyntaxError, parse_expr, parse_query};
+pub(crate) use parse::{end_of, is_word, point};
 
 use crate::time::Span;
 use crate::value::Value;
@@ -85,6 +86,8 @@ pub struct Query {
     pub order_by: Vec<OrderBy>,
     /// `limit`: how many rows of each firing at most.
     pub limit: Option<u64>,
+    /// `match_recognize (…)`: the query looks for sequences, and says nothing else.
+    pub matching: Option<Box<crate::script::Sequence>>,
 }
 
 /// One item of a `select`.
@@ -206,6 +209,11 @@ pub enum Function {
     WindowStart,
     /// `window_end()`: end of the window (exclusive).
     WindowEnd,
+    /// `nth(b.x, n)`, in sequences: of the n-th event that step b took, from 0. `first(b.x, n)` is the same.
+    Nth,
+    /// `prev(b.x, n)`, in sequences: of the n-th event (default: 1) before the last one that step b took; of the event
+    /// before, where no step is named. `last(b.x, n)` is the same.
+    Prev,
 }
 
 /// An aggregate function and what it is applied to.

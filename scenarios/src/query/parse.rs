@@ -71,7 +71,7 @@ impl Dialect for StreamSql {
 }
 
 /// A place in the text, unless the parser did not know it.
-pub(super) fn point(location: Location) -> Option<(usize, usize)> {
+pub(crate) fn point(location: Location) -> Option<(usize, usize)> {
     (location.line > 0).then_some((location.line as usize, location.column as usize))
 }
 
@@ -182,7 +182,7 @@ pub(crate) fn end_of(text: &str) -> (usize, usize) {
 }
 
 /// Whether the token is that word, in any case and not quoted.
-pub(super) fn is_word(token: &TokenWithSpan, word: &str) -> bool {
+pub(crate) fn is_word(token: &TokenWithSpan, word: &str) -> bool {
     matches!(&token.token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
 }
 
@@ -296,6 +296,7 @@ fn convert(text: &str, query: &ast::Query, from: From) -> Result<Query, SyntaxEr
         having,
         order_by,
         limit,
+        matching: from.matching.map(Box::new),
     };
     check(&query, &places, place)?;
     Ok(query)
@@ -362,6 +363,15 @@ fn limit(query: &ast::Query, place: (usize, usize)) -> Result<Option<u64>, Synta
 
 /// What is wrong with a query as a whole, though each of its parts can be read.
 fn check(query: &Query, places: &[(usize, usize)], start: (usize, usize)) -> Result<(), SyntaxError> {
+    if query.matching.is_some() {
+        let plain =
+            query.window.is_none() && query.filter.is_none() && query.group_by.is_empty() && query.limit.is_none();
+        if query.select != [SelectItem::All] || !plain || query.having.is_some() || !query.order_by.is_empty() {
+            let message =
+                "around `match_recognize` stands only `select * from …`; its columns are the key and the measures";
+            return Err(SyntaxError::at(start, message));
+        }
+    }
     let aggregates = query.aggregates();
     if !query.joins.is_empty() {
         join::check(query, start)?;

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Compensate, Convey, Emit, FirstOfBurst, Gather, JoinSettings, RateOfChange, Reorder, Threshold, TransformStep,
-    ValveSettings, Watermark, WindowAlign, WindowBounds,
+    Compensate, Convey, Emit, FirstOfBurst, Gather, JoinSettings, RateOfChange, Reorder, Sequence, Threshold,
+    TransformStep, ValveSettings, Watermark, WindowAlign, WindowBounds,
 };
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
@@ -60,6 +60,9 @@ pub struct Operator {
     /// A query with joins: how it pairs and answers.
     #[serde(default)]
     pub join: JoinSettings,
+    /// A sequence of events, or their absence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
     /// What happens to an event that the operator cannot work on.
     #[serde(default)]
     pub on_error: OnError,
@@ -69,7 +72,8 @@ pub struct Operator {
     /// How the watermarks of several inputs are combined.
     #[serde(default)]
     pub valve: ValveSettings,
-    /// Windows, joins and reordering: what happens to late events.
+    /// Windows, joins, reordering and sequences: what happens to late events. (An event is late for a sequence at or behind
+    /// the watermark.)
     #[serde(default)]
     pub late: Late,
     /// Windows: how long after its completeness a window takes events in (allowed lateness). Joins: how much longer than
@@ -85,7 +89,8 @@ pub struct Operator {
     /// Windows: what is compared with the watermark. (Joins with a bound on distance go by the event's own stamp.)
     #[serde(default)]
     pub late_by: LateBy,
-    /// Windows and reordering: whether open windows fire, and held events are put out, when the input ends.
+    /// Windows and reordering: whether open windows fire, and held events are put out, when the input ends. Sequences:
+    /// whether absences are then complete, and beginnings given up.
     #[serde(default = "yes")]
     pub flush_at_end: bool,
     /// Windows without a group: whether a window without events gives a result. Of windows on a grid those that
@@ -110,7 +115,7 @@ pub struct Operator {
     /// Snapshot windows: events with the same stamp instead of events that last.
     #[serde(default)]
     pub snapshot_by_stamp: bool,
-    /// Windows: what happens to events stamped later than they arrive.
+    /// Windows and sequences: what happens to events stamped later than they arrive.
     #[serde(default)]
     pub future: Future,
 }
@@ -128,6 +133,8 @@ pub enum Body<'a> {
     Compensate(&'a Compensate),
     Reorder(&'a Reorder),
     Gather(&'a Gather),
+    /// `sequence`, or a query with `match_recognize`.
+    Sequence(&'a Sequence),
 }
 
 impl Operator {
@@ -142,13 +149,17 @@ impl Operator {
         "compensate",
         "reorder",
         "gather",
+        "sequence",
     ];
 
     /// All that it is said to do, with the key that says so, in the order of [`Operator::BODIES`]. A checked scenario
     /// has exactly one.
     pub fn bodies(&self) -> impl Iterator<Item = (&'static str, Body<'_>)> {
         let all = [
-            self.query.as_ref().map(Body::Query),
+            self.query.as_ref().map(|query| match &query.matching {
+                Some(sequence) => Body::Sequence(sequence),
+                None => Body::Query(query),
+            }),
             self.transform.as_deref().map(Body::Transform),
             self.filter.as_ref().map(Body::Filter),
             self.threshold.as_ref().map(Body::Threshold),
@@ -157,6 +168,7 @@ impl Operator {
             self.compensate.as_ref().map(Body::Compensate),
             self.reorder.as_ref().map(Body::Reorder),
             self.gather.as_ref().map(Body::Gather),
+            self.sequence.as_ref().map(Body::Sequence),
         ];
         Self::BODIES
             .iter()

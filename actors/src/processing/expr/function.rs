@@ -12,6 +12,8 @@ use super::{Node, Scope, compare};
 pub(super) fn check_arity(function: Function, given: usize) -> Result<(), String> {
     let (least, most) = match function {
         Function::EventTime | Function::WindowStart | Function::WindowEnd => (0, 0),
+        Function::Nth => (2, 2),
+        Function::Prev => (1, 2),
         Function::Abs
         | Function::Floor
         | Function::Ceil
@@ -157,7 +159,9 @@ fn compute(function: Function, values: &[Cow<'_, Value>]) -> Result<Value, Strin
             | Function::NullIf
             | Function::EventTime
             | Function::WindowStart
-            | Function::WindowEnd,
+            | Function::WindowEnd
+            | Function::Nth
+            | Function::Prev,
             _,
         ) => return Err(format!("`{}` cannot be computed here", name())),
     })

@@ -182,6 +182,7 @@ pub(crate) fn node(expr: &Expr, names: &mut dyn Resolve) -> Result<Node, String>
                 Function::EventTime => Node::Stamp,
                 Function::WindowStart => Node::WindowStart,
                 Function::WindowEnd => Node::WindowEnd,
+                Function::Nth | Function::Prev => return Err("`nth` and `prev` stand only in sequences".into()),
                 _ => Node::Call(
                     *function,
                     args.iter().map(|e| node(e, names)).collect::<Result<_, _>>()?,

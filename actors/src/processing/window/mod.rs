@@ -11,7 +11,7 @@
 //! `limit`, a correction that changes nothing) it is filtered. Where each event is bound to cause a result no ids are kept:
 //! it is enough to count.
 
-mod aggregate;
+pub(crate) mod aggregate;
 mod answers;
 mod core;
 mod count;

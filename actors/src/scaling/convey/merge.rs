@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use wavetank_scenarios::metric::Metric;
+use wavetank_scenarios::numbering::{EPOCH, Progress};
 use wavetank_scenarios::script::{Convey, Merge as How};
-use wavetank_scenarios::sequence::{EPOCH, Progress};
 use wavetank_scenarios::{Event, Span, Time};
 
 use crate::operator::{Draft, Dropped, Operator, Output};

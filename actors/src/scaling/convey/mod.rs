@@ -1,7 +1,7 @@
 //! Sequential convey: a split that numbers events and deals them to sub-streams, the sub-streams, and the merge that
 //! brings their results into the order of the numbers again.
 //!
-//! Each is an actor of its own. Beside events they exchange [`Progress`](wavetank_scenarios::sequence::Progress): how far
+//! Each is an actor of its own. Beside events they exchange [`Progress`](wavetank_scenarios::numbering::Progress): how far
 //! the numbers have come, which are done, and the state of keys that move.
 
 mod merge;

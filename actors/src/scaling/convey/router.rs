@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use wavetank_scenarios::numbering::{Moving, key_hash, ring_place};
 use wavetank_scenarios::script::{Convey, Route};
-use wavetank_scenarios::sequence::{Moving, key_hash, ring_place};
 use wavetank_scenarios::{Event, Schema, Value};
 
 use crate::processing::expr::{Compiled, Fields, Scope, unknown};

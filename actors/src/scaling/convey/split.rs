@@ -9,8 +9,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use wavetank_scenarios::numbering::{EPOCH, Moves, Moving, Progress, Sequence};
 use wavetank_scenarios::script::{Convey, Gaps, KeyMove, ValveSettings};
-use wavetank_scenarios::sequence::{EPOCH, Moves, Moving, Progress, Sequence};
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, Span, Time, Value};
 

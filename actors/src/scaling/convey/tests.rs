@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use serde_json::json;
 use wavetank_scenarios::metric::Metric;
+use wavetank_scenarios::numbering::{EPOCH, Moves, Moving, Progress, Sequence, key_hash};
 use wavetank_scenarios::script::Convey;
-use wavetank_scenarios::sequence::{EPOCH, Moves, Moving, Progress, Sequence, key_hash};
 use wavetank_scenarios::{Event, EventId, Field, FieldType, Producer, Schema, Span, Time, Value};
 
 use super::{Merge, Router};

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use wavetank_scenarios::metric::Metric;
+use wavetank_scenarios::numbering::{Moved, Moving, Progress};
 use wavetank_scenarios::script::{Convey, Gaps, Route};
-use wavetank_scenarios::sequence::{Moved, Moving, Progress};
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, Span, Time, Value};
 
