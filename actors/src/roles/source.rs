@@ -65,7 +65,7 @@ impl Source {
         let wall = stage.wall();
         let mut next = self.marked.get().last + 1;
         let mut numbers = Vec::new();
-        while due(next) <= wall && !epoch.until.is_some_and(|until| next > until) {
+        while due(next) <= wall && epoch.until.is_none_or(|until| next <= until) {
             numbers.push(next);
             next += 1;
         }

@@ -105,6 +105,7 @@ pub struct Operator {
     #[serde(default)]
     pub bounds: WindowBounds,
     /// Windows: where their grid begins.
+    #[serde(default)]
     pub align: WindowAlign,
     /// The stamp of a window's result; of a join's pair the latest of its parts, or with `earliest` the earliest.
     #[serde(default)]

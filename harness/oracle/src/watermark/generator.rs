@@ -299,7 +299,7 @@ impl Generator {
         let turn = match (self.settings.every, heard) {
             (None, Heard::Event { .. } | Heard::Watermark { .. }) => true,
             (None, Heard::Idle { .. } | Heard::End { .. } | Heard::Look { .. }) => self.settings.back == 0,
-            (Some(Every::Events(events)), _) => event && self.events % events == 0,
+            (Some(Every::Events(events)), _) => event && self.events.is_multiple_of(events),
             (Some(Every::Time(_)), Heard::Tick) => true,
             _ => false,
         };

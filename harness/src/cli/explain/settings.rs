@@ -112,7 +112,9 @@ impl<'a> Walk<'a> {
             page.push(Part::Entry("keys".into(), names.join(", ")));
         }
         let what = match path.rsplit_once('.') {
-            Some((of, _)) => format!("a setting of {of}"),
+            // A long name says by itself what it is a setting of.
+            Some((of, _)) if of.len() < 24 => format!("a setting of {of}"),
+            Some(_) => "a setting".to_owned(),
             None => "a setting of a scenario".to_owned(),
         };
         self.topics.push(Topic {
