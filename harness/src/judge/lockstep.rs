@@ -94,7 +94,7 @@ pub enum Model {
     /// A watermark generator.
     Generator {
         /// Its naive model.
-        model: Generator,
+        model: Box<Generator>,
         /// When it entered, by its node's monotonic clock.
         entered: Time,
     },
@@ -192,7 +192,7 @@ impl Lockstep {
                 account.crash();
                 *minimum = minimum.afresh();
             }
-            Model::Generator { model, .. } => *model = model.afresh(),
+            Model::Generator { model, .. } => **model = model.afresh(),
             Model::Split { model, minimum } => {
                 model.crash();
                 *minimum = minimum.afresh();

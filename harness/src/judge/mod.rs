@@ -200,7 +200,10 @@ impl Judge {
                         let schemas = topology.input_schemas(id);
                         let model = Generator::new(settings, of.valve, links, tick, &schemas, &of.input);
                         let entered = clocks[actor.node.0 as usize].monotonic(run.start);
-                        Model::Generator { model, entered }
+                        Model::Generator {
+                            model: Box::new(model),
+                            entered,
+                        }
                     })
                 }
                 Role::Sink { .. } => {

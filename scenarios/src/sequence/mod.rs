@@ -1,5 +1,5 @@
-//! Sequences of events: the pattern as a tree, which the short pattern language ([`parse`]) and SQL's `match_recognize`
-//! ([`sql`]) are read into. Matching is written twice, as an automaton in the operator and by trying everything in the
+//! Sequences of events: the pattern as a tree, which the short pattern language (`parse`) and SQL's `match_recognize`
+//! (`sql`) are read into. Matching is written twice, as an automaton in the operator and by trying everything in the
 //! judge. What both mean:
 //!
 //! # Matches

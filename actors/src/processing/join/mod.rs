@@ -1,8 +1,8 @@
 //! Stream join: events of two or more streams paired by key and nearness in time.
 //!
-//! [`chain`] joins over a distance in time, over versions and over last events, one stage for each joined stream;
-//! [`windowed`] joins what is in the same window; [`gather`] puts the parts of an answer together. What
-//! names in a query mean is in [`names`], which events are held and what becomes of them in [`parts`]. What exactly is
+//! `chain` joins over a distance in time, over versions and over last events, one stage for each joined stream;
+//! `windowed` joins what is in the same window; `gather` puts the parts of an answer together. What
+//! names in a query mean is in `names`, which events are held and what becomes of them in `parts`. What exactly is
 //! given, and when, is said in [`wavetank_scenarios::query::join`].
 
 mod chain;

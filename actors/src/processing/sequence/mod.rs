@@ -2,8 +2,8 @@
 //! [`wavetank_scenarios::sequence`].
 //!
 //! Events wait in order of (stamp, id) until the watermark has passed them (or do not, with `order = "arrival"`), then go
-//! one by one through the runs of their key. A run is a beginning of a match: a list of events taken ([`history`]), a state
-//! of the automaton ([`automaton`]), and the edges of it that are still open. An event that an edge takes forks a new run;
+//! one by one through the runs of their key. A run is a beginning of a match: a list of events taken (`history`), a state
+//! of the automaton (`automaton`), and the edges of it that are still open. An event that an edge takes forks a new run;
 //! the old one goes on with the edges that it leaves open, and ends without any. What happens because time goes by (`within`
 //! is over, an absence is complete) stands in one index ordered by time, so that keys without an event are not touched.
 
