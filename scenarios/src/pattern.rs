@@ -100,15 +100,16 @@ macro_rules! patterns {
 
 patterns! {
     Transformation "transformation" "Transformation" Processing built true
-        settings ["transform", "query", "on_error"], metrics [Arrived, Emitted, Failed] example ""
+        settings ["transform", "query", "on_error"], metrics [Arrived, Emitted, Failed] example "loan-applications"
         "Each event becomes none, one or several others: fields projected, renamed, derived, nested, flattened or looked up, \
          another format, another version. Order and duplicates pass through.";
     Filter "filter" "Filter and threshold" Processing built true
-        settings ["filter", "threshold", "change", "first", "query"], metrics [Arrived, Emitted, Filtered] example ""
+        settings ["filter", "threshold", "change", "first", "query"], metrics [Arrived, Emitted, Filtered]
+        example "alarm-with-hysteresis"
         "Lets through what a predicate says, or what crosses a threshold with hysteresis, changes too fast, or comes first \
          after silence. Null is not true.";
     WindowedAggregation "windowed-aggregation" "Windowed aggregation" Processing built true
-        settings ["query", "watermark", "late", "horizon", "late_when", "late_by", "flush_at_end", "emit_empty", "result_stamp"],
+        settings ["query", "watermark", "late", "horizon", "emit", "late_when", "late_by", "bounds", "align", "flush_at_end", "emit_empty", "result_stamp"],
         metrics [Late, Held, EmitDelay, Lag, Corrections] example "orders-per-minute"
         "Counts, sums and other aggregates over windows of event time. A window answers when the watermark says that it is \
          complete; what comes after that is late.";

@@ -1,4 +1,5 @@
-//! The processing patterns: transformation, filter and threshold, windowed aggregation, stream join.
+//! The processing patterns: transformation, filter and threshold, windowed aggregation, stream join, temporal event
+//! ordering.
 
 pub mod expr;
 pub mod filter;

@@ -108,6 +108,13 @@ impl Hand {
         self.settle(out);
         self
     }
+    /// A timer is due.
+    pub fn timer(&mut self, token: u64) -> &mut Self {
+        let mut out = Output::default();
+        self.operator.on_timer(token, &mut out);
+        self.settle(out);
+        self
+    }
     pub fn end(&mut self) -> &mut Self {
         self.watermark(i64::MAX)
     }

@@ -1,7 +1,7 @@
 use serde_json::json;
 use wavetank_scenarios::{Span, Time, Value};
 
-use crate::operator::Dropped;
+use crate::operator::{Dropped, Output};
 use crate::processing::testing::{Hand, event, row, settings, try_build};
 
 const COUNT_BY_KEY: &str = "select k, count(*) as n from s window tumbling(2 ms) group by k";
@@ -367,4 +367,119 @@ fn windows_that_make_no_sense_are_refused_with_words() {
         Ok(_) => panic!("it was built"),
         Err(problem) => assert!(problem.contains("leave out `horizon`"), "{problem}"),
     }
+}
+
+#[test]
+fn a_window_answers_early_at_every_so_many_events_and_on_time_only_what_is_new() {
+    let mut hand = Hand::on(json!({
+        "query": "select k, sum(v) as s from s window tumbling(10 us) group by k",
+        "emit": { "early": { "count": 2 } },
+    }));
+    hand.event(1, "a", 1).event(2, "b", 5);
+    assert!(hand.said().is_empty(), "one event each");
+    hand.event(3, "a", 2);
+    assert_eq!(hand.said(), ["[0,10) a 3"]);
+    hand.event(4, "a", 3).event(5, "a", -3);
+    assert!(hand.said().is_empty(), "it comes to the same, and is not said again");
+    hand.event(6, "a", 1).watermark(9);
+    assert_eq!(
+        hand.said(),
+        ["~[0,10) a 4 r1", "[0,10) b 5"],
+        "at completeness everything that is new"
+    );
+}
+
+#[test]
+fn retracting_panes_take_the_old_answer_back_and_discarding_ones_hold_what_is_new() {
+    let windows = |panes: &str| {
+        Hand::on(json!({
+            "query": "select sum(v) as s from s window tumbling(10 us)",
+            "emit": { "early": { "count": 1 }, "panes": panes },
+        }))
+    };
+    let mut hand = windows("retracting");
+    hand.event(1, "a", 1).event(2, "a", 2).watermark(9);
+    assert_eq!(hand.said(), ["[0,10) 1", "<[0,10) 1 r1", "~[0,10) 3 r2"]);
+    let mut hand = windows("discarding");
+    hand.event(1, "a", 1).event(2, "a", 2).watermark(9);
+    assert_eq!(
+        hand.said(),
+        ["+[0,10) 1", "+[0,10) 2 r1"],
+        "nothing is left to say on time"
+    );
+}
+
+#[test]
+fn triggers_may_go_by_the_clock_or_by_the_watermark() {
+    let mut hand = Hand::on(json!({
+        "query": "select count(*) as n from s window global()",
+        "emit": { "early": { "every": "5us", "watermark": true } },
+    }));
+    let mut out = Output::default();
+    hand.operator.on_enter(&mut out);
+    assert_eq!(out.timers, [(Span::from_micros(5), 0)]);
+    hand.event(1, "a", 1).timer(0);
+    assert_eq!(hand.said(), ["[-,+) 1"]);
+    hand.timer(0).watermark(1);
+    assert!(hand.said().is_empty(), "nothing has come since");
+    hand.event(2, "a", 1).watermark(2);
+    assert_eq!(hand.said(), ["~[-,+) 2 r1"]);
+}
+
+#[test]
+fn a_session_that_grows_takes_its_early_answer_back_at_once() {
+    let mut hand = Hand::on(json!({
+        "query": "select count(*) as n from s window session(5 us)",
+        "emit": { "early": { "count": 1 } },
+    }));
+    hand.event(1, "a", 1).event(3, "a", 1);
+    assert_eq!(hand.said(), ["[1,6) 1", "-[1,6) 1 r1", "[1,8) 2"]);
+}
+
+#[test]
+fn the_end_may_belong_to_a_window_instead_of_the_start() {
+    let mut hand = Hand::on(json!({
+        "query": "select count(*) as n from s window tumbling(10 us)", "bounds": "end",
+    }));
+    hand.event(10, "a", 1).event(11, "a", 1).watermark(9);
+    assert!(hand.said().is_empty(), "complete at its end, not before");
+    hand.watermark(10);
+    assert_eq!(hand.results[0].stamp, Time::from_micros(10));
+    assert_eq!(hand.said(), ["[0,10) 1"]);
+    hand.watermark(20);
+    assert_eq!(hand.said(), ["[10,20) 1"]);
+}
+
+#[test]
+fn both_ends_may_belong_to_sliding_windows_and_to_sessions() {
+    let mut hand = Hand::on(json!({"query": "select count(*) as n from s window time(5 us)", "bounds": "both"}));
+    hand.event(1, "a", 1).event(6, "a", 1).watermark(9);
+    assert_eq!(hand.said(), ["[-4,1) 1", "[1,6) 2"]);
+    let mut hand = Hand::on(json!({"query": "select count(*) as n from s window session(5 us)", "bounds": "both"}));
+    hand.event(1, "a", 1).event(3, "a", 1).end();
+    assert_eq!(hand.said(), ["[1,3) 2"]);
+}
+
+#[test]
+fn a_grid_may_begin_at_the_first_event() {
+    let mut hand = Hand::on(json!({
+        "query": "select count(*) as n from s window tumbling(10 us)", "align": "first-event",
+    }));
+    hand.event(7, "a", 1)
+        .event(16, "a", 1)
+        .event(17, "a", 1)
+        .event(3, "a", 1)
+        .end();
+    assert_eq!(hand.said(), ["[-3,7) 1", "[7,17) 2", "[17,27) 1"]);
+}
+
+#[test]
+fn an_event_for_a_window_that_was_complete_without_one_answers_at_once_within_the_horizon() {
+    let mut hand = Hand::on(json!({
+        "query": "select count(*) as n from s window tumbling(10 us)", "horizon": "100us",
+    }));
+    hand.watermark(39).event(12, "a", 1);
+    assert_eq!(hand.said(), ["[10,20) 1"]);
+    hand.watermark(60);
+    assert!(hand.said().is_empty(), "and not again");
 }

@@ -1,0 +1,109 @@
+//! What befalls nodes: crashes and restarts, pauses, slowness.
+
+use super::*;
+
+impl World {
+    pub(super) fn befall(&mut self, id: NodeId, fault: NodeFault, by: usize) -> Result<(), WorldError> {
+        let node = &mut self.nodes[id.0 as usize];
+        let effective = match fault {
+            NodeFault::Crash | NodeFault::Pause | NodeFault::Slow(_) => node.up,
+            NodeFault::Restart => !node.up,
+            NodeFault::Resume => node.paused > 0,
+            NodeFault::Clock => true,
+        };
+        if !effective {
+            return Ok(());
+        }
+        match fault {
+            NodeFault::Crash => {
+                node.up = false;
+                node.incarnation += 1;
+                node.slow = 1.0;
+                let actors = node.actors.clone();
+                let stalled = std::mem::take(&mut node.stalled);
+                tell!(self, Happening::Node { node: id, fault, by });
+                for entry in stalled {
+                    if let Entry::Arrive(arriving) = entry {
+                        self.arrive(0, arriving);
+                    }
+                }
+                for actor in actors {
+                    self.players[actor.0 as usize].address = None;
+                    self.forget_held(actor);
+                    let at_work = self.players[actor.0 as usize].station.as_mut().map(Station::stop);
+                    for id in at_work.unwrap_or_default() {
+                        tell!(self, Happening::LostAtWork { actor, id });
+                    }
+                    let queue = match &mut self.players[actor.0 as usize].station {
+                        Some(station) => {
+                            station.busy = false;
+                            station.events = 0;
+                            std::mem::take(&mut station.queue)
+                        }
+                        None => VecDeque::new(),
+                    };
+                    for waiting in queue {
+                        self.acknowledge(waiting.link);
+                        if let Input::Element { element, .. } = &waiting.input
+                            && let Some(event) = element.event()
+                        {
+                            tell!(self, Happening::LostInMailbox { actor, event });
+                        }
+                    }
+                    // What waited for room has not been acknowledged: it waits for the next incarnation like all else.
+                    for link in self.topology.actors[actor.0 as usize].inputs.clone() {
+                        self.hold(link, false);
+                        let link = &mut self.links[link.0 as usize];
+                        let mut blocked = std::mem::take(&mut link.blocked);
+                        link.parked.append(&mut blocked);
+                    }
+                    for link in self.topology.actors[actor.0 as usize].outputs.clone() {
+                        let link = &mut self.links[link.0 as usize];
+                        link.waiting.clear();
+                        link.batches += 1;
+                    }
+                }
+            }
+            NodeFault::Restart => {
+                node.up = true;
+                let actors = node.actors.clone();
+                tell!(self, Happening::Node { node: id, fault, by });
+                for actor in actors {
+                    self.enter(actor, true)?;
+                    for link in self.topology.actors[actor.0 as usize].inputs.clone() {
+                        let parked = std::mem::take(&mut self.links[link.0 as usize].parked);
+                        for arriving in parked {
+                            self.fabric.push(self.now.get(), Class::Event, Entry::Arrive(arriving));
+                        }
+                    }
+                }
+            }
+            NodeFault::Pause => {
+                node.paused += 1;
+                tell!(self, Happening::Node { node: id, fault, by });
+            }
+            NodeFault::Resume => {
+                node.paused -= 1;
+                if node.paused == 0 {
+                    let stalled = std::mem::take(&mut node.stalled);
+                    self.to_start.extend(node.actors.iter().copied());
+                    tell!(self, Happening::Node { node: id, fault, by });
+                    for entry in stalled {
+                        let class = if matches!(entry, Entry::Timer { .. }) {
+                            Class::Timer
+                        } else {
+                            Class::Event
+                        };
+                        self.fabric.push(self.now.get(), class, entry);
+                    }
+                }
+            }
+            NodeFault::Slow(factor) => {
+                node.slow = factor;
+                tell!(self, Happening::Node { node: id, fault, by });
+            }
+            NodeFault::Clock => tell!(self, Happening::Node { node: id, fault, by }),
+        }
+        Ok(())
+    }
+}
