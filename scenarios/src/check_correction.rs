@@ -32,6 +32,19 @@ impl Checker<'_> {
                         "leave it out; it goes with a query that aggregates".to_owned(),
                     );
                 }
+                let window = operator.query.as_ref().and_then(|query| query.window.as_ref());
+                if let Some(
+                    Window::Sliding { .. }
+                    | Window::Length(_)
+                    | Window::LengthBatch(_)
+                    | Window::Snapshot { .. }
+                    | Window::Stagger { .. },
+                ) = window
+                {
+                    let help = "it goes with tumbling, hopping, cumulating, session and global windows";
+                    let message = "windows of this kind answer at their events, or once";
+                    self.say(&at("emit"), message, help.to_owned());
+                }
                 for (key, trigger) in [("emit.early", &emit.early), ("emit.late", &emit.late)] {
                     self.trigger(&at(key), trigger.as_ref());
                 }
@@ -43,12 +56,23 @@ impl Checker<'_> {
                     );
                 }
             }
+            if operator.compensate.is_some() && operator.horizon <= Span::ZERO {
+                let help = "horizon = \"1h\": for longer than a key is in use; then it may be decided anew";
+                let message = "without a horizon each decision is forgotten as soon as it is made";
+                self.say(&at("compensate"), message, help.to_owned());
+            }
             if operator.compensate.as_ref().is_some_and(|c| c.by.is_empty()) {
                 self.say(
                     &at("compensate.by"),
                     "without a key one event of all would stand",
                     "name the fields that the competing events share".to_owned(),
                 );
+            }
+            let joins = operator.query.as_ref().is_some_and(|query| !query.joins.is_empty());
+            if (joins || operator.gather.is_some()) && !operator.flush_at_end {
+                let help = "leave it out: what can have no partner any more is answered when the input ends";
+                let message = "a join always answers when its input ends";
+                self.say(&at("flush_at_end"), message, help.to_owned());
             }
             let aggregates = operator.query.as_ref().is_some_and(crate::query::Query::aggregates);
             if aggregates && scenario.must != Must::Fail {

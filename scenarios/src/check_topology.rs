@@ -86,6 +86,12 @@ impl Checker<'_> {
                     "make one of them".to_owned(),
                 );
             }
+            if link.kind == LinkKind::Datagram && !link.fifo && scenario.epoch.is_some() && scenario.must != Must::Fail
+            {
+                let help = "say fifo = true, keep it a stream, or say must = \"fail\"".to_owned();
+                let message = format!("events may overtake the markers of epochs on the way to `{}`", link.to);
+                self.say(&at("kind"), message, help);
+            }
             if link.kind == LinkKind::Datagram && scenario.must != Must::Fail && !self.datagram_fits(topology, found[0])
             {
                 let help = "declare a `watermark` on the receiving operator, keep it a stream, or say must = \"fail\""
@@ -230,7 +236,7 @@ impl Checker<'_> {
         }
         self.positive(&at("every"), fault.every);
         self.positive(&at("for"), fault.lasting);
-        self.not_negative(&at("restart"), fault.restart);
+        self.positive(&at("restart"), fault.restart);
         if fault.copies == Some(0) {
             self.say(
                 &at("copies"),

@@ -56,8 +56,12 @@ fn each_wrong_setting_is_told_with_what_was_probably_meant() {
         ),
         (windows("bounds = \"both\""), "cannot have these bounds"),
         ("filter = \"n > 1\"\nalign = \"first-event\"".into(), "no grid"),
-        ("compensate = { by = [] }".into(), "without a key"),
-        ("compensate = { by = [\"m\"] }".into(), "there is no field `m`"),
+        ("compensate = { by = [] }\nhorizon = \"1m\"".into(), "without a key"),
+        ("compensate = { by = [\"k\"] }".into(), "without a horizon"),
+        (
+            "compensate = { by = [\"m\"] }\nhorizon = \"1m\"".into(),
+            "there is no field `m`",
+        ),
         (
             "compensate = { by = [\"k\"], stands = \"first\" }".into(),
             "first-to-arrive",
@@ -93,9 +97,15 @@ fn whoever_aggregates_corrections_is_told_that_each_would_count() {
 
 #[test]
 fn a_decision_has_a_field_of_its_own_which_must_be_free() {
-    let text = scenario("compensate = { by = [\"k\"] }", "").replace("n = 1", "decision = 1");
+    let text = scenario("compensate = { by = [\"k\"] }\nhorizon = \"1m\"", "").replace("n = 1", "decision = 1");
     assert!(told(&text)[0].contains("a field `decision`"), "{:?}", told(&text));
-    let script = Script::load(&scenario("compensate = { by = [\"k\"] }", ""), "x", &LibraryFiles, &[]).expect("good");
+    let script = Script::load(
+        &scenario("compensate = { by = [\"k\"] }\nhorizon = \"1m\"", ""),
+        "x",
+        &LibraryFiles,
+        &[],
+    )
+    .expect("good");
     let op = script.topology.actor("op").expect("there");
     let names: Vec<&str> = script.topology.actors[op.0 as usize].schema.names().collect();
     assert_eq!(names, ["k", "n", "decision"]);

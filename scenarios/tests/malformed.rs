@@ -385,7 +385,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("at = \"4m\"\n", "", "happens at moments"),
     ("at = \"4m\"", "at = \"2m..4m\"", "is a period"),
     ("at = \"4m\"", "every = \"0s\"", "longer than zero"),
-    ("restart = \"3s\"", "restart = \"-3s\"", "must not be negative"),
+    ("restart = \"3s\"", "restart = \"-3s\"", "longer than zero"),
     ("kind = \"crash\"", "kind = \"pause\"", "for how long"),
     ("kind = \"crash\"", "kind = \"slow\"", "needs `factor`"),
     (

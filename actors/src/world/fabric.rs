@@ -58,6 +58,11 @@ impl<E> Fabric<E> {
             others: 0,
         }
     }
+    /// A sequence that nothing has, behind all others.
+    pub const fn fresh(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence - 1
+    }
     /// Puts an entry in and says its sequence.
     pub fn push(&mut self, time: Time, class: Class, entry: E) -> u64 {
         let slot = if let Some(slot) = self.free.pop() {

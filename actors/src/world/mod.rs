@@ -249,6 +249,8 @@ enum Entry {
 struct Player {
     node: NodeId,
     address: Option<Recipient<Deliver>>,
+    /// The sequence of what was delivered to it last.
+    last: u64,
     station: Option<Station>,
 }
 
@@ -328,6 +330,7 @@ impl World {
             players.push(Player {
                 node: actor.node,
                 address: None,
+                last: 0,
                 station,
             });
         }
@@ -524,6 +527,10 @@ impl World {
 
     /// Gives an input to an actor, through actix.
     fn hand_over(&mut self, actor: ActorId, cause: u64, input: Input) {
+        // What has waited comes behind what was delivered since it came, and so do its effects.
+        let last = &mut self.players[actor.0 as usize].last;
+        let cause = if cause < *last { self.fabric.fresh() } else { cause };
+        *last = cause;
         if let Input::Element { input, lane, element } = &input {
             self.outcome.deliveries += 1;
             tell!(

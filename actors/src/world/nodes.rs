@@ -73,7 +73,7 @@ impl World {
                     for link in self.topology.actors[actor.0 as usize].inputs.clone() {
                         let parked = std::mem::take(&mut self.links[link.0 as usize].parked);
                         for arriving in parked {
-                            self.fabric.push(self.now.get(), Class::Event, Entry::Arrive(arriving));
+                            self.fabric.push(self.now.get(), Class::World, Entry::Arrive(arriving));
                         }
                     }
                 }
@@ -89,10 +89,11 @@ impl World {
                     self.to_start.extend(node.actors.iter().copied());
                     tell!(self, Happening::Node { node: id, fault, by });
                     for entry in stalled {
+                        // What has waited goes before what comes at this very instant.
                         let class = if matches!(entry, Entry::Timer { .. }) {
                             Class::Timer
                         } else {
-                            Class::Event
+                            Class::World
                         };
                         self.fabric.push(self.now.get(), class, entry);
                     }

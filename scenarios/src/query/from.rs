@@ -193,7 +193,9 @@ impl<'a> Reader<'a> {
                         break;
                     }
                     Token::Word(w)
-                        if alias.is_none() && !self.next_is_bracket() && hint(&w.value, words()).is_empty() =>
+                        if alias.is_none()
+                            && !self.next_is_bracket()
+                            && (w.value.len() <= 2 || hint(&w.value, words()).is_empty()) =>
                     {
                         alias = Some(self.simple_name("a name is missing")?);
                     }
