@@ -648,8 +648,12 @@ impl Joined {
         for id in self.before.difference(&waiting) {
             let (caused, failed) = (self.caused.remove(id), self.failed.remove(id));
             if !caused {
+                let own = EventId {
+                    number: id.number % COPY,
+                    ..*id
+                };
                 due.dropped
-                    .push((*id, if failed { Why::Failed } else { Why::Filtered }));
+                    .push((own, if failed { Why::Failed } else { Why::Filtered }));
             }
         }
         self.before = waiting;
@@ -662,6 +666,9 @@ impl Joined {
         due
     }
 }
+
+/// What the numbers of copies are ahead by; no producer counts that far.
+const COPY: u64 = 1 << 56;
 
 impl Reference for Joined {
     fn arrive(&mut self, arrival: &Arrival) -> Due {
@@ -682,6 +689,11 @@ impl Reference for Joined {
                         ..Due::default()
                     }
                 } else {
+                    // A copy of an event that is still there is an event of its own.
+                    let mut event = event.clone();
+                    while self.before.contains(&event.id) {
+                        event.id.number += COPY;
+                    }
                     self.before.insert(event.id);
                     if stream == 0 {
                         let combination = Combination {
@@ -690,7 +702,7 @@ impl Reference for Joined {
                         };
                         self.come(0, combination);
                     } else {
-                        self.come_right(stream - 1, event);
+                        self.come_right(stream - 1, &event);
                     }
                     self.settle()
                 }
