@@ -68,12 +68,6 @@ impl Checker<'_> {
                     "name the fields that the competing events share".to_owned(),
                 );
             }
-            let joins = operator.query.as_ref().is_some_and(|query| !query.joins.is_empty());
-            if (joins || operator.gather.is_some()) && !operator.flush_at_end {
-                let help = "leave it out: what can have no partner any more is answered when the input ends";
-                let message = "a join always answers when its input ends";
-                self.say(&at("flush_at_end"), message, help.to_owned());
-            }
             let aggregates = operator.query.as_ref().is_some_and(crate::query::Query::aggregates);
             if aggregates && scenario.must != Must::Fail {
                 self.reads_corrections(i);

@@ -13,6 +13,10 @@ impl Checker<'_> {
             self.gather(index, operator, gather);
         }
         let joins = operator.query.as_ref().filter(|query| !query.joins.is_empty());
+        if (joins.is_some() || operator.gather.is_some()) && !operator.flush_at_end {
+            let help = "leave it out: what can have no partner any more is answered when the input ends".to_owned();
+            self.say(&at("flush_at_end"), "a join always answers when its input ends", help);
+        }
         let Some(query) = joins else {
             if operator.join != JoinSettings::default() {
                 let help = "write a query with a join, or leave it out".to_owned();

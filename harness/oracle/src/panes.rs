@@ -14,7 +14,7 @@ use wavetank_scenarios::{Change, Row, Time, Timing};
 
 use crate::DueResult;
 use crate::answer::{Answer, Read};
-use crate::windowed::{Given, Windowed};
+use crate::windowed::Windowed;
 use crate::windows::Bounds;
 
 /// The token of the timer of late triggers; that of early ones is 0.
@@ -215,7 +215,7 @@ impl Windowed {
                 deleted.extend(lost.map(|(identity, _)| identity.clone()));
             }
             for answer in rows {
-                let members = answer.events.iter().map(|i| places[*i]).collect();
+                let members: Vec<usize> = answer.events.iter().map(|i| places[*i]).collect();
                 answers.push((*bounds, answer, members));
             }
         }
@@ -245,38 +245,8 @@ impl Windowed {
             if emit.panes == Panes::Retracting && change == Change::UpdateAfter {
                 due.extend(self.take_back(&identity, timing, Change::UpdateBefore));
             }
-            let revision = self.state.given.get(&identity).map_or(0, |given| given.revision + 1);
-            let result = DueResult {
-                stamp: answer.stamp,
-                row: answer.row,
-                bounds: answer.bounds,
-                pane: Some(self.pane(&identity, revision, timing, change)),
-                correlation: answer.correlation,
-                origins: answer.origins,
-            };
-            for i in members {
-                self.state.held[i].caused = true;
-            }
-            let given = Given {
-                result: result.clone(),
-                revision,
-                gone: false,
-            };
-            self.state.given.insert(identity, given);
-            due.push(result);
+            due.push(self.give(&identity, answer, &members, timing, change));
         }
         due
-    }
-
-    /// Gives a standing answer again, as taken back.
-    fn take_back(&mut self, identity: &(Bounds, Row), timing: Timing, change: Change) -> Option<DueResult> {
-        let given = self.state.given.get_mut(identity)?;
-        given.gone = change == Change::Delete;
-        given.revision += 1;
-        let (result, revision) = (given.result.clone(), given.revision);
-        Some(DueResult {
-            pane: Some(self.pane(identity, revision, timing, change)),
-            ..result
-        })
     }
 }

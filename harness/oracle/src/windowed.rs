@@ -327,24 +327,15 @@ impl Windowed {
             }
         }
         let mut due = Vec::new();
-        let mut deleted: Vec<((Bounds, Row), DueResult, u32)> = Vec::new();
         if timing == Timing::Late {
             let standing: BTreeSet<(Bounds, Row)> = answers.iter().map(|(b, a, _)| (*b, a.key.clone())).collect();
-            for (identity, given) in &mut self.state.given {
-                if !given.gone && !standing.contains(identity) {
-                    given.gone = true;
-                    given.revision += 1;
-                    let result = given.result.clone();
-                    let revision = given.revision;
-                    deleted.push((identity.clone(), result, revision));
-                }
+            let given = self.state.given.iter().filter(|(_, given)| !given.gone);
+            let gone = given
+                .map(|(identity, _)| identity)
+                .filter(|identity| !standing.contains(*identity));
+            for identity in gone.cloned().collect::<Vec<_>>() {
+                due.extend(self.take_back(&identity, timing, Change::Delete));
             }
-        }
-        for (identity, result, revision) in deleted {
-            due.push(DueResult {
-                pane: Some(self.pane(&identity, revision, timing, Change::Delete)),
-                ..result
-            });
         }
         for (bounds, answer, members) in answers {
             let identity = (bounds, answer.key.clone());
@@ -353,29 +344,53 @@ impl Windowed {
             if standing && before.is_some_and(|g| g.result.row == answer.row) {
                 continue;
             }
-            let revision = before.map_or(0, |g| g.revision + 1);
             let change = if standing { Change::UpdateAfter } else { Change::Insert };
-            let result = DueResult {
-                stamp: answer.stamp,
-                row: answer.row,
-                bounds: answer.bounds,
-                pane: Some(self.pane(&identity, revision, timing, change)),
-                correlation: answer.correlation,
-                origins: answer.origins,
-            };
-            for i in members {
-                self.state.held[i].caused = true;
-            }
-            let given = Given {
-                result: result.clone(),
-                revision,
-                gone: false,
-            };
-            self.state.given.insert(identity, given);
-            due.push(result);
+            due.push(self.give(&identity, answer, &members, timing, change));
         }
         self.state.fired.extend(windows.into_keys());
         due
+    }
+
+    /// Gives an answer, which stands from now on; its events have caused a result.
+    pub(crate) fn give(
+        &mut self,
+        identity: &(Bounds, Row),
+        answer: Answer,
+        members: &[usize],
+        timing: Timing,
+        change: Change,
+    ) -> DueResult {
+        let revision = self.state.given.get(identity).map_or(0, |given| given.revision + 1);
+        let result = DueResult {
+            stamp: answer.stamp,
+            row: answer.row,
+            bounds: answer.bounds,
+            pane: Some(self.pane(identity, revision, timing, change)),
+            correlation: answer.correlation,
+            origins: answer.origins,
+        };
+        for i in members {
+            self.state.held[*i].caused = true;
+        }
+        let given = Given {
+            result: result.clone(),
+            revision,
+            gone: false,
+        };
+        self.state.given.insert(identity.clone(), given);
+        result
+    }
+
+    /// Gives a standing answer again, as taken back.
+    pub(crate) fn take_back(&mut self, identity: &(Bounds, Row), timing: Timing, change: Change) -> Option<DueResult> {
+        let given = self.state.given.get_mut(identity)?;
+        given.gone = change == Change::Delete;
+        given.revision += 1;
+        let (result, revision) = (given.result.clone(), given.revision);
+        Some(DueResult {
+            pane: Some(self.pane(identity, revision, timing, change)),
+            ..result
+        })
     }
 
     /// Forgets closed windows and the events that are in no other, and says how those ended that caused nothing.

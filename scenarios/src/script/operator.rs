@@ -77,7 +77,8 @@ pub struct Operator {
     #[serde(default)]
     pub late: Late,
     /// Windows: how long after its completeness a window takes events in (allowed lateness). Joins: how much longer than
-    /// the watermark says they wait for everything. Compensation: how long by event time a decision can be taken back.
+    /// the watermark says they wait for everything. Compensation: how long after
+    /// the event that stands a decision is remembered, and can be taken back.
     #[serde(default)]
     pub horizon: Span,
     /// Windows: when they answer besides at completeness, and what later answers hold.
