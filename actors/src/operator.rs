@@ -11,6 +11,8 @@ use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::{Event, EventId, Pane, Row, Span, Time, Value};
 
+use crate::reliability::{State, StateError};
+
 /// A pattern at work.
 pub trait Operator {
     /// It enters the stage: at the start of the run, or as a new incarnation after a crash. For first timers.
@@ -47,6 +49,18 @@ pub trait Operator {
             [] => Ok(()),
             [(key, _), ..] => Err(format!("it keeps no state by key, and was given one for {key:?}")),
         }
+    }
+
+    /// Puts everything that its later output depends on into a snapshot: two operators with the same settings and the
+    /// same state do the same with the same input, to the last bit. Timers are the host's.
+    fn save(&self, _state: &mut State) {}
+
+    /// Takes back what [`Operator::save`] of another operator with the same settings put in. It has taken nothing in yet.
+    ///
+    /// # Errors
+    /// The state is not one of such an operator.
+    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
+        Ok(())
     }
 
     /// The largest watermark that may be passed on now. An operator that holds events back which it will put out with

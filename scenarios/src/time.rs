@@ -249,10 +249,14 @@ impl Neg for Span {
     }
 }
 
-/// A span in a file is its text, so that units are always seen.
+/// A span in a file is its text, so that units are always seen; in a binary format it is its microseconds.
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        if s.is_human_readable() {
+            s.collect_str(self)
+        } else {
+            s.serialize_i64(self.micros())
+        }
     }
 }
 impl<'de> Deserialize<'de> for Span {
@@ -267,16 +271,26 @@ impl<'de> Deserialize<'de> for Span {
                 Span::parse(text).map_err(E::custom)
             }
         }
+        if !d.is_human_readable() {
+            return i64::deserialize(d).map(Self::from_micros);
+        }
         d.deserialize_str(Visitor)
     }
 }
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        if s.is_human_readable() {
+            s.collect_str(self)
+        } else {
+            s.serialize_i64(self.micros())
+        }
     }
 }
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        if !d.is_human_readable() {
+            return i64::deserialize(d).map(Self::from_micros);
+        }
         let text = String::deserialize(d)?;
         match text.as_str() {
             "-inf" => Ok(Self::MIN),
