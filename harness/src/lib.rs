@@ -3,7 +3,9 @@
 
 pub mod cli;
 pub mod clock;
+pub mod disk;
 pub mod faults;
+pub mod folder;
 mod judge;
 mod recording;
 pub mod run;

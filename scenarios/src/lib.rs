@@ -31,6 +31,7 @@ pub mod places;
 mod prepare;
 pub mod query;
 mod random;
+pub mod reach;
 mod sampling;
 pub mod schedule;
 pub mod schema;
