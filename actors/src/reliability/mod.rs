@@ -1,5 +1,13 @@
 //! The patterns that lose nothing: what an operator keeps, as it goes into a snapshot and comes back out of it.
 
+mod control;
+mod coordinator;
+mod participant;
 mod state;
+mod store;
 
+pub use control::{Control, From, StoreNews, StoreOrder};
+pub(crate) use coordinator::{Coordinator, Crew};
+pub(crate) use participant::{Make, Participant, Peers};
 pub use state::{Change, State, StateError};
+pub(crate) use store::{Shelf, Store};

@@ -9,7 +9,8 @@ use wavetank_scenarios::{Schema, Span, Time};
 use super::estimate::{Estimate, Marks};
 use super::valve::Valve;
 use crate::element::Element;
-use crate::host::Part;
+use crate::host::{Keeps, Part};
+use crate::reliability::{State, StateError};
 use crate::world::{Effect, Input, Stage};
 
 /// The generator of one operator.
@@ -309,6 +310,8 @@ impl Generator {
             }
             // What comes from upstream promises nothing about what its link did since: this generator is the judge.
             Element::Watermark(_) | Element::Idle(_) | Element::Ask | Element::Progress(_) => {}
+            // The participant around it deals with these.
+            Element::Barrier(_) | Element::Control(_) => {}
             Element::Epoch(number) => stage.send(Port::Main, Element::Epoch(number)),
             Element::End => {
                 self.inputs[input].ended = true;
@@ -326,5 +329,15 @@ impl Part for Generator {
             Input::Timer(token) => self.timer(token, stage),
             Input::Element { input, lane, element } => self.element(input, lane, element, stage),
         }
+    }
+}
+
+impl Keeps for Generator {
+    fn save(&self, _state: &mut State) {}
+    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn over(&self) -> bool {
+        self.inputs.iter().all(|input| input.ended)
     }
 }
