@@ -109,7 +109,7 @@ mod tests {
     fn a_slab_comes_back_with_the_same_numbers_to_give_out() {
         let mut slab = Slab::default();
         (0..6).for_each(|i| _ = slab.insert(i * 10));
-        [4, 0, 2].map(|at| slab.remove(at));
+        [4, 0, 2].into_iter().for_each(|at| _ = slab.remove(at));
         let mut state = State::default();
         slab.save(&mut state, "items", "free");
         let mut back: Slab<i32> = Slab::restore(&state, "items", "free").unwrap();

@@ -3,6 +3,8 @@
 mod check;
 mod state;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 pub(crate) mod twin;
 
 pub use check::{FAR, counted};
