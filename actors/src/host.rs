@@ -19,6 +19,7 @@ pub trait Part: 'static {
 ///
 /// Timers are not state. Those that were set and had not come when a part was saved are set again by whoever restores it,
 /// with the same tokens; all that the part remembers is that they are under way.
+#[allow(dead_code, reason = "only tests save parts so far")]
 pub trait Keeps {
     /// Puts everything in that what it does later depends on. Nothing is under way: this comes between two inputs.
     fn save(&self, state: &mut State);

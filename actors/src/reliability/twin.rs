@@ -96,6 +96,11 @@ impl<P: Part + Keeps> Staged<P> {
         };
         Self { part, stage, now }
     }
+    /// What it does when it goes on after it was restored.
+    pub fn resumed(&self) -> String {
+        self.part.resume(&self.stage);
+        format!("{:?}", self.stage.outbox.take())
+    }
     fn play(&mut self, input: Input, now: Time) -> Did {
         self.now.set(now);
         self.part.play(input, &mut self.stage);

@@ -2,6 +2,7 @@
 
 mod joins;
 mod orders;
+mod parts;
 mod sequences;
 
 use proptest::prelude::*;
