@@ -64,7 +64,9 @@ mod depth {
 
     pub fn one_deeper<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
         if DEPTH.get() == DEEPEST {
-            return Err(D::Error::custom(format!("values lie within each other more than {DEEPEST} deep")));
+            return Err(D::Error::custom(format!(
+                "values lie within each other more than {DEEPEST} deep"
+            )));
         }
         DEPTH.set(DEPTH.get() + 1);
         let _level = Level;
@@ -247,6 +249,9 @@ mod tests {
         assert!(postcard::from_bytes::<Value>(&nested(deepest)).is_ok());
         assert!(postcard::from_bytes::<Value>(&nested(deepest + 1)).is_err());
         assert!(postcard::from_bytes::<Value>(&nested(1_000_000)).is_err());
-        assert!(postcard::from_bytes::<Value>(&nested(deepest)).is_ok(), "an error leaves nothing behind");
+        assert!(
+            postcard::from_bytes::<Value>(&nested(deepest)).is_ok(),
+            "an error leaves nothing behind"
+        );
     }
 }

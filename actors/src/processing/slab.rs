@@ -67,9 +67,7 @@ impl<T: Serialize> Slab<T> {
     /// Puts each into a part by its number, and the free numbers, in the order in which they are given out again, into
     /// another one: what comes later gets the same number everywhere.
     pub fn save(&self, state: &mut State, part: &str, free: &str) {
-        for (at, item) in self.iter() {
-            state.put_at(part, &at, item);
-        }
+        state.put_each(part, self.iter());
         state.put(free, &self.free);
     }
 }
@@ -87,7 +85,12 @@ impl<T: DeserializeOwned> Slab<T> {
         for (at, item) in kept {
             match items.get_mut(at as usize) {
                 Some(place @ None) => *place = Some(item),
-                _ => return Err(StateError::of(part, format!("number {at} is given twice, or too large"))),
+                _ => {
+                    return Err(StateError::of(
+                        part,
+                        format!("number {at} is given twice, or too large"),
+                    ));
+                }
             }
         }
         let mut seen = vec![false; items.len()];

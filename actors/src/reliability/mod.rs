@@ -1,9 +1,9 @@
 //! The patterns that lose nothing: what an operator keeps, as it goes into a snapshot and comes back out of it.
 
 mod check;
-mod state;
 #[cfg(test)]
 mod kept;
+mod state;
 #[cfg(test)]
 pub(crate) mod twin;
 

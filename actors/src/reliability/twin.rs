@@ -141,13 +141,19 @@ enum Given<'a> {
 }
 
 /// The time, and the timers that are set.
-#[derive(Default)]
 struct Course {
     now: Time,
     timers: Vec<u64>,
 }
 
 impl Course {
+    /// From what was done on entering.
+    fn begin(did: Did) -> Self {
+        Self {
+            now: Time::ZERO,
+            timers: did.1,
+        }
+    }
     fn next<'a>(&mut self, step: &'a Step) -> Option<Given<'a>> {
         match step {
             Step::Element(input, element) => Some(Given::Element(*input, element)),
@@ -178,8 +184,7 @@ fn again<T: Twin>(make: &impl Fn() -> T, state: &State) -> Result<T, TestCaseErr
 /// Takes a part through the steps beside its twins; one of them is restored before step `at` and then runs on.
 pub fn twins<T: Twin>(make: impl Fn() -> T, steps: &[Step], at: usize) -> Result<(), TestCaseError> {
     let mut straight = make();
-    let mut course = Course::default();
-    course.timers = straight.enter().1;
+    let mut course = Course::begin(straight.enter());
     let mut once = None;
     for (number, step) in steps.iter().enumerate() {
         let Some(given) = course.next(step) else { continue };
@@ -251,7 +256,9 @@ fn spoil(state: &State, spoils: &[(usize, Spoil)]) -> State {
             Spoil::Gone => _ = chunks.remove(which),
             Spoil::Key(at, byte) => {
                 let at = at % change.key.len().max(1);
-                change.key.splice(at.min(change.key.len())..(at + 1).min(change.key.len()), [*byte]);
+                change
+                    .key
+                    .splice(at.min(change.key.len())..(at + 1).min(change.key.len()), [*byte]);
             }
             Spoil::Like(other) => *chunk = all[other % all.len()].chunk.clone().unwrap_or_default(),
         }
@@ -265,8 +272,7 @@ fn spoil(state: &State, spoils: &[(usize, Spoil)]) -> State {
 /// Whether it refused.
 pub fn spoilt<T: Twin>(make: impl Fn() -> T, steps: &[Step], at: usize, spoils: &[(usize, Spoil)]) -> bool {
     let mut part = make();
-    let mut course = Course::default();
-    course.timers = part.enter().1;
+    let mut course = Course::begin(part.enter());
     for (number, step) in steps.iter().enumerate() {
         if number == at {
             let mut twin = make();

@@ -529,7 +529,11 @@ impl Operator for Chain {
         self.watermark = state.get("watermark")?;
         self.parts = Parts::restore(state)?;
         let next: Vec<(u64, u64)> = state.get("next")?;
-        StateError::unless(next.len() == self.stages.len(), "next", "it joins another number of streams")?;
+        StateError::unless(
+            next.len() == self.stages.len(),
+            "next",
+            "it joins another number of streams",
+        )?;
         for (stage, (left, right)) in self.stages.iter_mut().zip(next) {
             stage.lefts.begin_again(left)?;
             stage.rights.begin_again(right)?;

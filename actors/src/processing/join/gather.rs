@@ -410,7 +410,11 @@ impl Operator for Gather {
         for (id, round) in rounds {
             StateError::unless(id < self.next, ROUNDS, "a round has a number that was not given out")?;
             let parts = round.parts.len() == self.names.len();
-            let inputs = round.parts.iter().flatten().all(|(input, _)| *input < self.inputs.len());
+            let inputs = round
+                .parts
+                .iter()
+                .flatten()
+                .all(|(input, _)| *input < self.inputs.len());
             StateError::unless(parts && inputs, ROUNDS, "a round is of other parts or inputs")?;
             self.by_key.entry(round.key.clone()).or_default().push(id);
             self.by_due.insert((round.due, id));

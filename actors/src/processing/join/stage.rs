@@ -300,10 +300,11 @@ impl Side {
 
     /// Puts what waits here, at stage `k`, into a part of a snapshot, one by one.
     pub fn save(&self, state: &mut State, part: &str, k: usize) {
-        for (seq, entry) in &self.entries {
+        let entries = self.entries.iter().map(|(seq, entry)| {
             let open = self.open.contains(&(entry.tuple.stamp, *seq));
-            state.put_at(part, &(k, seq), &(entry, open));
-        }
+            ((k, *seq), (entry, open))
+        });
+        state.put_each(part, entries);
     }
     /// What the next one that waits here will be.
     pub const fn next(&self) -> Seq {

@@ -428,7 +428,11 @@ impl Operator for Windowed {
         // Those of one key stand in the order in which they began.
         let sessions: BTreeMap<u64, Session> = state.each(SESSIONS)?.into_iter().collect();
         for (id, session) in sessions {
-            StateError::unless(id < self.sessions.next, SESSIONS, "a session has a number that was not given out")?;
+            StateError::unless(
+                id < self.sessions.next,
+                SESSIONS,
+                "a session has a number that was not given out",
+            )?;
             self.take_back(SESSIONS, &session.events)?;
             self.take_session(id, session)?;
         }

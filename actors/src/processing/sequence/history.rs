@@ -159,7 +159,11 @@ impl History {
         let mut links: Slab<Link> = Slab::restore(state, LISTS, "free-lists")?;
         for (_, entry) in entries.iter() {
             StateError::unless(entry.input < inputs, TAKEN, "an event is of an input that there is not")?;
-            StateError::unless(entry.place < places, TAKEN, "an event has a place that was not given out")?;
+            StateError::unless(
+                entry.place < places,
+                TAKEN,
+                "an event has a place that was not given out",
+            )?;
         }
         // How many lists have each list as their beginning, and each event.
         let pairs: Vec<(u32, Option<u32>)> = links.iter().map(|(_, link)| (link.entry, link.before)).collect();
@@ -205,7 +209,8 @@ impl History {
     /// It is not there.
     pub fn keep_again(&mut self, part: &str, link: u32) -> Result<(), StateError> {
         let link = self.links.get_mut(link);
-        link.ok_or_else(|| StateError::of(part, "it has a list that is not there"))?.refs += 1;
+        link.ok_or_else(|| StateError::of(part, "it has a list that is not there"))?
+            .refs += 1;
         Ok(())
     }
     /// Everyone who has a list has been restored.

@@ -22,9 +22,8 @@ impl Sequence {
         state.put("arrived", &self.arrived);
         state.put("places", &self.places);
         state.put("notes", &self.notes);
-        for ((_, _, turn), waiting) in &self.waiting {
-            state.put_at(WAITING, turn, waiting);
-        }
+        let waiting = self.waiting.iter();
+        state.put_each(WAITING, waiting.map(|((_, _, turn), waiting)| (turn, waiting)));
         self.history.save(state);
         self.runs.save(state, RUNS, "free-runs");
         state.put_each(KEYS, &self.keys);
@@ -38,7 +37,11 @@ impl Sequence {
         self.notes = counted("notes", state.get("notes")?)?;
         self.waiting.clear();
         for (turn, (input, event)) in state.each::<u64, (usize, Event)>(WAITING)? {
-            StateError::unless(input < self.plan.keys.len(), WAITING, "an event is of an input that there is not")?;
+            StateError::unless(
+                input < self.plan.keys.len(),
+                WAITING,
+                "an event is of an input that there is not",
+            )?;
             let place: (Time, EventId, u64) = (event.stamp, event.id, turn);
             self.waiting.insert(place, (input, event));
         }
@@ -71,8 +74,16 @@ impl Sequence {
         let edges = self.plan.automaton.states.get(run.state).map(Vec::len);
         let edges = edges.ok_or_else(|| StateError::of(RUNS, "a run is in a state that the pattern has not"))?;
         let beyond = run.open.checked_shr(edges as u32).unwrap_or(0);
-        StateError::unless(run.open > 0 && beyond == 0, RUNS, "a run has edges open that its state has not")?;
-        StateError::unless(run.start < self.places, RUNS, "a run began at a place that was not given out")
+        StateError::unless(
+            run.open > 0 && beyond == 0,
+            RUNS,
+            "a run has edges open that its state has not",
+        )?;
+        StateError::unless(
+            run.start < self.places,
+            RUNS,
+            "a run began at a place that was not given out",
+        )
     }
 
     /// Takes back what follows from a key.

@@ -148,8 +148,5 @@ fn kept(
 
 /// How far numbers have come, for merges.
 fn progress() -> impl Strategy<Value = Progress> {
-    prop_oneof![
-        (0u64..20).prop_map(Progress::Done),
-        (0u64..20).prop_map(Progress::Skip),
-    ]
+    prop_oneof![(0u64..20).prop_map(Progress::Done), (0u64..20).prop_map(Progress::Skip),]
 }

@@ -32,7 +32,7 @@ fn played(inputs: usize, also: impl Strategy<Value = Step> + 'static) -> impl St
         2 => (0..inputs, any::<bool>()).prop_map(move |(input, idle)| element(input, Element::Idle(idle))),
         4 => (0usize..5).prop_map(Step::Timer),
         4 => (0i64..9).prop_map(Step::Wait),
-        1 => (0..inputs).prop_map(move |input| element(input, Element::End)),
+        2 => (0..inputs).prop_map(move |input| element(input, Element::End)),
         1 => (0..inputs, 0u64..9).prop_map(move |(input, epoch)| element(input, Element::Epoch(epoch))),
         4 => also,
     ];
@@ -51,7 +51,9 @@ fn played(inputs: usize, also: impl Strategy<Value = Step> + 'static) -> impl St
                     Element::Event(event) => {
                         event.stamp += Span::from_micros(now);
                         event.id.number = turn as u64;
-                        event.sequence.as_mut().map(|sequence| sequence.number = turn as u64);
+                        if let Some(sequence) = &mut event.sequence {
+                            sequence.number = turn as u64;
+                        }
                     }
                     Element::Watermark(watermark) => *watermark += Span::from_micros(now),
                     Element::End => ended[*input] = true,
@@ -88,9 +90,8 @@ fn valve() -> impl Strategy<Value = Json> {
     let combine = prop::sample::select(vec!["min", "max"]);
     let returns = prop::sample::select(vec!["at-once", "caught-up"]);
     let all_idle = prop::sample::select(vec!["stay", "flush"]);
-    (combine, returns, all_idle).prop_map(|(combine, returns, all_idle)| {
-        json!({"combine": combine, "returns": returns, "all_idle": all_idle})
-    })
+    (combine, returns, all_idle)
+        .prop_map(|(combine, returns, all_idle)| json!({"combine": combine, "returns": returns, "all_idle": all_idle}))
 }
 
 fn watermark() -> impl Strategy<Value = Json> {
@@ -172,7 +173,8 @@ fn convey() -> impl Strategy<Value = Json> {
     })
 }
 
-const JOIN: &str = "select x.v as a, y.v as b from x full join y on y.k = x.k and y.v <> x.v within (6us before, 6us after)";
+const JOIN: &str =
+    "select x.v as a, y.v as b from x full join y on y.k = x.k and y.v <> x.v within (6us before, 6us after)";
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
@@ -192,14 +194,15 @@ proptest! {
 
     #[test]
     fn the_books_of_an_operator_are_kept(
-        valve in valve(), reorder: bool, stop: bool, steps in played(2, nothing()), cut in cut(), spoils in spoils(),
+        valve in valve(), [reorder, stop, flush] in any::<[bool; 3]>(), steps in played(2, nothing()), cut in cut(), spoils in spoils(),
     ) {
         let mut keys = if reorder {
-            json!({"reorder": {"k_slack": {"samples": 5}}, "late": "side"})
+            json!({"reorder": {"k_slack": {"samples": 5}, "timeout": "9us"}, "late": "side"})
         } else {
             json!({"query": JOIN, "future": {"refuse": "90us"}, "late": "side"})
         };
         keys["valve"] = valve;
+        keys["flush_at_end"] = json!(flush);
         keys["on_error"] = json!(if stop { "stop" } else { "side" });
         let set = settings(keys.clone());
         let make = || {
@@ -211,13 +214,13 @@ proptest! {
 
     #[test]
     fn how_far_a_split_has_come_is_kept(
-        of in convey(), steps in played(3, told()), cut in cut(), spoils in spoils(),
+        of in convey(), steps in played(1, told()), cut in cut(), spoils in spoils(),
     ) {
         let of: Convey = read(of)?;
         let fields = schema();
         let make = || {
             let router = Router::new(&of, &fields, &["x"]).expect("settings");
-            Staged::new(Split::new(of.clone(), router, 3, 0, Time::ZERO))
+            Staged::new(Split::new(of.clone(), router, 1, 0, Time::ZERO))
         };
         kept(make, &steps, cut, &spoils)?;
     }
@@ -230,7 +233,7 @@ proptest! {
         let keys = json!({"reorder": {"until": "watermark"}});
         let make = || {
             let operator = operator(keys.clone(), &["x"]).expect("settings");
-            let operating = Operating::new(operator, 2, &settings(keys.clone()), 0);
+            let operating = Operating::new(operator, 1, &settings(keys.clone()), 0);
             Staged::new(Worker::new(operating, &of, Some(vec![0]), Span::UNIT))
         };
         kept(make, &steps, cut, &spoils)?;
@@ -242,7 +245,14 @@ fn a_generator_that_comes_back_holds_the_inputs_that_it_held() {
     let settings: Watermark = serde_json::from_value(json!({"align": {"ahead": "2us"}})).expect("settings");
     let make = || {
         let fields = schema();
-        let generator = Generator::new(settings.clone(), ValveSettings::default(), Span::UNIT, 2, &[&fields; 2], &["x"]);
+        let generator = Generator::new(
+            settings.clone(),
+            ValveSettings::default(),
+            Span::UNIT,
+            2,
+            &[&fields; 2],
+            &["x"],
+        );
         Staged::new(generator.expect("settings"))
     };
     let event = |number: u64, stamp: i64| {
@@ -254,6 +264,8 @@ fn a_generator_that_comes_back_holds_the_inputs_that_it_held() {
     before.take(0, event(0, 1), Time::ZERO);
     before.take(1, event(0, 9), Time::ZERO);
     let mut behind = make();
-    behind.restored(&before.saved()).expect("it is the state of such a generator");
+    behind
+        .restored(&before.saved())
+        .expect("it is the state of such a generator");
     assert_eq!(behind.resumed(), "[(0, ActorId(7), Hold { input: 1, hold: true })]");
 }

@@ -51,7 +51,9 @@ proptest! {
         let steps_of = wavetank_scenarios::sequence::parse_pattern(PATTERNS[pattern]).map(|p| p.tree.steps());
         let steps_of = steps_of.map_err(|e| TestCaseError::fail(format!("{e}")))?;
         let mut conditions = conditions;
-        conditions.as_object_mut().map(|all| all.retain(|step, _| steps_of.iter().any(|s| s == step)));
+        if let Some(all) = conditions.as_object_mut() {
+            all.retain(|step, _| steps_of.iter().any(|s| s == step));
+        }
         let settings = json!({
             "sequence": {
                 "pattern": PATTERNS[pattern], "by": by, "where": conditions, "within": format!("{within}us"),

@@ -228,14 +228,22 @@ impl Operator for Merge {
     fn restore(&mut self, state: &State) -> Result<(), StateError> {
         self.next = state.get("next")?;
         let done: Vec<u64> = state.get("done")?;
-        StateError::unless(done.len() == self.done.len(), "done", "it merges another number of sub-streams")?;
+        StateError::unless(
+            done.len() == self.done.len(),
+            "done",
+            "it merges another number of sub-streams",
+        )?;
         self.done = done;
         self.waiting = state.each(WAITING)?.into_iter().collect();
         self.stamps.clear();
         self.held = 0;
         let first = self.next.unwrap_or(0);
         for (number, there) in &self.waiting {
-            StateError::unless((first..FAR).contains(number), WAITING, "a number waits that has been passed")?;
+            StateError::unless(
+                (first..FAR).contains(number),
+                WAITING,
+                "a number waits that has been passed",
+            )?;
             self.held += there.parts.len() as u64;
             for event in there.parts.values() {
                 *self.stamps.entry(event.stamp).or_default() += 1;

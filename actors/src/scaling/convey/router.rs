@@ -140,11 +140,7 @@ impl Router {
     /// Puts what its choices depend on into a snapshot.
     pub fn save(&self, state: &mut State) {
         match &self.way {
-            Way::Load(given) => {
-                for (stream, numbers) in (0u32..).zip(given) {
-                    state.put_at(GIVEN, &stream, numbers);
-                }
-            }
+            Way::Load(given) => state.put_each(GIVEN, (0u32..).zip(given)),
             Way::RoundRobin(next) => state.put(TURN, next),
             Way::Hash | Way::Ring(_) | Way::Type(..) | Way::Predicates(_) => {}
         }

@@ -292,10 +292,21 @@ impl Keeps for Split {
         of_router.map_err(|wrong| StateError::of(&format!("router/{}", wrong.part), wrong.why))?;
         (self.untold, self.spoken_to, self.armed) = state.get(TOLD)?;
         let fits = self.spoken_to.len() == streams as usize && self.untold <= self.settings.events;
-        StateError::unless(fits, TOLD, "more numbers are untold than can be, or it is of other sub-streams")?;
+        StateError::unless(
+            fits,
+            TOLD,
+            "more numbers are untold than can be, or it is of other sub-streams",
+        )?;
         (self.started, self.due, self.under_way, self.moves) = state.get(MOVING)?;
-        let known = self.due.iter().all(|moving| moving.from < streams && moving.to < streams);
-        StateError::unless(known && self.moves < u32::MAX / 2, MOVING, "keys move to a sub-stream that there is not")?;
+        let known = self
+            .due
+            .iter()
+            .all(|moving| moving.from < streams && moving.to < streams);
+        StateError::unless(
+            known && self.moves < u32::MAX / 2,
+            MOVING,
+            "keys move to a sub-stream that there is not",
+        )?;
         self.given = state.get("given")?;
         let all = self.given.iter().map(|given| u64::from(*given)).sum::<u64>();
         let fits = self.given.len() == streams as usize && all < u64::from(u32::MAX);

@@ -301,16 +301,19 @@ impl Operator for ByNumber {
 
     fn save(&self, state: &mut State) {
         for (index, sequence) in self.sequences.iter().enumerate() {
-            for (number, (turn, event)) in &sequence.held {
-                state.put_at(HELD, turn, &(index, number, event));
-            }
+            let held = sequence.held.iter();
+            state.put_each(HELD, held.map(|(number, (turn, event))| (turn, (index, number, event))));
         }
         let of = |index: usize| (index, self.sequences[index].next, &self.sequences[index].given_up);
         match &self.whose {
-            Whose::Producers(known) => known.iter().for_each(|(key, index)| state.put_at(SEQUENCES, key, &of(*index))),
+            Whose::Producers(known) => {
+                state.put_each(SEQUENCES, known.iter().map(|(key, index)| (key, of(*index))));
+            }
             Whose::Field { keys, .. } => {
-                let known = keys.iter().filter_map(|(key, index)| Some((key, (*index)?)));
-                known.for_each(|(key, index)| state.put_at(SEQUENCES, key, &of(index)));
+                state.put_each(
+                    SEQUENCES,
+                    keys.iter().filter_map(|(key, index)| Some((key, of((*index)?)))),
+                );
             }
         }
         state.put(WAITING, &self.waiting);
@@ -350,10 +353,17 @@ impl Operator for ByNumber {
             let sequence = sequence.ok_or_else(|| StateError::of(HELD, "an event is held that is not early"))?;
             self.stamps.insert((event.stamp, turn));
             let twice = sequence.held.insert(number, (turn, event)).is_some();
-            StateError::unless(!twice && turn < self.arrivals, HELD, "a number or turn is there twice, or not given out")?;
+            StateError::unless(
+                !twice && turn < self.arrivals,
+                HELD,
+                "a number or turn is there twice, or not given out",
+            )?;
         }
         self.waiting = state.get(WAITING)?;
-        let known = self.waiting.iter().all(|waiting| waiting.sequence < self.sequences.len());
+        let known = self
+            .waiting
+            .iter()
+            .all(|waiting| waiting.sequence < self.sequences.len());
         StateError::unless(known, WAITING, "it is of a sequence that there is not")
     }
 

@@ -157,10 +157,11 @@ impl Operator for ByTime {
             Rule::Watermark(watermark) => state.put("watermark", watermark),
         }
         self.clock.save(state);
-        for ((.., turn), event) in &self.held {
-            state.put_at(HELD, turn, event);
-        }
-        state.put("waiting", &self.waiting.iter().map(|(.., turn)| *turn).collect::<Vec<_>>());
+        state.put_each(HELD, self.held.iter().map(|((.., turn), event)| (turn, event)));
+        state.put(
+            "waiting",
+            &self.waiting.iter().map(|(.., turn)| *turn).collect::<Vec<_>>(),
+        );
         state.put("arrivals", &self.arrivals);
         state.put("released", &self.released);
         state.put("measured", &self.measured);
@@ -184,7 +185,9 @@ impl Operator for ByTime {
         self.waiting = state.get::<Vec<u64>>("waiting")?.into_iter().map(place).collect();
         let came = held.keys().all(|turn| *turn < self.arrivals);
         StateError::unless(came, HELD, "an event has a turn that was not given out")?;
-        let placed = held.into_iter().map(|(turn, event)| ((event.stamp, event.id, turn), event));
+        let placed = held
+            .into_iter()
+            .map(|(turn, event)| ((event.stamp, event.id, turn), event));
         self.held = placed.collect();
         Ok(())
     }

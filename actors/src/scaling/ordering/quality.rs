@@ -224,8 +224,14 @@ impl Slack for Quality {
         StateError::unless(fits, "samples", "there are more than are remembered")?;
         (self.since, self.late, self.correction, self.error, self.stepped, self.k) = state.get(CONTROLLER)?;
         let counts = self.late <= self.since && self.since < self.settings.every;
-        let shares = [self.correction, self.error].iter().all(|share| (-ALL..=ALL).contains(share));
-        StateError::unless(counts && shares, CONTROLLER, "it counts or corrects further than it can")
+        let shares = [self.correction, self.error]
+            .iter()
+            .all(|share| (-ALL..=ALL).contains(share));
+        StateError::unless(
+            counts && shares,
+            CONTROLLER,
+            "it counts or corrects further than it can",
+        )
     }
 }
 

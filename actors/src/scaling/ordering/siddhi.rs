@@ -174,9 +174,8 @@ impl Operator for Siddhi {
         // Those that came since the largest stamp last grew have the last turns.
         let grown = self.primary.keys().map(|(_, turn)| *turn).min();
         state.put("grown", &grown.unwrap_or(self.arrivals));
-        for ((_, turn), event) in self.primary.iter().chain(&self.expired) {
-            state.put_at(HELD, turn, event);
-        }
+        let held = self.primary.iter().chain(&self.expired);
+        state.put_each(HELD, held.map(|((_, turn), event)| (turn, event)));
         state.put("arrivals", &self.arrivals);
         state.put("largest", &self.largest);
         state.put("released", &self.released);
@@ -197,7 +196,11 @@ impl Operator for Siddhi {
         (self.primary, self.expired) = (Tree::new(), Tree::new());
         for (turn, event) in state.each::<u64, Event>(HELD)? {
             StateError::unless(turn < self.arrivals, HELD, "an event has a turn that was not given out")?;
-            let tree = if turn < grown { &mut self.expired } else { &mut self.primary };
+            let tree = if turn < grown {
+                &mut self.expired
+            } else {
+                &mut self.primary
+            };
             tree.insert((event.stamp, turn), event);
         }
         match &mut self.kind {

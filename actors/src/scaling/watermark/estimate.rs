@@ -123,12 +123,20 @@ impl Delays {
         let mut sorted: Vec<Span> = recent.iter().copied().collect();
         sorted.sort_unstable();
         let mut delays = Self {
-            below: if sorted.is_empty() { 0 } else { settings.rank(sorted.len()) },
+            below: if sorted.is_empty() {
+                0
+            } else {
+                settings.rank(sorted.len())
+            },
             recent,
             ..Self::default()
         };
         for (i, delay) in sorted.into_iter().enumerate() {
-            let side = if i < delays.below { &mut delays.low } else { &mut delays.high };
+            let side = if i < delays.below {
+                &mut delays.low
+            } else {
+                &mut delays.high
+            };
             *side.entry(delay).or_default() += 1;
         }
         delays

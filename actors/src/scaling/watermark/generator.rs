@@ -338,9 +338,8 @@ const ESTIMATES: &str = "estimates";
 impl Keeps for Generator {
     fn save(&self, state: &mut State) {
         state.put(INPUTS, &self.inputs);
-        for (slot, estimate) in self.estimates.iter().enumerate() {
-            state.put_at(ESTIMATES, &slot, &estimate.kept());
-        }
+        let estimates = self.estimates.iter().enumerate();
+        state.put_each(ESTIMATES, estimates.map(|(slot, estimate)| (slot, estimate.kept())));
         self.valve.save(state);
         state.put("worked-out", &self.worked_out);
         state.put("events", &self.events);
@@ -349,10 +348,18 @@ impl Keeps for Generator {
 
     fn restore(&mut self, state: &State) -> Result<(), StateError> {
         let inputs: Vec<Heard> = state.get(INPUTS)?;
-        StateError::unless(inputs.len() == self.inputs.len(), INPUTS, "there is another number of them")?;
+        StateError::unless(
+            inputs.len() == self.inputs.len(),
+            INPUTS,
+            "there is another number of them",
+        )?;
         self.inputs = inputs;
         let kept: Vec<(usize, Kept<'_>)> = state.each(ESTIMATES)?;
-        StateError::unless(kept.len() == self.estimates.len(), ESTIMATES, "there is another number of them")?;
+        StateError::unless(
+            kept.len() == self.estimates.len(),
+            ESTIMATES,
+            "there is another number of them",
+        )?;
         for (slot, kept) in kept {
             let estimate = Estimate::again(kept, &self.settings).filter(|_| slot < self.estimates.len());
             let estimate = estimate.ok_or_else(|| StateError::of(ESTIMATES, "one cannot have been heard"))?;

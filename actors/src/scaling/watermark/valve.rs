@@ -133,7 +133,11 @@ impl Valve {
     /// It is not that of a valve with so many inputs.
     pub fn restore(&mut self, state: &State) -> Result<(), StateError> {
         let (inputs, combined, idle, told_end): (Vec<Gauge>, _, _, _) = state.get(VALVE)?;
-        StateError::unless(inputs.len() == self.inputs.len(), VALVE, "it is of another number of inputs")?;
+        StateError::unless(
+            inputs.len() == self.inputs.len(),
+            VALVE,
+            "it is of another number of inputs",
+        )?;
         (self.inputs, self.combined, self.idle, self.told_end) = (inputs, combined, idle, told_end);
         Ok(())
     }
