@@ -84,6 +84,10 @@ impl<S: Default> Keyed<S> {
             .entry(key.hash(), |(k, _)| key.equals(k), |(k, _)| hash_of(k));
         &mut entry.or_insert_with(|| (key.to_row(), S::default())).into_mut().1
     }
+    /// All keys and their states, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Row, &S)> {
+        self.table.iter().map(|(key, state)| (key, state))
+    }
     /// Takes out the states of the keys that `moves` says yes to, ascending by key.
     pub fn take(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Vec<(Row, S)> {
         let taken = self.table.extract_if(|(key, _)| moves(key));

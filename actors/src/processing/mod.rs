@@ -7,6 +7,7 @@ pub mod join;
 pub mod keyed;
 pub mod select;
 pub mod sequence;
+mod slab;
 pub mod transform;
 pub mod window;
 

@@ -151,6 +151,8 @@ pub struct Lockstep {
     /// The recovery that it was told of last, and whether it waits for what it is to go back to.
     attempt: u32,
     away: bool,
+    /// It has just gone back.
+    back: bool,
     /// Input events that the model has seen.
     pub steps: u64,
     /// The first departure from the model.
@@ -180,6 +182,7 @@ impl Lockstep {
             afresh: false,
             attempt: 0,
             away: false,
+            back: false,
             steps: 0,
             deviation: None,
             misplaced: None,
@@ -201,6 +204,10 @@ impl Lockstep {
     }
     /// The actor does something.
     pub fn act(&mut self, did: Did) {
+        // What it holds back after it has gone back it held back when it was saved.
+        if self.back && matches!(did, Did::Hold(..)) {
+            return;
+        }
         self.did.push(did);
     }
     /// The node crashed: everything held is lost.
@@ -217,7 +224,7 @@ impl Lockstep {
     }
     /// The actor has gone back to a cut, or to its beginning.
     pub fn restored(&mut self, snapshot: Option<u64>) {
-        self.away = false;
+        (self.away, self.back) = (false, true);
         match snapshot.and_then(|snapshot| self.cuts.get(&snapshot)) {
             Some((model, held, caused, limit)) => {
                 self.model = model.clone();
@@ -262,6 +269,7 @@ impl Lockstep {
     /// The actor is done with the oldest thing that it was given. Hands every result that is due to `due`.
     pub fn done(&mut self, at: Time, mut due: impl FnMut(&DueResult)) {
         let given = self.given.pop_front();
+        self.back = false;
         if std::mem::take(&mut self.afresh) || given.is_none() {
             // A new incarnation has entered.
             let now = self.clock.monotonic(at);

@@ -1,11 +1,15 @@
 //! How far event time has come by what one input has said: the watermark of each kind.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use wavetank_scenarios::script::{Watermark, WatermarkKind};
 use wavetank_scenarios::{Event, Schema, Span, Time, Value};
 
 use crate::processing::expr::{Compiled, Fields, Scope};
+
+/// An estimate as it is saved: the largest stamp, and the last delays.
+pub(super) type Kept<'a> = (Option<Time>, Cow<'a, VecDeque<Span>>);
 
 /// What has been heard of one input, or of all where they share one largest stamp.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +37,21 @@ impl Estimate {
     /// A watermark came from upstream.
     pub fn forward(&mut self, watermark: Time) {
         self.largest = self.largest.max(Some(watermark));
+    }
+
+    /// What there is to save.
+    pub const fn kept(&self) -> Kept<'_> {
+        (self.largest, Cow::Borrowed(&self.delays.recent))
+    }
+    /// From what was saved; `None` where that cannot have been heard.
+    pub fn again((largest, recent): Kept<'_>, settings: &Watermark) -> Option<Self> {
+        let recent = recent.into_owned();
+        let percentile = settings.kind == WatermarkKind::Percentile;
+        let most = if percentile { settings.over().max(1) } else { 0 };
+        (recent.len() <= most).then(|| Self {
+            largest,
+            delays: Delays::of(recent, settings),
+        })
     }
 
     /// The watermark by what has been heard. It may step back where the delay allowed for has grown.
@@ -97,6 +116,30 @@ impl Delays {
     /// The delay at the wanted rank.
     fn ranked(&self) -> Span {
         self.low.last_key_value().map_or(Span::ZERO, |(delay, _)| *delay)
+    }
+
+    /// From the last delays alone.
+    fn of(recent: VecDeque<Span>, settings: &Watermark) -> Self {
+        let mut sorted: Vec<Span> = recent.iter().copied().collect();
+        sorted.sort_unstable();
+        let mut delays = Self {
+            below: if sorted.is_empty() {
+                0
+            } else {
+                settings.rank(sorted.len())
+            },
+            recent,
+            ..Self::default()
+        };
+        for (i, delay) in sorted.into_iter().enumerate() {
+            let side = if i < delays.below {
+                &mut delays.low
+            } else {
+                &mut delays.high
+            };
+            *side.entry(delay).or_default() += 1;
+        }
+        delays
     }
 }
 
@@ -173,6 +216,8 @@ mod tests {
                 last.sort_unstable();
                 let ranked = last[settings.rank(last.len()) - 1];
                 prop_assert_eq!(window.ranked(), Span::from_micros(ranked));
+                let again = Delays::of(window.recent.clone(), &settings);
+                prop_assert_eq!((again.low, again.high, again.below), (window.low.clone(), window.high.clone(), window.below));
             }
         }
     }

@@ -2,15 +2,16 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::script::{AllIdle, Every, Scope, ValveSettings, Watermark, WatermarkKind};
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Schema, Span, Time};
 
-use super::estimate::{Estimate, Marks};
+use super::estimate::{Estimate, Kept, Marks};
 use super::valve::Valve;
 use crate::element::Element;
 use crate::host::{Keeps, Part};
-use crate::reliability::{State, StateError};
+use crate::reliability::{State, StateError, counted};
 use crate::world::{Effect, Input, Stage};
 
 /// The generator of one operator.
@@ -33,7 +34,7 @@ pub(crate) struct Generator {
 }
 
 /// What a generator knows of one input.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Heard {
     /// By the monotonic clock.
     last: Time,
@@ -332,12 +333,54 @@ impl Part for Generator {
     }
 }
 
+/// The parts of a saved state: what is known of each input, and the estimates.
+const INPUTS: &str = "inputs";
+const ESTIMATES: &str = "estimates";
+
 impl Keeps for Generator {
-    fn save(&self, _state: &mut State) {}
-    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
+    fn save(&self, state: &mut State) {
+        state.put(INPUTS, &self.inputs);
+        let estimates = self.estimates.iter().enumerate();
+        state.put_each(ESTIMATES, estimates.map(|(slot, estimate)| (slot, estimate.kept())));
+        self.valve.save(state);
+        state.put("worked-out", &self.worked_out);
+        state.put("events", &self.events);
+        state.put("ended", &self.ended);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        let inputs: Vec<Heard> = state.get(INPUTS)?;
+        StateError::unless(
+            inputs.len() == self.inputs.len(),
+            INPUTS,
+            "there is another number of them",
+        )?;
+        self.inputs = inputs;
+        let kept: Vec<(usize, Kept<'_>)> = state.each(ESTIMATES)?;
+        StateError::unless(
+            kept.len() == self.estimates.len(),
+            ESTIMATES,
+            "there is another number of them",
+        )?;
+        for (slot, kept) in kept {
+            let estimate = Estimate::again(kept, &self.settings).filter(|_| slot < self.estimates.len());
+            let estimate = estimate.ok_or_else(|| StateError::of(ESTIMATES, "one cannot have been heard"))?;
+            self.estimates[slot] = estimate;
+        }
+        self.valve.restore(state)?;
+        self.worked_out = state.get("worked-out")?;
+        self.events = counted("events", state.get("events")?)?;
+        self.ended = state.get("ended")?;
         Ok(())
     }
+
+    fn resume(&self, stage: &Stage) {
+        for (input, _) in self.inputs.iter().enumerate().filter(|(_, heard)| heard.held) {
+            stage.put(Effect::Hold { input, hold: true });
+        }
+    }
+
     fn over(&self) -> bool {
-        self.inputs.iter().all(|input| input.ended)
+        self.ended
     }
 }
