@@ -1,5 +1,7 @@
 //! The patterns that lose nothing: what an operator keeps, as it goes into a snapshot and comes back out of it.
 
+mod check;
 mod state;
 
+pub use check::{FAR, counted};
 pub use state::{Change, State, StateError};

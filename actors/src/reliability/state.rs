@@ -55,13 +55,13 @@ impl State {
     }
     /// Puts a part in that has a chunk for each key. Keys that are equal must serialise alike. A part that has no entry
     /// leaves no trace, and is read back as one that has none.
-    pub fn put_each<'a, K: Serialize + ?Sized + 'a, V: Serialize + ?Sized + 'a>(
-        &mut self,
-        part: &str,
-        entries: impl IntoIterator<Item = (&'a K, &'a V)>,
-    ) {
-        for (key, value) in entries {
-            self.put_at(part, key, value);
+    pub fn put_each<K: Serialize, V: Serialize>(&mut self, part: &str, entries: impl IntoIterator<Item = (K, V)>) {
+        let encoded = |(key, value)| Ok((postcard::to_stdvec(&key)?, postcard::to_stdvec(&value)?));
+        match entries.into_iter().map(encoded).collect::<Result<Vec<_>, postcard::Error>>() {
+            Ok(chunks) if chunks.is_empty() => {}
+            // A map is built from all of them at once much faster than by putting one in after the other.
+            Ok(chunks) => self.parts.entry(part.to_owned()).or_default().append(&mut chunks.into_iter().collect()),
+            Err(error) => self.broken = Some(format!("part `{part}`: {error}")),
         }
     }
     /// Puts one entry of a part in that is kept by key.
