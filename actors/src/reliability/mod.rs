@@ -2,6 +2,8 @@
 
 mod check;
 mod state;
+#[cfg(test)]
+pub(crate) mod twin;
 
 pub use check::{FAR, counted};
 pub use state::{Change, State, StateError};
