@@ -118,7 +118,11 @@ impl<S: Default> Keyed<S> {
         S: DeserializeOwned,
     {
         for (key, value) in state.each::<Row, S>(part)? {
-            StateError::unless(key.len() == self.slots.len(), part, "a key is not of the fields that it is by")?;
+            StateError::unless(
+                key.len() == self.slots.len(),
+                part,
+                "a key is not of the fields that it is by",
+            )?;
             self.put(key, value);
         }
         Ok(())

@@ -42,7 +42,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                 Some((near, row, of)) => {
                     number += 1;
                     let mut event = event(number, watermark + 10 + near, row);
-                    let origin = |number| EventId { producer: Producer(2), number };
+                    let origin = |number| EventId {
+                        producer: Producer(2),
+                        number,
+                    };
                     event.correlation = origin(of);
                     event.planned = Time::from_micros(number as i64);
                     event.lineage = (of % 3 == 0).then(|| vec![origin(of), origin(of + 20)].into());
@@ -104,7 +107,7 @@ const OTHERS: [&str; 9] = [
 ];
 
 /// Every aggregate, those that fail, filters on rows and groups, a place among the other groups.
-const QUERIES: [(&str, &str); 6] = [
+const QUERIES: [(&str, &str); 7] = [
     (
         "count(*) as n, sum(x) as s, min(v) as lo, max(v) as hi, avg(x) as mean, avg(v) as whole, variance(x) as var, \
          stddev_pop(x) as dev, first(v) as f, last(v) as l, median(v) as med, quantile(0.3, x) as q, sum(distinct v) as d, \
@@ -116,6 +119,7 @@ const QUERIES: [(&str, &str); 6] = [
     ("count(*) as n, sum(v) as total", "having n > 1"),
     ("max(v) as most, count(*) as n", "order by n desc limit 1"),
     ("count(*) as n, 10 / sum(v) as share", ""),
+    ("count(*) as n, window_start() as begins, window_end() as ends", ""),
 ];
 
 /// Windows with any settings that go with them, and the unit of event time.
@@ -137,16 +141,34 @@ fn windows() -> impl Strategy<Value = (Json, i64)> {
         prop::sample::select(vec!["at-end", "tick-before-end", "after-end"]),
         prop::sample::select(vec!["window", "window", "event"]),
     );
-    let flags = (any::<[bool; 6]>(), prop::sample::select(vec!["last", "end", "latest", "earliest"]));
-    let query = (prop::sample::select(&QUERIES[..]), prop::sample::select(vec!["", "k", "k, v"]));
+    let flags = (
+        any::<[bool; 6]>(),
+        prop::sample::select(vec!["last", "end", "latest", "earliest"]),
+    );
+    let query = (
+        prop::sample::select(&QUERIES[..]),
+        prop::sample::select(vec!["", "k", "k, v"]),
+    );
     let tick = prop::sample::select(vec![1i64, 1, 5]);
     (window, query, late, flags, prop::option::of(emit), tick).prop_map(
         |(window, ((select, rest), by), (horizon, when, late_by), (flags, stamp), emit, tick)| {
             let [bounds, align, empty, touching, truncate, side] = flags;
             let grid = GRID.contains(&window);
-            let (filter, having) = if rest.starts_with("where") { (rest, "") } else { ("", rest) };
-            let over = if window == "global" { String::new() } else { format!("window {window}") };
-            let by = if by.is_empty() { String::new() } else { format!("group by {by}") };
+            let (filter, having) = if rest.starts_with("where") {
+                (rest, "")
+            } else {
+                ("", rest)
+            };
+            let over = if window == "global" {
+                String::new()
+            } else {
+                format!("window {window}")
+            };
+            let by = if by.is_empty() {
+                String::new()
+            } else {
+                format!("group by {by}")
+            };
             let mut keys = json!({
                 "query": format!("select {select} from s {over} {filter} {by} {having}"),
                 "late_by": late_by, "result_stamp": stamp, "emit_empty": empty, "truncate_integer_avg": truncate,
@@ -201,7 +223,7 @@ fn others() -> impl Strategy<Value = Json> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn windows_go_on_from_what_they_saved((keys, tick) in windows(), steps in steps(), at in 0usize..40) {

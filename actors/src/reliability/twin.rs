@@ -187,7 +187,9 @@ fn spoil(state: &State, spoils: &[(usize, Spoil)]) -> State {
             Spoil::Gone => _ = chunks.remove(which),
             Spoil::Key(at, byte) => {
                 let at = at % change.key.len().max(1);
-                change.key.splice(at.min(change.key.len())..(at + 1).min(change.key.len()), [*byte]);
+                change
+                    .key
+                    .splice(at.min(change.key.len())..(at + 1).min(change.key.len()), [*byte]);
             }
             Spoil::Like(other) => *chunk = all[other % all.len()].chunk.clone().unwrap_or_default(),
         }

@@ -380,9 +380,7 @@ impl Kind {
                 }
             }
             (F::ApproxQuantile(q), State::Quantiles(sketch)) => sketch.quantile(q).map_or(Value::Null, Value::Float),
-            (F::ApproxCountDistinct, State::Cardinality(sketch)) => {
-                Value::Int(libm::round(sketch.estimate()) as i64)
-            }
+            (F::ApproxCountDistinct, State::Cardinality(sketch)) => Value::Int(libm::round(sketch.estimate()) as i64),
             (F::HeavyHitters(_), State::Heavy(counters)) => {
                 let mut found: Vec<(&Value, &u64)> = counters.iter().collect();
                 found.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));

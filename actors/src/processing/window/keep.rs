@@ -151,7 +151,12 @@ impl Core {
             let fits = group.slices.iter().all(|slice| self.fits(slice));
             let sorted = group.slices.iter().is_sorted_by(|a, b| a.at < b.at);
             StateError::unless(fits && sorted, GROUPS, "its slices are not those of such windows")?;
-            let Queue { behind, pushed, front, back } = &group.queue;
+            let Queue {
+                behind,
+                pushed,
+                front,
+                back,
+            } = &group.queue;
             let within = behind <= pushed && *pushed <= group.slices.len() && front.len() <= pushed - behind;
             let totals = front.iter().chain(back).all(|total| total.fits(&self.plan.kinds, true));
             StateError::unless(within && totals, GROUPS, "its totals are not those of such windows")?;
@@ -174,7 +179,12 @@ impl Total {
     /// Whether some events can add up to that with these aggregates; `sketch` says that those that are as large as their
     /// input are left out.
     fn fits(&self, kinds: &[Kind], sketch: bool) -> bool {
-        let Brief { events, earliest, latest: (latest, _), .. } = self.brief;
+        let Brief {
+            events,
+            earliest,
+            latest: (latest, _),
+            ..
+        } = self.brief;
         let stamps = earliest <= latest && earliest.micros() >= -FARTHEST && latest.micros() <= FARTHEST;
         let fit = |(kind, state): (&Kind, &Aggregated)| match state {
             Aggregated::Absent => sketch && kind.holistic(),

@@ -150,7 +150,11 @@ impl SessionWindows {
         for index in self.core.over(&mut self.closing) {
             let w = self.core.watermark;
             let over = |session: &Slice| self.core.settings.is_over(self.bounds(session).1, w);
-            let sessions = self.core.groups.get(index).map(|g| g.slices.iter().take_while(|s| over(s)).count());
+            let sessions = self
+                .core
+                .groups
+                .get(index)
+                .map(|g| g.slices.iter().take_while(|s| over(s)).count());
             for _ in 0..sessions.unwrap_or(0) {
                 self.core.pop(index, out);
             }

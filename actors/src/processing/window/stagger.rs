@@ -95,7 +95,14 @@ impl StaggerWindows {
                 if !self.core.settings.is_over(end, w) {
                     break;
                 }
-                let inside = |core: &Core| core.groups.get(index)?.slices.front().filter(|s| s.at < end).map(|_| ());
+                let inside = |core: &Core| {
+                    core.groups
+                        .get(index)?
+                        .slices
+                        .front()
+                        .filter(|s| s.at < end)
+                        .map(|_| ())
+                };
                 while inside(&self.core).is_some() {
                     self.core.pop(index, out);
                 }
