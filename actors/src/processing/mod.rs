@@ -112,4 +112,6 @@ fn one_schema<'a>(operator: &script::Operator, inputs: &[&'a Schema]) -> Result<
 }
 
 #[cfg(test)]
+mod saving;
+#[cfg(test)]
 pub(crate) mod testing;

@@ -1,6 +1,7 @@
 //! The patterns that lose nothing: what an operator keeps, as it goes into a snapshot and comes back out of it.
 
 mod check;
+mod chunks;
 mod control;
 mod coordinator;
 #[cfg(test)]
