@@ -19,6 +19,7 @@ pub mod event;
 pub mod exit;
 pub mod expectation;
 pub mod fault;
+mod fields;
 pub mod generate;
 pub mod input;
 mod joined;
