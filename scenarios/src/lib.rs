@@ -12,6 +12,7 @@ mod check_reorder;
 mod check_sequence;
 mod check_topology;
 mod check_watermark;
+mod check_window;
 mod data;
 pub mod distribution;
 pub mod draw;
