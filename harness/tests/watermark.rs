@@ -3,10 +3,8 @@
 
 mod common;
 
-use common::{millis, play, script, taken};
+use common::{broken, millis, play, play_at, taken};
 use proptest::prelude::*;
-use wavetank_harness::{Options, Tank};
-use wavetank_reports::record::{Holds, Record};
 
 /// Three sources with clocks of their own, two stages that make watermarks, and one that combines them.
 fn pipeline(first: &str, second: &str, valve: &str, epoch: &str, faults: &str) -> String {
@@ -65,12 +63,6 @@ delay = {{ uniform = ["0s", "900ms"] }}
 {faults}
 "#
     )
-}
-
-/// What is broken, besides what links that lose and disorder do to epochs.
-fn broken(record: &Record) -> Vec<String> {
-    let wrong = record.expectations.iter().filter(|e| e.holds == Holds::No);
-    wrong.map(|e| format!("{}: {:?}", e.name, e.failure)).collect()
 }
 
 fn generator() -> impl Strategy<Value = String> {
@@ -141,9 +133,8 @@ proptest! {
         let second = second.replace(", align = { ahead = \"1s\", every = \"250ms\" }", "");
         let faults: String = waves.iter().map(|wave| format!("[[fault]]\n{wave}\n")).collect();
         let text = pipeline(&first, &second, valve, "", &faults);
-        let options = Options { seed: Some(seed), ..Options::default() };
-        let record = Tank::default().run(&script(&text), &options).expect("it runs").record;
-        prop_assert!(broken(&record).is_empty(), "{:#?}\n{}", broken(&record), text);
+        let ran = play_at(&text, seed);
+        prop_assert!(broken(&ran).is_empty(), "{:#?}\n{}", broken(&ran), text);
     }
 
     #[test]
@@ -165,10 +156,9 @@ proptest! {
         );
         let text = pipeline("{ behind = \"4s\" }", "{ behind = \"4s\" }", "", &epoch, &links)
             .replace("kind = \"datagram\"", "kind = \"stream\"");
-        let options = Options { seed: Some(seed), ..Options::default() };
-        let record = Tank::default().run(&script(&text), &options).expect("it runs").record;
-        prop_assert!(broken(&record).is_empty(), "{:#?}\n{}", broken(&record), text);
-        prop_assert!(record.expectations.iter().any(|e| e.name == "epochs are the same on every path"));
+        let ran = play_at(&text, seed);
+        prop_assert!(broken(&ran).is_empty(), "{:#?}\n{}", broken(&ran), text);
+        prop_assert!(ran.record.expectations.iter().any(|e| e.name == "epochs are the same on every path"));
     }
 }
 
@@ -197,8 +187,8 @@ fn a_stage_that_swallows_watermarks_is_named_with_the_first_that_is_missing_and_
 #[test]
 fn a_held_source_says_everything_later_and_nothing_is_lost() {
     let align = "{ behind = \"1s\", align = { ahead = \"100ms\" } }";
-    let record = play(&pipeline(align, "{ behind = \"1s\" }", "", "", "")).record;
-    assert!(broken(&record).is_empty(), "{:#?}", broken(&record));
+    let ran = play(&pipeline(align, "{ behind = \"1s\" }", "", "", ""));
+    assert!(broken(&ran).is_empty(), "{:#?}", broken(&ran));
 }
 
 /// Orders at half past each second, and windows of two seconds by the engine's clock.
@@ -230,7 +220,7 @@ input = ["per-two"]
 /// When each answer came, in milliseconds, and what it says.
 fn answers(text: &str) -> Vec<(i64, String)> {
     let ran = play(text);
-    assert!(broken(&ran.record).is_empty(), "{:#?}", broken(&ran.record));
+    assert!(broken(&ran).is_empty(), "{:#?}", broken(&ran));
     let row = |line: &wavetank_reports::trace::TraceLine| format!("{:?}", line.row.as_ref().expect("a row"));
     taken(&ran, "board")
         .into_iter()
