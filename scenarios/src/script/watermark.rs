@@ -12,8 +12,11 @@ use crate::time::Span;
 /// A watermark generator: what it goes by, how often it speaks, and when an input is left out.
 ///
 /// Its `kind` is also the time domain of everything behind it. Event time, where nothing else is said: stamps are those of
-/// the sources. The engine's clock with `arrival`: stamps are those of the arrival. A clock that events drive (playback)
-/// with `ascending`: the largest stamp is now.
+/// the sources. A clock that events drive (playback) with `ascending`: the largest stamp is now. The engine's clock with
+/// `arrival`: an event belongs to the window of the instant at which it reaches the generator (a wait in a mailbox behind
+/// it does not count). The watermark is sent before each event, as all before now is over, and by a timer. So a window
+/// that ends at a multiple of `every` closes exactly at its end; one that owns its end, at what is next. When the input
+/// has ended the end follows at once, whatever the clock shows.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Watermark {
@@ -84,10 +87,8 @@ pub enum WatermarkKind {
     /// The watermarks that come from upstream (a source's literal ones, an operator's), less `behind`: they are believed.
     Forward,
     /// The engine's clock: each event is stamped anew with what the node's wall clock shows when it comes, and the
-    /// watermark is one tick behind that clock, sent before each event and by a timer every `every`. So an event belongs to
-    /// the window of the instant at which it came, nothing is late, and windows close though no event comes: one that
-    /// ends at a multiple of `every` exactly at its end (one that owns its end, at what is next). A clock that is set back
-    /// stands still until it has come up again. When the input has ended the end follows at once, as ever.
+    /// watermark is a tick behind that clock. Nothing is late, and windows close though no event comes. A clock that is
+    /// set back stands still until it has come up again.
     Arrival,
 }
 
