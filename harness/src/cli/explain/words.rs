@@ -37,7 +37,7 @@ static WORDS: &[Word] = &[
          way for longer is counted elsewhere: results then equal those over what was admitted, and differ from truth.",
             "A clock that events drive, with kind = \"ascending\": now is the largest stamp that has come.",
         ],
-        "wavetank explain watermark.kind",
+        "wavetank explain setting:operator.watermark.kind",
     ),
     (
         "element",
