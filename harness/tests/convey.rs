@@ -104,7 +104,7 @@ proptest! {
         let tank = Tank::default();
         let conveyed = tank.run(&script(&text(WORK[work], &convey, &(nodes + &link))), &options).expect("it runs");
         let alone = tank.run(&script(&text(WORK[work], "", "")), &options).expect("it runs");
-        prop_assert_eq!(conveyed.record.verdict, Verdict::Pass, "{}", broken(&conveyed));
+        prop_assert_eq!(conveyed.record.verdict, Verdict::Pass, "{:#?}", broken(&conveyed));
         prop_assert_eq!(rows(&conveyed), rows(&alone));
     }
 

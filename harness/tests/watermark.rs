@@ -259,3 +259,66 @@ fn a_clock_that_jumps_back_stands_still_and_one_that_jumps_ahead_closes_what_it_
     // At 2.2 s it goes on to 5.2 s: what was open is over, which is known at the next event; 6 s it shows at 3 s.
     assert_eq!(when(&jump("2200ms", "3s")), [2_000, 2_500, 3_000, 9_500]);
 }
+
+#[test]
+fn by_the_engines_clock_every_pattern_says_the_truth_when_nothing_takes_time_on_its_way() {
+    let one = "input = [\"lefts\"]";
+    let both = "input = [\"lefts\", \"rights\"]";
+    for (input, body) in [
+        (
+            one,
+            r#"query = "select k, count(*) as n, sum(v) as v from lefts window tumbling(1 sec) group by k""#,
+        ),
+        (
+            one,
+            r#"query = "select k, count(*) as n from lefts window session(300 ms) group by k""#,
+        ),
+        (
+            both,
+            r#"query = "select k, max(v) as v from lefts window hop(2 sec, 500 ms) group by k""#,
+        ),
+        (
+            both,
+            r#"query = "select l.k, l.v, r.v as w from lefts l join rights r on l.k = r.k within (400 ms)""#,
+        ),
+        (
+            one,
+            r#"sequence = { pattern = "low -> high", by = ["k"], within = "2s", where = { low = "v < 3", high = "v > 6" }, select = { k = "k", v = "high.v" } }"#,
+        ),
+        (both, r#"reorder = { until = "watermark" }"#),
+    ] {
+        let text = format!(
+            r#"
+schema = 1
+name = "all"
+pattern = "watermark"
+[[source]]
+name = "lefts"
+rate = {{ poisson = "20/s" }}
+count = 80
+fields = {{ k = {{ zipf = 1.0, count = 4 }}, v = {{ uniform = [0, 9] }} }}
+[[source]]
+name = "rights"
+rate = {{ poisson = "15/s" }}
+count = 60
+fields = {{ k = {{ zipf = 1.0, count = 4 }}, v = {{ uniform = [0, 9] }} }}
+[[operator]]
+name = "work"
+{input}
+{body}
+watermark = {{ kind = "arrival", every = "250ms" }}
+[[sink]]
+name = "out"
+input = ["work"]
+[[expect]]
+name = "as it was"
+final = "out == truth"
+"#
+        );
+        for seed in 0..4 {
+            let ran = play_at(&text, seed);
+            assert!(broken(&ran).is_empty(), "{:#?}\n{text}", broken(&ran));
+            assert!(ran.record.sinks[0].rows > 0, "{text}");
+        }
+    }
+}
