@@ -183,8 +183,24 @@ fn render(found: &[&Topic], width: usize) -> String {
     };
     let mut lines = vec![format!("{}, {}", styled(STRONG, &first.word), first.what)];
     let mut next = Vec::new();
-    // Other meanings take two lines at most.
-    let free = LINES.saturating_sub(if others.is_empty() { 0 } else { 2 });
+    // Other meanings and what to type next always have their place; the page gives way.
+    let mut last = Vec::new();
+    let mut also: BTreeMap<Sort, Vec<&str>> = BTreeMap::new();
+    for other in others {
+        also.entry(other.sort).or_default().push(&other.word);
+    }
+    if !also.is_empty() {
+        let named = also
+            .iter()
+            .flat_map(|(sort, words)| words.iter().map(move |word| format!("{}:{word}", sort.name())));
+        last.extend(wrapped(
+            "  also: ",
+            &named.take(8).collect::<Vec<_>>().join(", "),
+            width,
+        ));
+    }
+    let commands = first.page.iter().filter(|part| matches!(part, Part::Next(_))).count();
+    let free = LINES.saturating_sub(last.len() + commands);
     for part in &first.page {
         match part {
             Part::Keys(keys) if lines.len() + keys.len() <= free => lines.extend(keys.iter().map(|(key, about)| {
@@ -206,22 +222,6 @@ fn render(found: &[&Topic], width: usize) -> String {
             Part::Gap => lines.push(String::new()),
             Part::Next(command) => next.push(command.clone()),
         }
-    }
-    // Other meanings and what to type next always have their place; the page gives way.
-    let mut last = Vec::new();
-    let mut also: BTreeMap<Sort, Vec<&str>> = BTreeMap::new();
-    for other in others {
-        also.entry(other.sort).or_default().push(&other.word);
-    }
-    if !also.is_empty() {
-        let named = also
-            .iter()
-            .flat_map(|(sort, words)| words.iter().map(move |word| format!("{}:{word}", sort.name())));
-        last.extend(wrapped(
-            "  also: ",
-            &named.take(8).collect::<Vec<_>>().join(", "),
-            width,
-        ));
     }
     last.extend(
         next.iter()
