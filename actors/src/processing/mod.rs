@@ -46,6 +46,15 @@ pub struct Surroundings<'a> {
     pub lineage: bool,
 }
 
+/// How much more than the horizon the watermark must be ahead before an event is late.
+pub(crate) fn shift(late: script::LateWhen, tick: Span) -> Span {
+    match late {
+        script::LateWhen::AtEnd => Span::ZERO,
+        script::LateWhen::TickBeforeEnd => -tick,
+        script::LateWhen::AfterEnd => tick,
+    }
+}
+
 /// Builds an operator, of the processing family or another one.
 ///
 /// # Errors

@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use wavetank_scenarios::script::{self, Compensate, Late, LateWhen, Stands};
+use wavetank_scenarios::script::{self, Compensate, Late, Stands};
 use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Schema, Span, Time, Timing, Value};
 
 use crate::operator::{Draft, Dropped, Operator, Output};
 use crate::processing::expr::unknown;
+use crate::processing::shift;
 use crate::reliability::{State, StateError};
 
 /// The latest watermark.
@@ -65,12 +66,7 @@ impl Compensation {
         Ok(Self {
             by: by.map_err(|problem: String| format!("in `compensate.by`: {problem}"))?,
             stands: settings.stands,
-            patience: operator.horizon
-                + match operator.late_when {
-                    LateWhen::AtEnd => Span::ZERO,
-                    LateWhen::TickBeforeEnd => -tick,
-                    LateWhen::AfterEnd => tick,
-                },
+            patience: operator.horizon + shift(operator.late_when, tick),
             side: operator.late == Late::Side,
             watermark: Time::MIN,
             decided: BTreeMap::new(),

@@ -6,7 +6,7 @@
 //! what the stages before may still give: [`Chain::promised`].
 
 use wavetank_scenarios::query::{Anchor, Query};
-use wavetank_scenarios::script::{Future, Late, LateWhen, ResultStamp};
+use wavetank_scenarios::script::{Future, Late, ResultStamp};
 use wavetank_scenarios::{Event, Span, Time, script};
 
 use super::names::Streams;
@@ -14,7 +14,7 @@ use super::parts::{PartId, Parts};
 use super::results::{Results, Tuple, ids};
 use super::stage::{Entry, Mode, Stage};
 use crate::operator::{Operator, Output};
-use crate::processing::Surroundings;
+use crate::processing::{Surroundings, shift};
 use crate::reliability::{State, StateError};
 
 /// The parts of a saved state: what waits on the left of a stage, and on its right.
@@ -51,10 +51,7 @@ impl Chain {
         streams: &Streams,
         around: Surroundings<'_>,
     ) -> Result<Self, String> {
-        let mut stages = Vec::with_capacity(query.joins.len());
-        for (i, join) in query.joins.iter().enumerate() {
-            stages.push(Stage::new(join, i + 1, streams, &operator.join)?);
-        }
+        let mut stages = Stage::of(query, streams, &operator.join)?;
         // Where a later stage measures time from stream x, everything that x's events wait in is watched.
         for later in 0..stages.len() {
             if let Anchor::Stream(x) = stages[later].anchor {
@@ -73,12 +70,7 @@ impl Chain {
             stages,
             results: Results::new(query, streams, around.lineage)?,
             parts: Parts::default(),
-            behind: operator.horizon
-                + match operator.late_when {
-                    LateWhen::AtEnd => Span::ZERO,
-                    LateWhen::TickBeforeEnd => -tick,
-                    LateWhen::AfterEnd => tick,
-                },
+            behind: operator.horizon + shift(operator.late_when, tick),
             watermark: Time::MIN,
             tick,
             side: operator.late == Late::Side,

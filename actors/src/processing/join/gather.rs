@@ -11,13 +11,13 @@ use arcstr::ArcStr;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use wavetank_scenarios::metric::Metric;
-use wavetank_scenarios::script::{Future, Gather as Settings, GatherClock, Late, LateBy, LateWhen, ResultStamp};
+use wavetank_scenarios::script::{Future, Gather as Settings, GatherClock, Late, LateBy, ResultStamp};
 use wavetank_scenarios::{Event, Row, Schema, Span, Time, Value, script};
 
 use super::results::draft;
 use crate::operator::{Dropped, Operator, Output};
-use crate::processing::Surroundings;
 use crate::processing::expr::unknown;
+use crate::processing::{Surroundings, shift};
 use crate::reliability::{State, StateError, counted};
 
 /// The part of a saved state that holds the rounds.
@@ -115,11 +115,7 @@ impl Gather {
             names,
             lineage: around.lineage,
             tick,
-            behind: match operator.late_when {
-                LateWhen::AtEnd => Span::ZERO,
-                LateWhen::TickBeforeEnd => -tick,
-                LateWhen::AfterEnd => tick,
-            },
+            behind: shift(operator.late_when, tick),
             watermark: Time::MIN,
             side: operator.late == Late::Side,
             future: operator.future,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use wavetank_scenarios::query::{Anchor, Join, JoinBound, JoinKind, Limit};
+use wavetank_scenarios::query::{Anchor, Join, JoinBound, JoinKind, Limit, Query};
 use wavetank_scenarios::script::{End, JoinSettings, Nulls, Versions};
 use wavetank_scenarios::{Row, Span, Time, Value};
 
@@ -65,11 +65,22 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// The stages of a query, one for each stream that it joins.
+    ///
+    /// # Errors
+    /// A condition that cannot be compiled.
+    pub fn of(query: &Query, streams: &Streams, settings: &JoinSettings) -> Result<Vec<Self>, String> {
+        let joins = query.joins.iter().enumerate();
+        joins
+            .map(|(i, join)| Self::new(join, i + 1, streams, settings))
+            .collect()
+    }
+
     /// The stage of the join that adds stream `joined`.
     ///
     /// # Errors
     /// A condition that cannot be compiled.
-    pub fn new(join: &Join, joined: usize, streams: &Streams, settings: &JoinSettings) -> Result<Self, String> {
+    fn new(join: &Join, joined: usize, streams: &Streams, settings: &JoinSettings) -> Result<Self, String> {
         let closed = |limit: &Limit, end: End| limit.inclusive.unwrap_or(end == End::Inclusive);
         let inside = |limit: &Limit, end: End| if closed(limit, end) { Span::ZERO } else { Span::UNIT };
         let (mode, anchor) = match &join.bound {

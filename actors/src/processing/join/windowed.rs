@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use wavetank_scenarios::query::{Query, Window};
-use wavetank_scenarios::script::{Future, Late, LateBy, LateWhen, ResultStamp};
+use wavetank_scenarios::script::{Future, Late, LateBy, ResultStamp};
 use wavetank_scenarios::{Event, Row, Span, Time, script};
 
 use super::names::Streams;
@@ -13,7 +13,7 @@ use super::parts::{PartId, Parts};
 use super::results::{Results, Tuple, ids};
 use super::stage::Stage;
 use crate::operator::{Dropped, Operator, Output};
-use crate::processing::Surroundings;
+use crate::processing::{Surroundings, shift};
 use crate::reliability::{State, StateError, counted};
 
 /// End and start of a window: so windows sort as they are given.
@@ -70,10 +70,7 @@ impl Windowed {
         streams: &Streams,
         around: Surroundings<'_>,
     ) -> Result<Self, String> {
-        let stages = query.joins.iter().enumerate();
-        let stages: Vec<Stage> = stages
-            .map(|(i, join)| Stage::new(join, i + 1, streams, &operator.join))
-            .collect::<Result<_, _>>()?;
+        let stages = Stage::of(query, streams, &operator.join)?;
         let window = query.window.clone().ok_or("the join has no window")?;
         if !matches!(
             window,
@@ -89,12 +86,7 @@ impl Windowed {
             parts: Parts::default(),
             window,
             touching: operator.session_touching_merge,
-            behind: operator.horizon
-                + match operator.late_when {
-                    LateWhen::AtEnd => Span::ZERO,
-                    LateWhen::TickBeforeEnd => -tick,
-                    LateWhen::AfterEnd => tick,
-                },
+            behind: operator.horizon + shift(operator.late_when, tick),
             watermark: Time::MIN,
             tick,
             side: operator.late == Late::Side,

@@ -14,7 +14,7 @@ pub(super) type Kept<'a> = (Option<Time>, Cow<'a, VecDeque<Span>>);
 /// What has been heard of one input, or of all where they share one largest stamp.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Estimate {
-    /// The largest stamp, or the largest time that a mark or a watermark from upstream stated.
+    /// The largest stamp, or the largest time that a mark, a watermark from upstream or the node's clock stated.
     largest: Option<Time>,
     delays: Delays,
 }
@@ -30,8 +30,15 @@ impl Estimate {
                 let delay = self.largest.map_or(Span::ZERO, |largest| largest.since(stamp));
                 self.delays.push(delay, settings);
             }
-            WatermarkKind::Forward => {}
+            WatermarkKind::Forward | WatermarkKind::Arrival => {}
         }
+    }
+
+    /// The node's wall clock was read; the time that is taken for now, which never steps back.
+    pub fn clock(&mut self, shows: Time) -> Time {
+        let now = self.largest.map_or(shows, |largest| largest.max(shows));
+        self.largest = Some(now);
+        now
     }
 
     /// A watermark came from upstream.
@@ -60,7 +67,7 @@ impl Estimate {
         Some(match settings.kind {
             _ if largest == Time::MAX => Time::MAX,
             WatermarkKind::Bounded => largest - settings.behind() - tick,
-            WatermarkKind::Ascending => largest - tick,
+            WatermarkKind::Ascending | WatermarkKind::Arrival => largest - tick,
             WatermarkKind::Punctuated | WatermarkKind::Forward => largest - settings.behind(),
             WatermarkKind::Percentile => largest - settings.within(self.delays.ranked()) - tick,
         })

@@ -58,13 +58,17 @@ impl Generator {
     /// # Errors
     /// What is wrong with its expressions.
     pub fn new(
-        settings: Watermark,
+        mut settings: Watermark,
         valve: ValveSettings,
         tick: Span,
         inputs: usize,
         schemas: &[&Schema],
         names: &[&str],
     ) -> Result<Self, String> {
+        if settings.by_clock() {
+            // There is one clock for all inputs.
+            settings.scope = Scope::Input;
+        }
         let marks = schemas.iter().map(|schema| Marks::new(&settings, schema, names));
         let estimates = match settings.scope {
             Scope::Input => 1,
@@ -109,6 +113,28 @@ impl Generator {
         if let Some(watermark) = self.estimates[slot].watermark(&self.settings, self.tick) {
             self.valve.watermark(slot, watermark);
         }
+    }
+
+    /// Reads the node's wall clock; the time that is taken for now.
+    fn read_clock(&mut self, stage: &Stage) -> Time {
+        let now = self.estimates[0].clock(stage.wall());
+        self.update(0);
+        now
+    }
+
+    /// Sets the timer of the next turn.
+    fn next_turn(&self, stage: &Stage) {
+        let Some(Every::Time(every)) = self.settings.every else {
+            return;
+        };
+        let wait = if self.settings.by_clock() {
+            // By what the clock shows, not by what it has shown: one that was set back may be set right at any time.
+            let wall = stage.wall();
+            (wall.floor_to(every, Span::ZERO) + every).since(wall)
+        } else {
+            every
+        };
+        stage.timer(wait, EVERY);
     }
 
     /// Tells the valve who is idle and who has ended.
@@ -221,9 +247,7 @@ impl Generator {
                 stage.timer(idle, number as u64);
             }
         }
-        if let Some(Every::Time(every)) = self.settings.every {
-            stage.timer(every, EVERY);
-        }
+        self.next_turn(stage);
         if let Some(every) = self.settings.align.and_then(|align| align.every) {
             stage.timer(every, ALIGN);
         }
@@ -233,10 +257,11 @@ impl Generator {
         match token {
             EVERY => {
                 if !self.ended {
-                    self.turn(stage);
-                    if let Some(Every::Time(every)) = self.settings.every {
-                        stage.timer(every, EVERY);
+                    if self.settings.by_clock() {
+                        self.read_clock(stage);
                     }
+                    self.turn(stage);
+                    self.next_turn(stage);
                 }
             }
             ALIGN => {
@@ -270,6 +295,12 @@ impl Generator {
     fn element(&mut self, input: usize, lane: usize, element: Element, stage: &Stage) {
         let forward = self.settings.kind == WatermarkKind::Forward;
         match element {
+            Element::Event(mut event) if self.settings.by_clock() => {
+                event.stamp = self.read_clock(stage);
+                // All before now is over, and is done with before what comes now.
+                self.turn(stage);
+                stage.pass_on(lane, Element::Event(event));
+            }
             Element::Event(event) => {
                 self.hear(input, stage);
                 let mark = self.marks.get(lane).and_then(|marks| marks.stated(&event));
