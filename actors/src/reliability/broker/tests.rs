@@ -25,6 +25,7 @@ fn event(number: u64, stamp: i64) -> Event {
         lineage: None,
         pane: None,
         sequence: None,
+        position: None,
     }
 }
 fn log(limits: Limits) -> Log {
