@@ -6,14 +6,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Recipient;
-use wavetank_scenarios::Time;
+use wavetank_scenarios::distribution::Delay;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
-use wavetank_scenarios::script::{self, BarrierMode, Keeps as Keeping, Late, OnError, Scenario, ValveSettings};
+use wavetank_scenarios::script::{
+    self, Acknowledge, BarrierMode, BrokerKind, Keeps as Keeping, Late, OnError, ReplayFrom, Scenario, ValveSettings,
+};
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
+use wavetank_scenarios::{Span, Time};
 
 use crate::host::{Keeps, Part, enter};
 use crate::operator::Operator;
+use crate::reliability::disk::{CalmDisk, Disk, DiskSpeed, SimulatedDisk};
+use crate::reliability::replay::Plan as Far;
 use crate::reliability::{Coordinator, Crew, Make, Participant, Peers, Shelf, Store};
 use crate::roles::{Broker, Counter, Kept, Marked, Operating, Plan, Shelves, Sink, Source, Written};
 use crate::scaling::convey::{Merge, Router, Split, Worker};
@@ -60,6 +65,8 @@ pub struct Players {
     kept: BTreeMap<ActorId, Rc<RefCell<Kept>>>,
     /// What lies on the disk of the store of snapshots.
     shelf: Rc<RefCell<Shelf>>,
+    /// How far back operators reach, where all of them do so for a while only.
+    plan: Option<Rc<Far>>,
 }
 
 /// A new incarnation numbers its results from here times how often it entered, so that no number is given twice.
@@ -77,7 +84,9 @@ impl Players {
             .into_iter()
             .map(|(actor, plan)| (actor, (Rc::new(RefCell::new(plan.peekable())), Rc::default())))
             .collect();
+        let plan = Far::new(&scenario, &topology).ok().map(Rc::new);
         Self {
+            plan,
             scenario,
             topology,
             plans,
@@ -128,7 +137,25 @@ impl Players {
                 .any(|link| topology.links[link.0 as usize].port == Port::Back),
             tells: topology.reads(actor) && snapshot.is_some_and(|snapshot| snapshot.every.is_none()),
             replay: self.scenario.replay,
+            queues: self.those(|of| match role(of) {
+                Role::Broker { broker } => self.scenario.brokers[broker].kind == BrokerKind::Queue,
+                _ => false,
+            }),
+            acknowledge: self.acknowledge(),
+            ends: self.acknowledge() == Acknowledge::Done
+                && self.plan.as_ref().is_some_and(|plan| plan.ends().contains(&actor)),
+            plan: self.plan.clone(),
         })
+    }
+
+    /// When readers tell their brokers that an event has been worked on.
+    fn acknowledge(&self) -> Acknowledge {
+        match (&self.scenario.replay, &self.scenario.snapshot) {
+            (Some(replay), _) if replay.from == ReplayFrom::Reach => Acknowledge::Done,
+            (Some(replay), _) => replay.acknowledge,
+            (None, Some(_)) => Acknowledge::Snapshot,
+            (None, None) => Acknowledge::Taken,
+        }
     }
 
     /// The actors that a role is true of.
@@ -147,20 +174,54 @@ impl Players {
     fn operating(&self, actor: ActorId, operator: usize, first: u64) -> Make<Operating> {
         let (make, scenario) = (Rc::clone(&self.make), Arc::clone(&self.scenario));
         let inputs = self.topology.forward(actor).count();
+        // Without saved numbers none is given twice.
+        let again = if scenario.snapshot.is_none() {
+            NUMBERS_PER_INCARNATION >> 10
+        } else {
+            0
+        };
+        let mut first = first;
         Box::new(move || {
             let part = make(operator)?;
-            Ok(Operating::new(part, inputs, &scenario.operators[operator], first))
+            let number = first;
+            first += again;
+            Ok(Operating::new(part, inputs, &scenario.operators[operator], number))
         })
     }
 }
 
+/// What a disk can do, where each request takes the same time.
+fn speed(disk: &script::Disk) -> DiskSpeed {
+    let constant = |delay: &Option<Delay>| match delay {
+        Some(Delay::Constant(span)) => *span,
+        _ => Span::ZERO,
+    };
+    DiskSpeed {
+        write: constant(&disk.write),
+        read: constant(&disk.read),
+        rate: disk.rate.map_or(0, |rate| rate as u64),
+        capacity: disk.size.unwrap_or(u64::MAX),
+    }
+}
+
 impl Cast for Players {
+    fn crash(&mut self, actor: ActorId, at: Time) {
+        if let Some(kept) = self.kept.get(&actor) {
+            kept.borrow_mut().disk.crash(at);
+        }
+    }
+
     fn enter(&mut self, actor: ActorId, stage: Stage) -> Result<Recipient<Deliver>, String> {
         let topology = Arc::clone(&self.topology);
         let spec = &topology.actors[actor.0 as usize];
         let entered = self.incarnations.entry(actor).or_default();
         // What is set back numbers again as before.
-        let entries = if topology.takes_part(actor) { 0 } else { *entered };
+        let afresh = self.scenario.snapshot.is_none();
+        let entries = if topology.takes_part(actor) && !afresh {
+            0
+        } else {
+            *entered
+        };
         let first = entries * NUMBERS_PER_INCARNATION;
         *entered += 1;
         let start = *self.start.get_or_insert(stage.plan_time());
@@ -242,25 +303,33 @@ impl Cast for Players {
                 self.stage(stage, Box::new(make))?
             }
             Role::Broker { broker } => {
-                let settings = &self.scenario.brokers[broker];
+                let settings = self.scenario.brokers[broker].clone();
                 let field = |by: &String| spec.schema.fields.iter().position(|field| field.name == *by);
+                let named = |reader: ActorId| (reader, topology.actors[reader.0 as usize].name.to_string());
                 let shelves = Shelves {
                     inputs,
                     senders: self.senders(actor),
-                    readers: topology.peers(actor).collect(),
+                    readers: topology.peers(actor).map(named).collect(),
                     by: settings.by.as_ref().and_then(field),
-                    partitions: settings.partitions,
-                    dedup: settings.dedup,
                 };
-                let kept = Rc::clone(self.kept.entry(actor).or_default());
-                enter(Broker::new(kept, shelves), stage)
+                let disk = || {
+                    let disk = SimulatedDisk::new(speed(&settings.disk), Box::new(CalmDisk));
+                    Rc::new(RefCell::new(Kept::new(disk)))
+                };
+                let kept = Rc::clone(self.kept.entry(actor).or_insert_with(disk));
+                enter(Broker::new(settings, shelves, kept)?, stage)
             }
             Role::Counter => {
                 let epoch = self.scenario.epoch.as_ref().ok_or("there are no epochs to count")?;
                 enter(Counter::new(epoch, start), stage)
             }
             Role::Coordinator => {
+                let ends = match (&self.plan, self.acknowledge()) {
+                    (Some(plan), Acknowledge::Done) => plan.ends(),
+                    _ => BTreeSet::new(),
+                };
                 let crew = Crew {
+                    ends,
                     all: self.those(|actor| topology.takes_part(actor)),
                     readers: self.those(|actor| topology.reads(actor)),
                     store: self

@@ -41,7 +41,7 @@ impl Real {
             lineage: None,
             pane: None,
             sequence: None,
-        position: None,
+            position: None,
         };
         let bytes = Journal::encode(&event).expect("an event can be written");
         let summary = self.log.summary();

@@ -301,5 +301,6 @@ fn unsteady(watermark: &Watermark) -> Option<&'static str> {
         WatermarkKind::Percentile => Some("a watermark by `percentile` is learnt from delays that are forgotten"),
         WatermarkKind::Punctuated => Some("a punctuated watermark goes back to a mark of any age"),
         WatermarkKind::Forward => Some("a watermark from upstream does not come again"),
+        WatermarkKind::Arrival => Some("by the engine's clock what comes again has another time"),
     }
 }

@@ -6,6 +6,7 @@ use wavetank_scenarios::Time;
 use wavetank_scenarios::event::Position;
 
 use super::State;
+use super::broker::Gap;
 
 /// A message on a control link.
 #[derive(Clone, PartialEq, Debug)]
@@ -82,8 +83,25 @@ pub enum Control {
         /// From where.
         from: From,
     },
-    /// From a reader to its broker: it has worked on these, and will not want them again.
+    /// From a reader to its broker: it has worked on these, and will not want them again. In a log all before them count as
+    /// well.
     Acknowledge(Vec<Position>),
+    /// From a broker to its reader: what it would have been given is not there.
+    Missing(Gap),
+    /// To the coordinator, from those whose results leave the pipeline: the watermark that they have passed on.
+    Passed {
+        /// In which recovery.
+        attempt: u32,
+        /// The watermark.
+        watermark: Time,
+    },
+    /// From the coordinator to those that read: this watermark has come out wherever results leave the pipeline.
+    Done {
+        /// In which recovery.
+        attempt: u32,
+        /// The watermark.
+        watermark: Time,
+    },
 }
 
 /// Where a broker begins to send again.
@@ -173,6 +191,9 @@ impl Control {
             Self::Stored(_) => [13, 0],
             Self::Seek { attempt, .. } => [14, u64::from(*attempt)],
             Self::Acknowledge(positions) => [15, positions.len() as u64],
+            Self::Missing(gap) => [16, gap.from],
+            Self::Passed { watermark, .. } => [17, watermark.micros() as u64],
+            Self::Done { watermark, .. } => [18, watermark.micros() as u64],
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who has snapshots made, says when one is complete, and sets everybody back after a crash.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_scenarios::script::Snapshot;
 use wavetank_scenarios::topology::ActorId;
@@ -22,6 +22,8 @@ pub(crate) struct Crew {
     pub all: BTreeSet<ActorId>,
     pub readers: BTreeSet<ActorId>,
     pub store: Option<ActorId>,
+    /// Whose results leave the pipeline, where that is waited for.
+    pub ends: BTreeSet<ActorId>,
     /// By input of the coordinator: who is there.
     pub inputs: Vec<ActorId>,
 }
@@ -60,6 +62,10 @@ pub(crate) struct Coordinator {
     events: u64,
     /// The multiple of `watermark` up to which snapshots have been made.
     reached: i64,
+    /// The watermarks that those have passed on whose results leave the pipeline.
+    passed: BTreeMap<ActorId, Time>,
+    /// The smallest of them, as readers have been told.
+    done: Time,
 }
 
 impl Coordinator {
@@ -75,6 +81,8 @@ impl Coordinator {
             complete: BTreeSet::new(),
             events: 0,
             reached: i64::MIN,
+            passed: BTreeMap::new(),
+            done: Time::MIN,
         }
     }
 
@@ -133,6 +141,8 @@ impl Coordinator {
             self.give_up(pending.snapshot, stage);
         }
         self.over.clear();
+        self.passed.clear();
+        self.done = Time::MIN;
         self.recovering = Some(Recovering {
             attempt: self.attempt,
             back: BTreeSet::new(),
@@ -220,9 +230,25 @@ impl Coordinator {
                     stage.tell(from, Control::Trigger { snapshot });
                 }
             }
+            Control::Passed { attempt, watermark } if *attempt == self.attempt => self.passed(from, *watermark, stage),
             Control::Taken { events, watermark } => self.taken(*events, *watermark, stage),
             Control::Stored(news) => self.stored(news, stage),
             _ => {}
+        }
+    }
+
+    /// A watermark has come out at one end of the pipeline.
+    fn passed(&mut self, from: ActorId, watermark: Time, stage: &Stage) {
+        self.passed.insert(from, watermark);
+        let ends = self.crew.ends.iter();
+        let passed = ends.map(|end| self.passed.get(end).copied().unwrap_or(Time::MIN));
+        let watermark = passed.min().unwrap_or(Time::MIN);
+        if watermark > self.done {
+            self.done = watermark;
+            let attempt = self.attempt;
+            for reader in &self.crew.readers {
+                stage.tell(*reader, Control::Done { attempt, watermark });
+            }
         }
     }
 

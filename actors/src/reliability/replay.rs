@@ -5,12 +5,12 @@
 //! and from how far back its operators reach (`wavetank_scenarios::reach`): an event is safe when its stamp is below
 //! [`Floor::since`] of its reader.
 //!
-//! After a crash every operator begins afresh, and the readers read from the first offset that was not safe. Of what had
-//! been read before ([`Resume::read`]), events below `since` are passed over: they have had their effect, and would now be
-//! counted as late. Everything else goes the same way as at first. An operator keeps to itself what it has answered
-//! before ([`Floor::given`]), because some of it is now worked out from fewer events. So the first time that is answered
-//! aloud is one from which on every answer is worked out from all its events, and the folded results are those of the run
-//! without the crash. What had been answered between the last commit and the crash is answered once more, the same.
+//! After a crash every operator begins afresh, and the readers read from the first offset that was not safe. What is
+//! answered again falls into two parts. Answers up to [`Floor::given`] were given before the crash, and some of them are now
+//! worked out from fewer events; later ones are worked out from all their events, and are the same as at first. So a
+//! receiver must keep the first answer that it has for a window, key and revision (`delivery = "by-result"`), or an
+//! operator that knows its floor must keep the first part to itself ([`Floor::mutes`], and [`Resume::skips`] for events that
+//! would only be counted as late). Then the folded results are those of the run without the crash.
 //!
 //! This holds where events come in one order (one partition, or watermarks for each source combined by the smallest), and
 //! for operators with a bounded reach; all others need a snapshot, and `check` says so.
@@ -125,7 +125,7 @@ impl Plan {
             for link in &actor.outputs {
                 let link = &topology.links[link.0 as usize];
                 match topology.actors[link.to.0 as usize].role {
-                    _ if matches!(link.port, Port::Back | Port::Counter) => {}
+                    _ if matches!(link.port, Port::Back | Port::Counter | Port::Control) => {}
                     Role::Watermark { .. }
                     | Role::Operator { .. }
                     | Role::Split { .. }
@@ -164,6 +164,17 @@ impl Plan {
             }
             before = next;
         }
+    }
+
+    /// Whether everything from an operator on works on each event by itself, and is done with it at once.
+    pub fn at_once(&self, actor: ActorId) -> bool {
+        let single = |place: &Place| place.back.single && place.readers.iter().all(|reader| self.at_once(*reader));
+        self.operators.get(&actor).is_none_or(single)
+    }
+    /// Whose results leave the pipeline.
+    pub fn ends(&self) -> BTreeSet<ActorId> {
+        let ends = self.operators.iter().filter(|(_, place)| place.ends);
+        ends.map(|(actor, _)| *actor).collect()
     }
 
     /// What an operator begins with, when the watermark `done` has come out at the end of the pipeline.

@@ -29,6 +29,7 @@ impl World {
                 }
                 for actor in actors {
                     self.players[actor.0 as usize].address = None;
+                    self.cast.crash(actor, self.now.get());
                     self.forget_held(actor);
                     self.forget_ahead(actor);
                     let at_work = self.players[actor.0 as usize].station.as_mut().map(Station::stop);

@@ -269,6 +269,24 @@ impl Stage {
             class: Class::Timer,
         });
     }
+    /// How many effects have been put and are not committed.
+    pub(crate) fn put_so_far(&self) -> usize {
+        self.outbox.borrow().len()
+    }
+    /// The watermark that the actor has put on its main output since so many effects had been put.
+    pub(crate) fn passed_since(&self, before: usize) -> Option<Time> {
+        let outbox = self.outbox.borrow();
+        let own = outbox.iter().skip(before).filter(|(_, actor, _)| *actor == self.actor);
+        own.filter_map(|(.., effect)| match effect {
+            Effect::Send {
+                port: Port::Main,
+                element: Element::Watermark(watermark),
+                ..
+            } => Some(*watermark),
+            _ => None,
+        })
+        .max()
+    }
     /// Tells an actor something, by the control link to it.
     pub fn tell(&self, to: ActorId, control: Control) {
         self.put(Effect::Tell {

@@ -9,7 +9,7 @@ mod recovery;
 mod streams;
 mod verdict;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,9 +22,9 @@ use wavetank_oracle::convey_merge::Merge;
 use wavetank_oracle::convey_worker::UnderWay;
 use wavetank_oracle::table::{Inconsistent, Table};
 use wavetank_oracle::watermark::Generator;
-use wavetank_oracle::{Tables, Why};
+use wavetank_oracle::{DueResult, Tables, Why};
 use wavetank_scenarios::metric::Metric;
-use wavetank_scenarios::script::{LinkKind, OnCrash, ValveSettings};
+use wavetank_scenarios::script::{Delivery, LinkKind, OnCrash, ValveSettings};
 use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Script, Span, Time};
 
@@ -93,6 +93,17 @@ pub(crate) struct SinkWatch {
     /// What came straight from a source, or was put aside: due as it comes, and kept where it may be folded again.
     plain: Vec<Event>,
     inconsistent: Option<Breach>,
+    /// The answers that were due, of a sink that tells by them what comes again.
+    answers: Option<BTreeSet<recovery::Answer>>,
+}
+
+impl SinkWatch {
+    /// Whether the sink shows a result, or has its answer already.
+    fn shows(&mut self, due: &DueResult) -> bool {
+        self.answers
+            .as_mut()
+            .is_none_or(|answers| answers.insert(recovery::answer(due)))
+    }
 }
 
 /// How much the judge does.
@@ -123,6 +134,8 @@ pub struct Judge {
     history: recovery::History,
     /// Whether anybody is set back after a crash.
     recovers: bool,
+    /// Those who go back begin afresh: nothing is saved.
+    afresh: bool,
     stepped_back: Option<(ActorId, Breach)>,
     epochs: wavetank_oracle::epoch::Epochs,
     /// The first event or marker that was in a wrong epoch.
@@ -216,8 +229,14 @@ impl Judge {
                         }
                     })
                 }
-                Role::Sink { .. } => {
-                    sinks.insert(id, SinkWatch::default());
+                Role::Sink { sink } => {
+                    let delivery = script.scenario.sinks[sink].delivery;
+                    let tells = delivery == Delivery::ByResult && script.scenario.replay.is_some();
+                    let watch = SinkWatch {
+                        answers: tells.then(BTreeSet::new),
+                        ..SinkWatch::default()
+                    };
+                    sinks.insert(id, watch);
                     for link in &actor.inputs {
                         let link = &topology.links[link.0 as usize];
                         if link.port == Port::Main {
@@ -250,6 +269,7 @@ impl Judge {
             books: None,
             changed: None,
             history: recovery::History::default(),
+            afresh: script.scenario.snapshot.is_none(),
             recovers: script.scenario.snapshot.is_some() || script.scenario.replay.is_some(),
             stepped_back: None,
             epochs: wavetank_oracle::epoch::Epochs::default(),
@@ -664,7 +684,9 @@ impl Judge {
                     history.due(actor, due);
                 }
                 for sink in readers {
-                    if let Some(watch) = sinks.get_mut(sink) {
+                    if let Some(watch) = sinks.get_mut(sink)
+                        && watch.shows(due)
+                    {
                         watch.admitted.fold_due(due);
                     }
                 }

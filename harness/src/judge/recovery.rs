@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 use wavetank_actors::reliability::{Control, From, StoreNews, StoreOrder};
 use wavetank_oracle::DueResult;
 use wavetank_oracle::table::Table;
-use wavetank_scenarios::Time;
 use wavetank_scenarios::topology::{ActorId, LinkId, Role, Topology};
+use wavetank_scenarios::{EventId, Row, Time};
 
 use super::{Breach, Judge};
 use crate::judge::meters::ActorMeter;
@@ -43,6 +43,21 @@ impl History {
     }
 }
 
+/// What tells a result from another where it may come again: its window, key and revision; without a window, the event
+/// that it goes back to and what it says.
+pub(super) type Answer = (Option<(Time, Time, Row, u32, u8)>, Option<(EventId, Row)>);
+
+/// What tells a result from another.
+pub(super) fn answer(due: &DueResult) -> Answer {
+    match &due.pane {
+        Some(pane) => {
+            let (key, change) = (pane.key.clone(), pane.change as u8);
+            (Some((pane.start, pane.end, key, pane.revision, change)), None)
+        }
+        None => (None, Some((due.correlation, due.row.clone()))),
+    }
+}
+
 impl Judge {
     /// A part of a snapshot has been cut.
     pub(super) fn cut(&mut self, actor: ActorId, snapshot: u64) {
@@ -62,7 +77,9 @@ impl Judge {
         let index = actor.0 as usize;
         let cut = snapshot.and_then(|snapshot| self.history.cuts.get(&(actor, snapshot)));
         let (due, account) = cut.map_or_else(Default::default, |cut| (cut.due, cut.account));
-        self.history.due.entry(actor).or_default().truncate(due);
+        if !self.afresh {
+            self.history.due.entry(actor).or_default().truncate(due);
+        }
         self.actors[index].goes_back(account);
         if let Some(lockstep) = &mut self.lockstep[index] {
             lockstep.restored(snapshot);
@@ -81,7 +98,13 @@ impl Judge {
                 },
             ));
         }
-        for sink in self.readers[index].clone() {
+        // What was given stays given, and what comes again is told by its window and key.
+        let sinks = if self.afresh {
+            Vec::new()
+        } else {
+            self.readers[index].clone()
+        };
+        for sink in sinks {
             let feeds = (0..self.readers.len()).filter(|from| self.readers[*from].contains(&sink));
             let feeds: Vec<ActorId> = feeds.map(|from| ActorId(from as u32)).collect();
             let Some(watch) = self.sinks.get_mut(&sink) else {
@@ -156,6 +179,9 @@ pub(crate) fn show_control(control: &Control) -> String {
         Control::Stored(StoreNews::Newest { snapshot, .. }) => format!("the newest intact one: {}", to(snapshot)),
         Control::Seek { attempt, from } => format!("recovery {attempt}: send again {}", show_from(from)),
         Control::Acknowledge(positions) => format!("{} acknowledged", positions.len()),
+        Control::Missing(gap) => format!("not there any more: {gap}"),
+        Control::Passed { watermark, .. } => format!("has passed {} on", super::explain_time(*watermark)),
+        Control::Done { watermark, .. } => format!("{} has come out", super::explain_time(*watermark)),
     }
 }
 

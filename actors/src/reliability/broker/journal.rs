@@ -296,6 +296,13 @@ impl Journal {
         })
     }
 
+    /// What is written from now on goes to a new file.
+    pub fn turn(&mut self) {
+        if let Some(file) = self.files.back_mut() {
+            file.bytes = file.bytes.max(self.roll);
+        }
+    }
+
     /// How many of the oldest files hold nothing that is kept: `first` says what the first offset of a partition is. The
     /// last file stays. A log writes [`Page::Expired`] before it deletes them, so that what is gone is not taken for lost.
     pub fn deletable(&self, first: impl Fn(u32) -> u64) -> usize {

@@ -5,8 +5,7 @@
 //! gives again what is not. Both are pure: they are told what comes and what time it is.
 //!
 //! What they keep lies in a [`Journal`] on a disk that survives their node. What is promised: an event that has been
-//! written is there after a crash, and readers are given none that has not been written, unless the broker's settings
-//! say `give = "taken"`. What was still on its way to the disk is lost in a crash, and counted. A disk that lies (torn or
+//! written is there after a crash, and readers are given none that has not been written. What was still on its way to the disk is lost in a crash, and counted. A disk that lies (torn or
 //! flipped bytes, lost files) is found out: what it lost is named by partition and offsets.
 
 mod journal;
