@@ -15,6 +15,8 @@ pub struct ActorMeter {
     pub account: Account,
     /// Books of incarnations that ended in a crash.
     pub before: Account,
+    /// Elements that it has taken, of every kind.
+    pub delivered: u64,
     pub taken: u64,
     pub emitted: u64,
     pub shed: u64,
@@ -75,6 +77,7 @@ impl Default for ActorMeter {
         Self {
             account: Account::default(),
             before: Account::default(),
+            delivered: 0,
             taken: 0,
             emitted: 0,
             shed: 0,

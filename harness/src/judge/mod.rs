@@ -623,6 +623,7 @@ impl Judge {
         }
         let meter = &mut self.actors[index];
         meter.look_behind(at);
+        meter.delivered += 1;
         if let Element::Event(event) = element {
             meter.taken += 1;
             if let Role::Merge { .. } = role {
