@@ -77,13 +77,19 @@ enum Given<'a> {
 }
 
 /// The time, and the timers that are set.
-#[derive(Default)]
 struct Course {
     now: Time,
     timers: Vec<u64>,
 }
 
 impl Course {
+    /// From what was done on entering.
+    fn begin(did: Did) -> Self {
+        Self {
+            now: Time::ZERO,
+            timers: did.1,
+        }
+    }
     fn next<'a>(&mut self, step: &'a Step) -> Option<Given<'a>> {
         match step {
             Step::Element(input, element) => Some(Given::Element(*input, element)),
@@ -114,8 +120,7 @@ fn again<T: Twin>(make: &impl Fn() -> T, state: &State) -> Result<T, TestCaseErr
 /// Takes a part through the steps beside its twins; one of them is restored before step `at` and then runs on.
 pub fn twins<T: Twin>(make: impl Fn() -> T, steps: &[Step], at: usize) -> Result<(), TestCaseError> {
     let mut straight = make();
-    let mut course = Course::default();
-    course.timers = straight.enter().1;
+    let mut course = Course::begin(straight.enter());
     let mut once = None;
     for (number, step) in steps.iter().enumerate() {
         let Some(given) = course.next(step) else { continue };
@@ -203,8 +208,7 @@ fn spoil(state: &State, spoils: &[(usize, Spoil)]) -> State {
 /// Whether it refused.
 pub fn spoilt<T: Twin>(make: impl Fn() -> T, steps: &[Step], at: usize, spoils: &[(usize, Spoil)]) -> bool {
     let mut part = make();
-    let mut course = Course::default();
-    course.timers = part.enter().1;
+    let mut course = Course::begin(part.enter());
     for (number, step) in steps.iter().enumerate() {
         if number == at {
             let mut twin = make();
