@@ -98,7 +98,7 @@ impl Cast for Players {
             }
             Role::Watermark { operator } => {
                 let of = &self.scenario.operators[operator];
-                let settings = of.watermark.clone().ok_or("it has no settings")?;
+                let settings = of.generator().cloned().ok_or("it has no settings")?;
                 let schemas = self.topology.input_schemas(actor);
                 let names: Vec<&str> = of.input.iter().map(String::as_str).collect();
                 let (tick, inputs) = (self.scenario.time.tick, spec.inputs.len());

@@ -361,7 +361,9 @@ impl Checker<'_> {
             }
             if let Some(watermark) = &operator.watermark {
                 self.watermark(i, watermark);
+                self.key_clocks(i, watermark);
             }
+            self.behind_key_clocks(i);
             self.not_negative(&at("horizon"), Some(operator.horizon));
             self.joins(i, operator);
             if let Some(threshold) = &operator.threshold {

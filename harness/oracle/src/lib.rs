@@ -43,6 +43,7 @@
 
 pub mod aggregate;
 mod answer;
+mod by_key;
 mod codec;
 mod compensation;
 pub mod conservation;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Compensate, Convey, Emit, FirstOfBurst, Gather, JoinSettings, RateOfChange, Reorder, Sequence, Threshold,
+    Compensate, Convey, Emit, FirstOfBurst, Gather, JoinSettings, RateOfChange, Reorder, Scope, Sequence, Threshold,
     TransformStep, ValveSettings, Watermark, WindowAlign, WindowBounds,
 };
 use crate::query::{Predicate, Query};
@@ -177,6 +177,20 @@ impl Operator {
             .copied()
             .zip(all)
             .filter_map(|(key, body)| Some((key, body?)))
+    }
+
+    /// The settings of the watermark generator that stands before it: none where it goes by the clocks of its keys.
+    pub fn generator(&self) -> Option<&Watermark> {
+        self.watermark
+            .as_ref()
+            .filter(|watermark| watermark.scope != Scope::Key)
+    }
+
+    /// How far the watermark of each key is behind its largest stamp, less the tick; `None` where keys have none of their
+    /// own.
+    pub fn key_clocks(&self) -> Option<Span> {
+        let watermark = self.watermark.as_ref()?;
+        (watermark.scope == Scope::Key).then(|| watermark.behind())
     }
 
     /// Whether it pairs events of inputs that may have different fields.

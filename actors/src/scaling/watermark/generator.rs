@@ -64,10 +64,7 @@ impl Generator {
         names: &[&str],
     ) -> Result<Self, String> {
         let marks = schemas.iter().map(|schema| Marks::new(&settings, schema, names));
-        let estimates = match settings.scope {
-            Scope::Input => 1,
-            Scope::Source => inputs,
-        };
+        let estimates = if settings.scope == Scope::Input { 1 } else { inputs };
         Ok(Self {
             marks: marks.collect::<Result<_, _>>()?,
             all_idle: valve.all_idle,
@@ -111,21 +108,19 @@ impl Generator {
 
     /// Tells the valve who is idle and who has ended.
     fn silences(&mut self) {
-        match self.settings.scope {
-            Scope::Source => {
-                for (input, heard) in self.inputs.iter().enumerate() {
-                    if heard.ended {
-                        self.valve.end(input);
-                    } else {
-                        self.valve.idle(input, heard.idle);
-                    }
+        if self.settings.scope != Scope::Input {
+            for (input, heard) in self.inputs.iter().enumerate() {
+                if heard.ended {
+                    self.valve.end(input);
+                } else {
+                    self.valve.idle(input, heard.idle);
                 }
             }
-            Scope::Input if self.inputs.iter().all(|heard| heard.ended) => self.valve.end(0),
-            Scope::Input => {
-                let idle = self.inputs.iter().all(|heard| heard.idle || heard.ended);
-                self.valve.idle(0, idle);
-            }
+        } else if self.inputs.iter().all(|heard| heard.ended) {
+            self.valve.end(0);
+        } else {
+            let idle = self.inputs.iter().all(|heard| heard.idle || heard.ended);
+            self.valve.idle(0, idle);
         }
     }
 

@@ -191,10 +191,8 @@ impl Generator {
     }
 
     fn list(&mut self, input: usize) -> &mut Said {
-        match self.settings.scope {
-            Scope::Input => &mut self.said[0],
-            Scope::Source => &mut self.said[input],
-        }
+        let list = if self.settings.scope == Scope::Input { 0 } else { input };
+        &mut self.said[list]
     }
 
     fn speaks(&mut self, input: usize, at: Span) {
@@ -259,9 +257,10 @@ impl Generator {
     /// Tells the channels what there is to know of them.
     fn listen(&mut self, heard: &Heard) {
         for list in 0..self.said.len() {
-            let of_it: Vec<Heart> = match self.settings.scope {
-                Scope::Input => self.inputs.clone(),
-                Scope::Source => vec![self.inputs[list]],
+            let of_it: Vec<Heart> = if self.settings.scope == Scope::Input {
+                self.inputs.clone()
+            } else {
+                vec![self.inputs[list]]
             };
             if of_it.iter().all(|heart| heart.ended) {
                 self.channels.all[list].ended = true;
