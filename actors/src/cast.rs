@@ -9,7 +9,7 @@ use actix::Recipient;
 use wavetank_scenarios::Time;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
-use wavetank_scenarios::script::{self, Keeps, Late, OnError, Scenario, ValveSettings};
+use wavetank_scenarios::script::{self, Future, Keeps, Late, OnError, Scenario, ValveSettings};
 use wavetank_scenarios::topology::{ActorId, Role, Topology};
 
 use crate::host::enter;
@@ -103,12 +103,13 @@ impl Cast for Players {
                 let names: Vec<&str> = of.input.iter().map(String::as_str).collect();
                 let (tick, inputs) = (self.scenario.time.tick, spec.inputs.len());
                 let generator = Generator::new(settings, of.valve, tick, inputs, &schemas, &names)?;
-                enter(generator, stage)
+                enter(generator.holding(of.future == Future::Hold), stage)
             }
             Role::Operator { operator } => {
                 let settings = &self.scenario.operators[operator];
                 let part = (self.make)(operator)?;
-                enter(Operating::new(part, spec.inputs.len(), settings, first), stage)
+                let operating = Operating::new(part, spec.inputs.len(), settings, first);
+                enter(operating.holding(settings, self.scenario.time.tick), stage)
             }
             Role::Split { operator } => {
                 let settings = &self.scenario.operators[operator];

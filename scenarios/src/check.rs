@@ -364,6 +364,8 @@ impl Checker<'_> {
                 self.key_clocks(i, watermark);
             }
             self.behind_key_clocks(i);
+            self.future(i, operator);
+            self.windows(i, operator);
             self.not_negative(&at("horizon"), Some(operator.horizon));
             self.joins(i, operator);
             if let Some(threshold) = &operator.threshold {

@@ -7,12 +7,14 @@
 mod check;
 mod check_convey;
 mod check_correction;
+mod check_future;
 mod check_join;
 mod check_key_clocks;
 mod check_reorder;
 mod check_sequence;
 mod check_topology;
 mod check_watermark;
+mod check_windows;
 mod data;
 pub mod distribution;
 pub mod draw;

@@ -2,10 +2,13 @@
 
 mod counter;
 mod operating;
+mod room;
 mod sink;
 mod source;
 
 pub(crate) use counter::Counter;
 pub(crate) use operating::Operating;
+pub use room::RIPE;
+pub(crate) use room::Room;
 pub(crate) use sink::Sink;
 pub(crate) use source::{Marked, Plan, Source};

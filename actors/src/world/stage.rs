@@ -216,6 +216,15 @@ impl Stage {
             class: Class::Timer,
         });
     }
+    /// Comes back when the node's wall clock shows `stamp`, however it is set until then: at once where it does already.
+    pub fn alarm(&self, stamp: Time, token: u64) {
+        let due = self.clock.shows(self.now.get(), stamp);
+        self.put(Effect::Timer {
+            due,
+            token,
+            class: Class::Timer,
+        });
+    }
     /// Comes back at an instant of the plan: for sources, whose departures the world decides and no clock of a node.
     pub fn depart(&self, at: Time, token: u64) {
         self.put(Effect::Timer {

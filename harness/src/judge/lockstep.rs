@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use wavetank_actors::Element;
-use wavetank_actors::TELL;
 use wavetank_actors::world::NodeClock;
+use wavetank_actors::{RIPE, TELL};
 use wavetank_oracle::conservation::{self, Step};
 use wavetank_oracle::convey::{Sent, Split};
 use wavetank_oracle::convey_worker::Worker;
+use wavetank_oracle::waiting::Waiting;
 use wavetank_oracle::watermark::{Generator, Heard, Minimum, Signal};
 use wavetank_oracle::{Arrival, Due, DueResult, Reference, Why};
 use wavetank_scenarios::numbering::Progress;
@@ -70,6 +71,8 @@ pub enum Model {
     Operator {
         /// Its naive model.
         reference: Box<dyn Reference>,
+        /// What waits before it.
+        waiting: Waiting,
         /// The watermarks of its inputs.
         minimum: Minimum,
         /// Its account of events.
@@ -102,9 +105,10 @@ pub enum Model {
 
 impl Model {
     /// The model of an operator with that many links leading to it.
-    pub fn operator(reference: Box<dyn Reference>, inputs: usize, valve: ValveSettings) -> Self {
+    pub fn operator(reference: Box<dyn Reference>, waiting: Waiting, inputs: usize, valve: ValveSettings) -> Self {
         Self::Operator {
             reference,
+            waiting,
             minimum: Minimum::new(inputs, valve),
             account: Box::default(),
         }
@@ -185,10 +189,12 @@ impl Lockstep {
         match &mut self.model {
             Model::Operator {
                 reference,
+                waiting,
                 minimum,
                 account,
             } => {
                 reference.arrive(&Arrival::Crash);
+                waiting.crash();
                 account.crash();
                 *minimum = minimum.afresh();
             }
@@ -404,7 +410,13 @@ impl Lockstep {
             return (nothing, vec![Signal::Epoch(*number)]);
         }
         match &mut self.model {
-            Model::Operator { reference, minimum, .. } => {
+            Model::Operator {
+                reference,
+                waiting,
+                minimum,
+                ..
+            } => {
+                let (reference, wall) = (&mut **reference, self.clock.wall(at));
                 let nothing = Due {
                     held: self.held,
                     ..Due::default()
@@ -412,23 +424,19 @@ impl Lockstep {
                 let (due, said) = match given {
                     // What comes after the end cannot be put out any more.
                     Given::Timer(_) if minimum.over() => return (nothing, vec![]),
+                    Given::Timer(RIPE) if waiting.holds() => {
+                        let combined = minimum.watermark();
+                        (waiting.go(reference, combined, false, wall, monotonic), None)
+                    }
                     Given::Timer(token) => {
-                        let token = *token;
-                        (reference.arrive(&Arrival::Timer { token, at: monotonic }), None)
+                        let (token, at) = (*token, monotonic);
+                        (waiting.tell(reference, &Arrival::Timer { token, at }), None)
                     }
                     Given::Element {
                         lane,
                         element: Element::Event(event),
                         ..
-                    } => {
-                        let arrival = Arrival::Event {
-                            input: *lane,
-                            event: (**event).clone(),
-                            now: self.clock.wall(at),
-                            at: monotonic,
-                        };
-                        (reference.arrive(&arrival), None)
-                    }
+                    } => (waiting.event(reference, *lane, event, wall, monotonic), None),
                     Given::Element {
                         input,
                         element: Element::Progress(progress),
@@ -438,27 +446,32 @@ impl Lockstep {
                             limit: self.limit,
                             ..nothing
                         };
-                        (reference.progress(*input, progress).unwrap_or(still), None)
+                        (waiting.progress(reference, *input, progress).unwrap_or(still), None)
                     }
                     Given::Element { input, element, .. } => {
                         let Some(signal) = signal(element) else {
                             return (Due::default(), vec![]);
                         };
-                        let told = match signal {
-                            Signal::End => reference.progress(*input, &Progress::Done(u64::MAX)),
-                            _ => None,
-                        };
-                        let grown = minimum.arrive(*input, signal);
-                        let mut due = told.unwrap_or(Due {
+                        let mut due = Due {
                             limit: self.limit,
                             ..nothing
-                        });
-                        if let Some(watermark) = grown {
-                            let then = reference.arrive(&Arrival::Watermark(watermark));
-                            due.results.extend(then.results);
-                            due.dropped.extend(then.dropped);
-                            (due.held, due.limit) = (then.held, then.limit);
+                        };
+                        let mut then = |more: Option<Due>| {
+                            let Some(more) = more else { return };
+                            due.results.extend(more.results);
+                            due.dropped.extend(more.dropped);
+                            (due.held, due.limit) = (more.held, more.limit);
+                        };
+                        let before = minimum.watermark();
+                        let grown = minimum.arrive(*input, signal);
+                        if signal == Signal::End {
+                            if waiting.holds() && minimum.ended() {
+                                then(Some(waiting.go(reference, before, true, wall, monotonic)));
+                            }
+                            let all = Progress::Done(u64::MAX);
+                            then(waiting.progress(reference, *input, &all));
                         }
+                        then(grown.and_then(|watermark| waiting.watermark(reference, watermark)));
                         (due, Some(signal))
                     }
                 };
@@ -467,8 +480,9 @@ impl Lockstep {
                 (due, controls)
             }
             Model::Generator { model, entered, .. } => {
-                let at = self.clock.monotonic(at).since(*entered);
-                let controls = heard(given, at).map_or_else(Vec::new, |heard| model.arrive(&heard));
+                let wall = self.clock.wall(at);
+                let at = monotonic.since(*entered);
+                let controls = heard(given, wall, at).map_or_else(Vec::new, |heard| model.arrive(&heard));
                 (Due::default(), controls)
             }
             Model::Split { .. } | Model::Worker { .. } => (Due::default(), vec![]),
@@ -586,11 +600,12 @@ impl Did {
     }
 }
 
-/// What a generator hears when it is given something; `at` counts from when it entered.
-fn heard(given: &Given, at: Span) -> Option<Heard> {
+/// What a generator hears when it is given something; `now` is the wall clock, `at` counts from when it entered.
+fn heard(given: &Given, now: Time, at: Span) -> Option<Heard> {
     let (input, lane, element) = match given {
         Given::Timer(wavetank_actors::EVERY) => return Some(Heard::Tick),
         Given::Timer(wavetank_actors::ALIGN) => return Some(Heard::Align { at }),
+        Given::Timer(RIPE) => return Some(Heard::Ripe { now, at }),
         Given::Timer(_) => return Some(Heard::Look { at }),
         Given::Element { input, lane, element } => (*input, *lane, element),
     };
@@ -598,8 +613,10 @@ fn heard(given: &Given, at: Span) -> Option<Heard> {
         Element::Event(event) => Heard::Event {
             input,
             lane,
+            id: event.id,
             stamp: event.stamp,
             row: event.row.clone(),
+            now,
             at,
         },
         Element::Watermark(watermark) => Heard::Watermark {

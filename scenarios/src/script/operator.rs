@@ -117,7 +117,8 @@ pub struct Operator {
     /// Snapshot windows: events with the same stamp instead of events that last.
     #[serde(default)]
     pub snapshot_by_stamp: bool,
-    /// Windows and sequences: what happens to events stamped later than they arrive.
+    /// Windows, joins and sequences: what happens to events stamped later than they arrive. (To hold them back is done
+    /// before any operator.)
     #[serde(default)]
     pub future: Future,
 }
@@ -288,6 +289,11 @@ pub enum Future {
     Accept,
     /// Refused when it is ahead by more than the given tolerance, and counted as failed.
     Refuse(Span),
+    /// Held until the clock shows its stamp, jumps and drift of the clock included, and then taken as if it came then:
+    /// in the order of stamps, and heard by the operator's own watermark generator no sooner. Until then it counts as
+    /// held, is lost in a crash, and keeps the watermark two ticks below its stamp, so that it is not late for having
+    /// waited. When the input ends all that is held is taken at once.
+    Hold,
 }
 
 const fn yes() -> bool {

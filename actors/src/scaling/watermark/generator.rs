@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 
 use wavetank_scenarios::script::{AllIdle, Every, Scope, ValveSettings, Watermark, WatermarkKind};
 use wavetank_scenarios::topology::Port;
-use wavetank_scenarios::{Schema, Span, Time};
+use wavetank_scenarios::{Event, Schema, Span, Time};
 
 use super::estimate::{Estimate, Marks};
 use super::valve::Valve;
 use crate::element::Element;
 use crate::host::Part;
+use crate::roles::{RIPE, Room};
 use crate::world::{Effect, Input, Stage};
 
 /// The generator of one operator.
@@ -29,6 +30,9 @@ pub(crate) struct Generator {
     worked_out: VecDeque<Option<Time>>,
     events: u64,
     ended: bool,
+    /// Events that have been passed on and are heard when the clock shows their stamps, if that is so: with their inputs
+    /// and lanes.
+    room: Option<Room<(usize, usize, Box<Event>)>>,
 }
 
 /// What a generator knows of one input.
@@ -75,8 +79,16 @@ impl Generator {
             worked_out: VecDeque::new(),
             events: 0,
             ended: false,
+            room: None,
             settings,
         })
+    }
+
+    /// The same, which hears events that are ahead of the clock when their time has come, if its operator holds them.
+    #[must_use]
+    pub fn holding(mut self, holds: bool) -> Self {
+        self.room = holds.then(Room::new);
+        self
     }
 
     /// The estimate that an input goes into.
@@ -260,30 +272,62 @@ impl Generator {
         }
     }
 
+    /// Hears an event.
+    fn heed(&mut self, input: usize, lane: usize, event: &Event, stage: &Stage) {
+        self.hear(input, stage);
+        let mark = self.marks.get(lane).and_then(|marks| marks.stated(event));
+        let slot = self.slot(input);
+        self.estimates[slot].hear(&self.settings, event.stamp, mark);
+        self.update(input);
+        if self.valve.turned() == Some(false) {
+            stage.send(Port::Main, Element::Idle(false));
+        }
+    }
+
+    /// Says what follows from an event, behind it.
+    fn after_event(&mut self, stage: &Stage) {
+        self.events += 1;
+        let due = match self.settings.every {
+            None => true,
+            Some(Every::Events(events)) => self.events.is_multiple_of(events),
+            Some(Every::Time(_)) => false,
+        };
+        if due {
+            self.turn(stage);
+        }
+        self.align_at_once(stage);
+    }
+
+    /// Hears what has waited until now.
+    fn ripen(&mut self, stage: &Stage) {
+        while !self.ended
+            && let Some(room) = &mut self.room
+            && let Some((input, lane, event)) = room.ripe(stage)
+        {
+            self.heed(input, lane, &event, stage);
+            self.after_event(stage);
+        }
+        if let Some(room) = &mut self.room
+            && !self.ended
+        {
+            room.again(stage);
+        }
+    }
+
     fn element(&mut self, input: usize, lane: usize, element: Element, stage: &Stage) {
         let forward = self.settings.kind == WatermarkKind::Forward;
         match element {
-            Element::Event(event) => {
-                self.hear(input, stage);
-                let mark = self.marks.get(lane).and_then(|marks| marks.stated(&event));
-                let slot = self.slot(input);
-                self.estimates[slot].hear(&self.settings, event.stamp, mark);
-                self.update(input);
-                if self.valve.turned() == Some(false) {
-                    stage.send(Port::Main, Element::Idle(false));
+            Element::Event(event) => match &mut self.room {
+                Some(room) if event.stamp > stage.wall() => {
+                    stage.pass_on(lane, Element::Event(event.clone()));
+                    room.wait(event.stamp, event.id, (input, lane, event), stage);
                 }
-                stage.pass_on(lane, Element::Event(event));
-                self.events += 1;
-                let due = match self.settings.every {
-                    None => true,
-                    Some(Every::Events(events)) => self.events.is_multiple_of(events),
-                    Some(Every::Time(_)) => false,
-                };
-                if due {
-                    self.turn(stage);
+                _ => {
+                    self.heed(input, lane, &event, stage);
+                    stage.pass_on(lane, Element::Event(event));
+                    self.after_event(stage);
                 }
-                self.align_at_once(stage);
-            }
+            },
             Element::Watermark(watermark) if forward => {
                 self.hear(input, stage);
                 let slot = self.slot(input);
@@ -318,6 +362,7 @@ impl Part for Generator {
     fn play(&mut self, input: Input, stage: &mut Stage) {
         match input {
             Input::Enter { .. } => self.enter(stage),
+            Input::Timer(RIPE) => self.ripen(stage),
             Input::Timer(token) => self.timer(token, stage),
             Input::Element { input, lane, element } => self.element(input, lane, element, stage),
         }

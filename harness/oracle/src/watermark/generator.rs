@@ -3,7 +3,7 @@
 use arcstr::ArcStr;
 use wavetank_scenarios::query::Predicate;
 use wavetank_scenarios::script::{AllIdle, Every, Scope, ValveSettings, Watermark, WatermarkKind as Kind};
-use wavetank_scenarios::{Row, Schema, Span, Time, Value};
+use wavetank_scenarios::{EventId, Row, Schema, Span, Time, Value};
 
 use super::{Channels, Signal};
 use crate::expr::{OfEvent, eval, holds};
@@ -17,10 +17,14 @@ pub enum Heard {
         input: usize,
         /// For which entry of the operator's `input` list.
         lane: usize,
+        /// Which one it is.
+        id: EventId,
         /// Its event time.
         stamp: Time,
         /// Its payload.
         row: Row,
+        /// When, by the node's wall clock.
+        now: Time,
         /// When.
         at: Span,
     },
@@ -56,6 +60,13 @@ pub enum Heard {
         /// When.
         at: Span,
     },
+    /// The alarm for events that are ahead of the wall clock.
+    Ripe {
+        /// When, by the node's wall clock.
+        now: Time,
+        /// When.
+        at: Span,
+    },
     /// A timer that looks for silence.
     Look {
         /// When.
@@ -80,6 +91,9 @@ pub struct Generator {
     events: u64,
     idle: bool,
     over: bool,
+    /// What is ahead of the clock is heard when its time has come.
+    holds: bool,
+    ahead: Vec<Heard>,
 }
 
 /// What is known of one input.
@@ -125,7 +139,15 @@ impl Generator {
             events: 0,
             idle: false,
             over: false,
+            holds: false,
+            ahead: vec![],
         }
+    }
+
+    /// The same, which hears events that are ahead of the wall clock when the clock shows their stamps, or does not wait.
+    #[must_use]
+    pub fn holding(self, holds: bool) -> Self {
+        Self { holds, ..self }
     }
 
     /// The same generator, which has heard nothing yet.
@@ -141,12 +163,21 @@ impl Generator {
             &schemas,
             &called,
         )
+        .holding(self.holds)
     }
 
     /// What must be sent because of this.
     pub fn arrive(&mut self, heard: &Heard) -> Vec<Signal> {
         if self.over {
             return vec![];
+        }
+        match heard {
+            Heard::Event { stamp, now, .. } if self.holds && stamp > now => {
+                self.ahead.push(heard.clone());
+                return vec![];
+            }
+            Heard::Ripe { now, at } => return self.ripe(*now, *at),
+            _ => {}
         }
         // Who is silent, and what was said.
         match heard {
@@ -156,6 +187,7 @@ impl Generator {
                 stamp,
                 row,
                 at,
+                ..
             } => {
                 self.speaks(*input, *at);
                 let mark = self.mark(*lane, row, *stamp);
@@ -182,11 +214,34 @@ impl Generator {
             Heard::Watermark { .. } | Heard::Idle { .. } => return vec![],
             Heard::End { input, .. } => self.inputs[*input].ended = true,
             Heard::Look { at } => self.look(*at),
-            Heard::Tick | Heard::Align { .. } => {}
+            Heard::Tick | Heard::Align { .. } | Heard::Ripe { .. } => {}
         }
         self.listen(heard);
         let mut due = self.signals(heard);
         due.extend(self.holds(heard));
+        due
+    }
+
+    /// Hears those whose time has come, by stamp and id, as if they came now.
+    fn ripe(&mut self, now: Time, at: Span) -> Vec<Signal> {
+        let order = |heard: &Heard| match heard {
+            Heard::Event { stamp, id, .. } => Some((*stamp, *id)),
+            _ => None,
+        };
+        let mut all = std::mem::take(&mut self.ahead);
+        all.sort_by_key(order);
+        let come = all.partition_point(|heard| order(heard).is_some_and(|(stamp, _)| stamp <= now));
+        self.ahead = all.split_off(come);
+        let mut due = Vec::new();
+        for mut heard in all {
+            if let Heard::Event {
+                now: then, at: when, ..
+            } = &mut heard
+            {
+                (*then, *when) = (now, at);
+            }
+            due.extend(self.arrive(&heard));
+        }
         due
     }
 
