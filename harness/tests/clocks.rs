@@ -6,7 +6,7 @@ mod common;
 
 use std::fmt::Write;
 
-use common::{millis, play, script, taken};
+use common::{millis, play, script, stamp, taken};
 use proptest::prelude::*;
 use wavetank_harness::{Options, Tank};
 
@@ -15,7 +15,7 @@ fn held_until(clock: &str, faults: &str) -> i64 {
     let text = format!(
         "schema = 1\nname = \"held\"\npattern = \"filter\"\n\
          [[source]]\nname = \"s\"\nevents = [\n  {{ t = \"50s\", at = \"40s\", row = {{ v = 1 }} }},\n\
-         {{ t = \"39s\", at = \"41s\", row = {{ v = 2 }} }},\n  {{ t = \"2m\", row = {{ v = 3 }} }},\n]\n\
+         {{ t = \"30s\", at = \"41s\", row = {{ v = 2 }} }},\n  {{ t = \"2m\", row = {{ v = 3 }} }},\n]\n\
          [[node]]\nname = \"op\"\n{clock}\n{faults}\n\
          [[operator]]\nname = \"op\"\ninput = [\"s\"]\nfilter = \"v < 3\"\nfuture = \"hold\"\n\
          [[sink]]\nname = \"to\"\ninput = [\"op\"]\n"
@@ -59,27 +59,39 @@ fn a_clock_that_is_set_meanwhile_lets_it_go_sooner_or_later() {
 fn the_end_of_input_lets_all_go_in_the_order_of_stamps_and_a_crash_loses_and_counts_them() {
     let text = |fault: &str| {
         format!(
-            "schema = 1\nname = \"held\"\npattern = \"windowed-aggregation\"\n{fault}\n\
+            "schema = 1\nname = \"held\"\npattern = \"filter\"\n{fault}\n\
              [[source]]\nname = \"s\"\nevents = [\n\
                {{ t = \"90s\", at = \"1s\", row = {{ v = 3 }} }}, {{ t = \"70s\", at = \"2s\", row = {{ v = 2 }} }},\n\
                {{ t = \"8s\", row = {{ v = 1 }} }},\n]\n\
-             [[operator]]\nname = \"op\"\ninput = [\"s\"]\nfuture = \"hold\"\nwatermark = {{ behind = \"0s\" }}\n\
-             query = \"select collect(v) as vs from s window global()\"\n\
+             [[operator]]\nname = \"op\"\ninput = [\"s\"]\nfuture = \"hold\"\nfilter = \"v > 0\"\n\
              [[sink]]\nname = \"to\"\ninput = [\"op\"]\n\
-             [[expect]]\nname = \"all wait\"\nsometimes = \"op.held == 3\"\n\
+             [[expect]]\nname = \"two wait\"\nsometimes = \"op.held == 2\"\n\
              [[expect]]\nname = \"none is lost\"\nfinal = \"op.lost_in_crash == 0\"\n\
              [[expect]]\nname = \"two are lost\"\nfinal = \"op.lost_in_crash == 2\"\n"
         )
     };
-    let failed = |text: &str| {
+    let went = |text: &str| {
         let ran = play(text);
-        let own = |name: &String| ["all wait", "none is lost", "two are lost"].contains(&name.as_str());
-        let broken = ran.record.broken().map(|e| e.name.clone());
-        broken.filter(own).collect::<Vec<_>>()
+        let own = |name: &String| ["two wait", "none is lost", "two are lost"].contains(&name.as_str());
+        let broken = ran
+            .record
+            .broken()
+            .map(|e| e.name.clone())
+            .filter(own)
+            .collect::<Vec<_>>();
+        let stamps: Vec<i64> = taken(&ran, "to").into_iter().map(stamp).collect();
+        let last = taken(&ran, "to").into_iter().map(millis).max();
+        (broken, stamps, last)
     };
-    assert_eq!(failed(&text("")), ["two are lost"]);
+    let all = (
+        vec!["two are lost".to_owned()],
+        vec![8_000, 70_000, 90_000],
+        Some(8_000),
+    );
+    assert_eq!(went(&text("")), all);
     let crash = "[[fault]]\nid = \"crash\"\nkind = \"crash\"\non = \"op\"\nat = \"5s\"\nrestart = \"1s\"";
-    assert_eq!(failed(&text(crash)), ["all wait", "none is lost"]);
+    let one = (vec!["none is lost".to_owned()], vec![8_000], Some(8_000));
+    assert_eq!(went(&text(crash)), one);
 }
 
 /// An event: how long after the one before it arrives, how far its stamp is ahead, its key, its value and its source.
@@ -136,7 +148,7 @@ fn works() -> impl Strategy<Value = String> {
             "query = \"select k, count(*) as n, sum(v) as total from s window {window} group by k\"\n\
              late_when = \"{when}\"\nlate_by = \"{by}\"\nhorizon = \"{horizon}\"\nflush_at_end = {flush}"
         )),
-        1 => Just("sequence = { pattern = \"a b\", by = [\"k\"], within = \"8s\", define = { a = \"v > 0\", b = \"v < 0\" } }"
+        1 => Just("sequence = { pattern = \"a -> b\", by = [\"k\"], within = \"8s\", where = { a = \"v > 0\", b = \"v < 0\" } }"
             .to_owned()),
         1 => Just("filter = \"v > 0\"".to_owned()),
         1 => Just("reorder = { slack = \"3s\" }".to_owned()),
