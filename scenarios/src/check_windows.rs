@@ -1,6 +1,6 @@
 //! What is wrong with the lengths of windows: more than sums of times can hold, or more windows than anyone can want.
 
-use crate::check::Checker;
+use crate::check::{Checker, article};
 use crate::query::Window;
 use crate::script::Operator;
 use crate::time::Span;
@@ -29,14 +29,14 @@ impl Checker<'_> {
         };
         for (name, span) in [("window", size), ("step", step), ("offset", offset)] {
             if span > LONGEST || span < -LONGEST {
-                let message = format!("a {name} of {span} is longer than time can be counted");
+                let message = format!("{} of {span} is longer than time can be counted", article(name));
                 self.say(&path, message, "73,000 years are the most".to_owned());
                 return;
             }
         }
         if step > zero && size.micros() / step.micros() > MOST {
             let windows = size.micros() / step.micros();
-            let enough = Span::from_micros(size.micros().div_euclid(MOST) + 1);
+            let enough = Span::from_micros((size.micros() + MOST - 1) / MOST);
             let message = format!("each event would be in {windows} windows of {size}, one every {step}");
             let help =
                 format!("take a step of {enough} at least; for an answer at every event say window time({size})");
