@@ -42,8 +42,8 @@ fn an_event_is_held_until_the_very_moment_at_which_the_clock_shows_its_stamp() {
     // Faster by a tenth: at 40 s it shows 44 s.
     assert_eq!(
         held_until("drift_ppm = 100000.0", ""),
-        45_455,
-        "the first millisecond behind 50 / 1.1 s"
+        45_454,
+        "50 s / 1.1, in whole milliseconds"
     );
 }
 
