@@ -5,6 +5,7 @@ pub mod element;
 mod host;
 pub mod operator;
 pub mod processing;
+pub mod reliability;
 mod roles;
 pub mod scaling;
 pub mod world;

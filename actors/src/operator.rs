@@ -7,9 +7,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::{Event, EventId, Pane, Row, Span, Time, Value};
+
+use crate::reliability::{State, StateError};
 
 /// A pattern at work.
 pub trait Operator {
@@ -49,6 +52,18 @@ pub trait Operator {
         }
     }
 
+    /// Puts everything that its later output depends on into a snapshot: two operators with the same settings and the
+    /// same state do the same with the same input, to the last bit. Timers are the host's.
+    fn save(&self, _state: &mut State) {}
+
+    /// Takes back what [`Operator::save`] of another operator with the same settings put in. It has taken nothing in yet.
+    ///
+    /// # Errors
+    /// The state is not one of such an operator.
+    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
+        Ok(())
+    }
+
     /// The largest watermark that may be passed on now. An operator that holds events back which it will put out with
     /// their own stamps answers a tick below the smallest of them; the host then waits with the rest.
     fn watermark_limit(&self) -> Time {
@@ -75,7 +90,7 @@ pub enum Dropped {
 }
 
 /// A result to be: what the operator knows of an output event. The host adds identity.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Draft {
     /// Event time of the result.
     pub stamp: Time,
@@ -126,7 +141,7 @@ impl fmt::Display for Failure {
 /// held one when it leaves the state, is reported once: [`Output::caused`] when at least one result goes back to it,
 /// [`Output::dropped`] or [`Output::late`] or [`Output::failed`] otherwise. The host checks at every step that
 /// in = caused + filtered + late + failed + held.
-#[derive(Debug, Default)]
+#[derive(PartialEq, Debug, Default)]
 pub struct Output {
     /// Results and side outputs, in order.
     pub emitted: Vec<Emitted>,

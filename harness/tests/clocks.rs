@@ -94,6 +94,51 @@ fn the_end_of_input_lets_all_go_in_the_order_of_stamps_and_a_crash_loses_and_cou
     assert_eq!(went(&text(crash)), one);
 }
 
+/// What a sink gets of these events over a broker, where an operator crashes at 45 s: when, and their stamps.
+fn over_a_broker(operator: &str, events: &str) -> Vec<(i64, i64)> {
+    let text = format!(
+        "schema = 1\nname = \"kept\"\npattern = \"periodic-snapshot\"\n[snapshot]\nevery = \"1s\"\n\
+         [[source]]\nname = \"s\"\nevents = [\n{events}]\n\
+         [[broker]]\nname = \"log\"\ninput = [\"s\"]\n\
+         [[operator]]\nname = \"op\"\ninput = [\"log\"]\n{operator}\n\
+         [[sink]]\nname = \"to\"\ninput = [\"op\"]\ndelivery = \"by-number\"\npromise = \"exactly-once\"\n\
+         [[fault]]\nid = \"kill\"\nkind = \"crash\"\non = \"op\"\nat = \"45s\"\nrestart = \"2s\"\n\
+         [[expect]]\nname = \"as without the crash\"\nfinal = \"to == twin\"\n"
+    );
+    let ran = play(&text);
+    let broken: Vec<_> = ran.record.broken().collect();
+    assert!(broken.is_empty(), "{broken:#?}\n{text}");
+    taken(&ran, "to")
+        .into_iter()
+        .map(|took| (millis(took), stamp(took)))
+        .collect()
+}
+
+#[test]
+fn what_waits_for_the_clock_survives_a_crash_and_goes_when_its_time_has_come() {
+    let events = "{ t = \"50s\", at = \"40s\", row = { v = 1 } },\n{ t = \"46s\", at = \"41s\", row = { v = 2 } },\n\
+                  { t = \"2m\", row = { v = 3 } },\n";
+    let went = over_a_broker("filter = \"v < 3\"\nfuture = \"hold\"", events);
+    assert_eq!(
+        went,
+        [(47_000, 46_000), (50_000, 50_000)],
+        "at once when it is back, and on time"
+    );
+}
+
+#[test]
+fn the_clocks_of_keys_survive_a_crash() {
+    let event =
+        |t: i64, at: i64, key: &str| format!("{{ t = \"{t}s\", at = \"{at}s\", row = {{ k = \"{key}\" }} }},\n");
+    // The window [0, 10) of `a` is over before the crash: what comes for it afterwards is late; that of `b` is open.
+    let events = event(5, 40, "a") + &event(12, 41, "a") + &event(3, 42, "b") + &event(6, 50, "a") + &event(6, 51, "b");
+    let operator = "query = \"select k, count(*) as n from log window tumbling(10 sec) group by k\"\n\
+                    watermark = { kind = \"ascending\", scope = \"key\" }";
+    let went = over_a_broker(operator, &(events + &event(15, 52, "b")));
+    let stamps: Vec<i64> = went.iter().map(|(_, stamp)| *stamp).collect();
+    assert_eq!(stamps.len(), 4, "two windows of each: {went:?}");
+}
+
 /// An event: how long after the one before it arrives, how far its stamp is ahead, its key, its value and its source.
 type Wave = (u64, i64, u8, i64, bool);
 

@@ -1,7 +1,7 @@
 //! What is wrong with holding events back until their time has come (`future = "hold"`).
 
 use crate::check::Checker;
-use crate::script::{Future, Operator};
+use crate::script::{Future, Operator, Watermark};
 
 impl Checker<'_> {
     /// Where events cannot wait for the clock.
@@ -19,6 +19,11 @@ impl Checker<'_> {
                 "hold them in an operator before it: name = \"{}-held\", filter = \"true\", future = \"hold\"",
                 operator.name
             );
+            self.say(&path, message, help);
+        }
+        if operator.watermark.as_ref().is_some_and(Watermark::by_clock) {
+            let message = "events are stamped with what the clock shows, and none of them is ahead of it";
+            let help = "leave out `future`, or take another kind of watermark than \"arrival\"".to_owned();
             self.say(&path, message, help);
         }
         if self.scenario.epoch.is_some() {

@@ -36,11 +36,15 @@ impl Time {
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
-    /// The last grid point `offset + k·size` at or before this point (floor division, so negative times work too).
+    /// The last grid point `offset + k·size` at or before this point (floor division, so negative times work too), clamped at
+    /// the ends of the axis.
     ///
     /// `size` must be positive; the parsers of windows refuse anything else.
     pub const fn floor_to(self, size: Span, offset: Span) -> Self {
-        Self(self.0 - (self.0.wrapping_sub(offset.0)).rem_euclid(size.0))
+        Self(
+            self.0
+                .saturating_sub((self.0.wrapping_sub(offset.0)).rem_euclid(size.0)),
+        )
     }
     /// Reads an RFC 3339 instant such as `2013-01-01T10:15:00Z`; anything finer than a microsecond is cut off.
     ///
@@ -249,10 +253,14 @@ impl Neg for Span {
     }
 }
 
-/// A span in a file is its text, so that units are always seen.
+/// A span in a file is its text, so that units are always seen; in a binary format it is its microseconds.
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        if s.is_human_readable() {
+            s.collect_str(self)
+        } else {
+            s.serialize_i64(self.micros())
+        }
     }
 }
 impl<'de> Deserialize<'de> for Span {
@@ -267,16 +275,26 @@ impl<'de> Deserialize<'de> for Span {
                 Span::parse(text).map_err(E::custom)
             }
         }
+        if !d.is_human_readable() {
+            return i64::deserialize(d).map(Self::from_micros);
+        }
         d.deserialize_str(Visitor)
     }
 }
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
+        if s.is_human_readable() {
+            s.collect_str(self)
+        } else {
+            s.serialize_i64(self.micros())
+        }
     }
 }
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        if !d.is_human_readable() {
+            return i64::deserialize(d).map(Self::from_micros);
+        }
         let text = String::deserialize(d)?;
         match text.as_str() {
             "-inf" => Ok(Self::MIN),

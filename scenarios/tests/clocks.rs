@@ -157,6 +157,12 @@ fn where_events_cannot_wait_for_the_clock_is_told() {
             "would leave its epoch",
         ),
         (
+            "query = \"select k, count(*) as n from s window tumbling(10 sec) group by k\"\nfuture = \"hold\"\n\
+             watermark = { kind = \"arrival\", every = \"1s\" }",
+            "",
+            "none of them is ahead of it",
+        ),
+        (
             "filter = \"v > 0\"\nfuture = { refuse = \"-1s\" }",
             "",
             "must not be negative",

@@ -7,8 +7,9 @@ use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, EventId, Producer, Row, Span, Time, Value};
 
 use crate::element::Element;
-use crate::host::Part;
+use crate::host::{Keeps, Part};
 use crate::operator::{Dropped, Emitted, Operator, Output};
+use crate::reliability::{State, StateError, counted};
 use crate::roles::room::{RIPE, Room};
 use crate::scaling::watermark::Valve;
 use crate::world::{Account, Effect, Input, Stage};
@@ -35,6 +36,8 @@ pub(crate) struct Operating {
     told: Time,
     /// Where events wait that are ahead of the clock, with their lanes, if they do.
     room: Option<Room<(usize, Event)>>,
+    /// Of its `input` list.
+    entries: usize,
     tick: Span,
 }
 
@@ -56,6 +59,7 @@ impl Operating {
             limit: Time::MAX,
             told: Time::MIN,
             room: None,
+            entries: settings.input.len(),
             tick: Span::UNIT,
         }
     }
@@ -139,6 +143,10 @@ impl Operating {
         self.account.taken -= 1;
         self.waiting -= 1;
     }
+    /// How many have come that wait outside of the operator.
+    pub const fn outside(&self) -> u64 {
+        self.waiting
+    }
     /// No watermark above this is passed on.
     pub const fn hold_back(&mut self, limit: Time) {
         self.limit = limit;
@@ -217,6 +225,7 @@ impl Operating {
                             last: part + 1 == of,
                             after: 0,
                         }),
+                        position: None,
                     };
                     part += 1;
                     stage.send(Port::Main, Element::Event(Box::new(event)));
@@ -306,7 +315,7 @@ impl Part for Operating {
                 }
                 // It comes when it has come on every input: all before it has been worked on, and put out.
                 Element::Epoch(number) => stage.send(Port::Main, Element::Epoch(number)),
-                Element::Ask => {}
+                Element::Ask | Element::Barrier(_) | Element::Control(_) => {}
                 Element::End => {
                     self.valve.end(input);
                     if self.valve.all_ended() {
@@ -319,5 +328,59 @@ impl Part for Operating {
                 }
             },
         }
+    }
+}
+
+/// The part of a saved state that holds the books.
+const ACCOUNT: &str = "account";
+
+impl Keeps for Operating {
+    fn save(&self, state: &mut State) {
+        let mut of_operator = State::default();
+        self.operator.save(&mut of_operator);
+        state.put_state("operator", of_operator);
+        self.valve.save(state);
+        state.put(ACCOUNT, &(self.account, self.unmeasured));
+        state.put("numbered", &self.numbered);
+        state.put("passed", &self.passed);
+        state.put("over", &self.over);
+        state.put("outside", &(self.waiting, self.limit));
+        state.put("told", &self.told);
+        if let Some(room) = &self.room {
+            room.save(state);
+        }
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        let of_operator = self.operator.restore(&state.state("operator"));
+        of_operator.map_err(|wrong| StateError::of(&format!("operator/{}", wrong.part), wrong.why))?;
+        self.valve.restore(state)?;
+        (self.account, self.unmeasured) = state.get(ACCOUNT)?;
+        let books = self.account;
+        for count in [books.taken, books.caused, books.filtered, books.late, books.failed] {
+            counted(ACCOUNT, count)?;
+        }
+        self.numbered = counted("numbered", state.get("numbered")?)?;
+        self.passed = state.get("passed")?;
+        self.over = state.get("over")?;
+        (self.waiting, self.limit) = state.get("outside")?;
+        StateError::unless(self.waiting <= books.taken, "outside", "more wait than have come")?;
+        self.told = state.get("told")?;
+        if let Some(room) = &mut self.room {
+            room.restore(state, |(lane, _)| *lane < self.entries)?;
+            let agree = self.waiting == room.len() as u64;
+            StateError::unless(agree, "outside", "another number of events waits for the clock")?;
+        }
+        Ok(())
+    }
+
+    fn resume(&self, stage: &Stage) {
+        if let Some(room) = &self.room {
+            room.resume(stage);
+        }
+    }
+
+    fn over(&self) -> bool {
+        self.over
     }
 }

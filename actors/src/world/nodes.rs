@@ -3,6 +3,41 @@
 use super::*;
 
 impl World {
+    /// Counts what a node takes. True when the node is about to crash, and this is lost.
+    pub(super) fn doomed(&mut self, actor: ActorId, input: &Input) -> bool {
+        let id = self.players[actor.0 as usize].node;
+        let node = &mut self.nodes[id.0 as usize];
+        if let Input::Element { .. } = input {
+            node.taken += 1;
+            let taken = node.taken;
+            let due = |strike: &&Strike| strike.node == id && strike.delivery == taken;
+            node.doomed = node.doomed.or(self.strikes.iter().find(due).copied());
+        }
+        let doomed = node.doomed.is_some() && !matches!(input, Input::Enter { .. });
+        if let (true, Input::Element { element, .. }) = (doomed, input)
+            && let Some(event) = element.event()
+        {
+            self.say(&Happening::LostInMailbox { actor, event });
+        }
+        doomed
+    }
+
+    /// Nodes crash that were about to.
+    pub(super) fn strike(&mut self) -> Result<(), WorldError> {
+        for index in 0..self.nodes.len() {
+            let Some(strike) = self.nodes[index].doomed.take() else {
+                continue;
+            };
+            self.befall(strike.node, NodeFault::Crash, strike.by)?;
+            if let Some(restart) = strike.restart {
+                let (node, fault, by) = (strike.node, NodeFault::Restart, strike.by);
+                let entry = Entry::Node { node, fault, by };
+                self.fabric.push(self.now.get() + restart, Class::World, entry);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn befall(&mut self, id: NodeId, fault: NodeFault, by: usize) -> Result<(), WorldError> {
         let node = &mut self.nodes[id.0 as usize];
         let effective = match fault {
@@ -30,6 +65,7 @@ impl World {
                 for actor in actors {
                     self.players[actor.0 as usize].address = None;
                     self.forget_held(actor);
+                    self.forget_ahead(actor);
                     let at_work = self.players[actor.0 as usize].station.as_mut().map(Station::stop);
                     for id in at_work.unwrap_or_default() {
                         tell!(self, Happening::LostAtWork { actor, id });
@@ -69,6 +105,7 @@ impl World {
                 let actors = node.actors.clone();
                 tell!(self, Happening::Node { node: id, fault, by });
                 for actor in actors {
+                    self.goes_away(actor);
                     self.enter(actor, true)?;
                     for link in self.topology.actors[actor.0 as usize].inputs.clone() {
                         let parked = std::mem::take(&mut self.links[link.0 as usize].parked);

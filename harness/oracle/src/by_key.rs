@@ -16,6 +16,7 @@ use crate::windowed::Windowed;
 use crate::{Arrival, Due, Reference};
 
 /// The naive model of a query over windows, each key by its own clock.
+#[derive(Clone)]
 pub(crate) struct ByKey {
     operator: Operator,
     query: Query,
@@ -29,6 +30,7 @@ pub(crate) struct ByKey {
 }
 
 /// The events of one key.
+#[derive(Clone)]
 struct List {
     stamps: Vec<Time>,
     windows: Windowed,

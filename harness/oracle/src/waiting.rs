@@ -12,6 +12,7 @@ use wavetank_scenarios::{Event, Span, Time};
 use crate::{Arrival, Due, Reference};
 
 /// What waits before an operator.
+#[derive(Clone)]
 pub struct Waiting {
     holds: bool,
     tick: Span,

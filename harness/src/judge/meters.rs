@@ -15,11 +15,15 @@ pub struct ActorMeter {
     pub account: Account,
     /// Books of incarnations that ended in a crash.
     pub before: Account,
+    /// Elements that it has taken, of every kind.
+    pub delivered: u64,
     pub taken: u64,
     pub emitted: u64,
     pub shed: u64,
     pub missed: u64,
     pub lost_in_crash: u64,
+    /// Elements that did not reach it any more, because everybody had gone back.
+    pub superseded: u64,
     pub corrections: u64,
     pub queue: u64,
     pub queue_max: u64,
@@ -73,11 +77,13 @@ impl Default for ActorMeter {
         Self {
             account: Account::default(),
             before: Account::default(),
+            delivered: 0,
             taken: 0,
             emitted: 0,
             shed: 0,
             missed: 0,
             lost_in_crash: 0,
+            superseded: 0,
             corrections: 0,
             queue: 0,
             queue_max: 0,

@@ -7,11 +7,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::ser::Error;
+use serde::{Serialize, Serializer};
 use wavetank_scenarios::{Event, Row, Span, Time, Value};
 
 use super::answers::{Occasion, set_timers};
 use super::core::Core;
+use super::keep::is_far;
 use crate::operator::{Operator, Output};
+use crate::reliability::{State, StateError, counted};
 
 /// Makes the windows of one key.
 pub(super) type Make = Box<dyn Fn() -> Box<dyn Operator>>;
@@ -87,6 +91,17 @@ impl ByKey {
         if self.over { Time::MAX } else { largest - self.behind }
     }
 
+    /// The windows of a key as they were saved.
+    fn restored(&mut self, saved: &State) -> Result<Box<dyn Operator>, StateError> {
+        let mut windows = (self.make)();
+        let wrong = windows.restore(saved);
+        wrong.map_err(|wrong| StateError::of(&format!("{KEYS}/{}", wrong.part), wrong.why))?;
+        StateError::unless(windows.held() > 0, KEYS, "windows without events are not kept")?;
+        self.held = self.held.saturating_add(windows.held());
+        self.bytes = self.bytes.saturating_add(windows.state_bytes());
+        Ok(windows)
+    }
+
     /// New windows of a key that has come so far.
     fn windows(&mut self, largest: Time) -> Box<dyn Operator> {
         let mut windows = (self.make)();
@@ -97,6 +112,23 @@ impl ByKey {
         }
         self.bytes += windows.state_bytes();
         windows
+    }
+}
+
+/// The part of a saved state that holds what is known of each key, a chunk for one.
+const KEYS: &str = "keys";
+
+/// Windows, as what they save.
+struct Saved<'a>(&'a dyn Operator);
+
+impl Serialize for Saved<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut state = State::default();
+        self.0.save(&mut state);
+        match state.broken() {
+            Some(why) => Err(S::Error::custom(why)),
+            None => state.serialize(s),
+        }
     }
 }
 
@@ -161,7 +193,28 @@ impl Operator for ByKey {
     }
 
     fn state_bytes(&self) -> usize {
-        let width = self.gate.plan.width() * size_of::<Value>();
+        let width = self.gate.plan.key_width() * size_of::<Value>();
         self.bytes + self.keys.len() * (size_of::<(Row, Key)>() + width)
+    }
+
+    fn save(&self, state: &mut State) {
+        let keys = self.keys.iter();
+        state.put_each(
+            KEYS,
+            keys.map(|(key, known)| (key, (known.largest, known.windows.as_deref().map(Saved)))),
+        );
+        state.put("over", &self.over);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.over = state.get("over")?;
+        for (key, (largest, saved)) in state.each::<Row, (Time, Option<State>)>(KEYS)? {
+            let fits = key.len() == self.gate.plan.key_width() && !is_far(largest);
+            StateError::unless(fits, KEYS, "it is not one of such windows")?;
+            let windows = saved.map(|saved| self.restored(&saved)).transpose()?;
+            let new = self.keys.insert(key, Key { largest, windows }).is_none();
+            StateError::unless(new, KEYS, "it is there twice")?;
+        }
+        counted(KEYS, self.held).map(drop)
     }
 }

@@ -14,10 +14,12 @@
 pub(crate) mod aggregate;
 mod answers;
 mod by_key;
+mod cardinality;
 mod core;
 mod count;
 mod exact;
 mod grid;
+mod keep;
 mod plan;
 mod session;
 mod sketch;

@@ -189,13 +189,13 @@ impl Plan {
         })
     }
 
-    /// How many values a key has.
-    pub fn width(&self) -> usize {
-        self.keys.len()
-    }
     /// True without `group by`.
     pub fn is_ungrouped(&self) -> bool {
         self.keys.is_empty()
+    }
+    /// How many values a key has.
+    pub fn key_width(&self) -> usize {
+        self.keys.len()
     }
     /// True with `limit`: a row's place then depends on the other groups.
     pub fn has_limit(&self) -> bool {
