@@ -139,6 +139,10 @@ pub struct FaultMeter {
     pub touched: u64,
     pub first: Option<Time>,
     pub last: Option<Time>,
+    /// The longest time until somebody noticed what it did.
+    pub detected: Option<Span>,
+    /// The longest time until everything that had been taken before it had been taken again.
+    pub recovered: Option<Span>,
 }
 
 impl FaultMeter {

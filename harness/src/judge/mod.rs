@@ -16,6 +16,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wavetank_actors::Element;
 use wavetank_actors::operator::Dropped;
+use wavetank_actors::reliability::Control;
 use wavetank_actors::world::{Account, Happening, LossReason, NodeClock, NodeFault};
 use wavetank_oracle::convey::Split;
 use wavetank_oracle::convey_merge::Merge;
@@ -121,6 +122,8 @@ pub struct Judge {
     changed: Option<(ActorId, Breach)>,
     /// What was due, where it may be undone.
     history: recovery::History,
+    /// Crashes that are not made good yet.
+    outages: Vec<recovery::Outage>,
     /// Whether anybody is set back after a crash.
     recovers: bool,
     stepped_back: Option<(ActorId, Breach)>,
@@ -250,6 +253,7 @@ impl Judge {
             books: None,
             changed: None,
             history: recovery::History::default(),
+            outages: Vec::new(),
             recovers: script.scenario.snapshot.is_some() || script.scenario.replay.is_some(),
             stepped_back: None,
             epochs: wavetank_oracle::epoch::Epochs::default(),
@@ -621,6 +625,11 @@ impl Judge {
         if self.script.scenario.epoch.is_some() {
             self.takes(at, actor, element);
         }
+        if let Element::Control(control) = element
+            && let Control::Entered = **control
+        {
+            self.noticed(at, actor, input);
+        }
         let meter = &mut self.actors[index];
         meter.look_behind(at);
         meter.delivered += 1;
@@ -697,6 +706,9 @@ impl Judge {
             lockstep.held = account.held;
             lockstep.caused = account.caused;
         }
+        if !self.outages.is_empty() {
+            self.catches_up(at, actor, account.taken);
+        }
     }
 
     fn took(&mut self, at: Time, actor: ActorId, event: &Event) {
@@ -756,6 +768,9 @@ impl Judge {
     }
 
     fn crashed(&mut self, at: Time, node: wavetank_scenarios::topology::NodeId, by: usize) {
+        if self.recovers {
+            self.goes_out(at, node, by);
+        }
         let topology = Arc::clone(&self.topology);
         for (index, actor) in topology
             .actors
