@@ -10,7 +10,7 @@ use super::output::Output;
 use super::run::Args;
 use super::targets::{self, Ready};
 use super::{Stop, interrupt};
-use crate::everywhere::{Crashes, crash_everywhere, nodes, with_crash};
+use crate::everywhere::{Crashes, Proof, nodes, with_crash};
 use crate::{Options, Tank};
 
 /// A crash before an element: of which node, and before the how-manieth.
@@ -111,9 +111,10 @@ pub fn everywhere(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
             None => nodes(&ready.script),
         };
         output.print(&format!("{}\n", ready.script.scenario.name))?;
+        let invalid = |error: crate::RunError| Stop::new(Exit::Invalid, error.to_string());
+        let proof = Proof::new(&tank, &ready.script, &options).map_err(invalid)?;
         for node in nodes {
-            let crashes = crash_everywhere(&tank, &ready.script, &options, &node, args.restart);
-            let crashes = crashes.map_err(|error| Stop::new(Exit::Invalid, error.to_string()))?;
+            let crashes = proof.crash_everywhere(&node, 1, args.restart).map_err(invalid)?;
             broken |= !crashes.broken.is_empty();
             output.print(&told(ready, &crashes, args))?;
         }
