@@ -135,11 +135,11 @@ fn a_generator_hears_what_is_ahead_when_its_time_has_come() {
         id: wavetank_scenarios::EventId::default(),
         stamp: at(stamp),
         row: Row::from([]),
-        now: at(now),
+        wall: at(now),
         at: Span::ZERO,
     };
     let ripe = |now: i64| Heard::Ripe {
-        now: at(now),
+        wall: at(now),
         at: Span::ZERO,
     };
     assert_eq!(new().arrive(&heard(50, 10)), [Signal::Watermark(at(47))]);
