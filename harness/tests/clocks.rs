@@ -101,7 +101,7 @@ fn over_a_broker(operator: &str, events: &str) -> Vec<(i64, i64)> {
          [[source]]\nname = \"s\"\nevents = [\n{events}]\n\
          [[broker]]\nname = \"log\"\ninput = [\"s\"]\n\
          [[operator]]\nname = \"op\"\ninput = [\"log\"]\n{operator}\n\
-         [[sink]]\nname = \"to\"\ninput = [\"op\"]\ndelivery = \"by-number\"\npromise = \"exactly-once\"\n\
+         [[sink]]\nname = \"to\"\ninput = [\"op\"]\ndelivery = \"by-number\"\n\
          [[fault]]\nid = \"kill\"\nkind = \"crash\"\non = \"op\"\nat = \"45s\"\nrestart = \"2s\"\n\
          [[expect]]\nname = \"as without the crash\"\nfinal = \"to == twin\"\n"
     );
