@@ -2,6 +2,7 @@
 //! on which snapshots and logs lie.
 
 pub mod disk;
+pub mod snapshot;
 mod state;
 
 pub use state::{Change, State, StateError};
