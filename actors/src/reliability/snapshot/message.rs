@@ -1,0 +1,290 @@
+//! What coordinator, store and participants say to each other.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arcstr::ArcStr;
+use wavetank_scenarios::{Span, Time};
+
+use super::catalog::{Entry, Target};
+
+/// Who a message is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum To {
+    /// The one that decides when a snapshot is taken and whether it is complete.
+    Coordinator,
+    /// The one that keeps the files.
+    Store,
+    /// One whose state is saved, by its name.
+    Participant(ArcStr),
+}
+
+/// One message.
+///
+/// `attempt` counts how often everybody has gone back to a snapshot, or to the beginning: what belongs to an older attempt
+/// is out of date, and is left alone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Message {
+    /// Participant to coordinator: it has entered again after a crash, with no state.
+    Entered {
+        /// Who.
+        participant: ArcStr,
+    },
+    /// Participant to coordinator: it has gone back.
+    Restored {
+        /// Who.
+        participant: ArcStr,
+        /// In which attempt.
+        attempt: u64,
+    },
+    /// Participant to coordinator: what the store gave it cannot be used.
+    Unreadable {
+        /// Who.
+        participant: ArcStr,
+        /// In which attempt.
+        attempt: u64,
+        /// The snapshot whose file is of no use.
+        number: u64,
+        /// What is wrong, with the name of the file.
+        why: String,
+    },
+    /// Reader to coordinator: how many events it has taken in this attempt.
+    Taken {
+        /// Who.
+        participant: ArcStr,
+        /// In which attempt.
+        attempt: u64,
+        /// How many.
+        events: u64,
+    },
+    /// Reader to coordinator: how far its watermark has come.
+    Reached {
+        /// Who.
+        participant: ArcStr,
+        /// In which attempt.
+        attempt: u64,
+        /// The watermark.
+        watermark: Time,
+    },
+    /// Coordinator to readers: save your state here, and put the barrier behind what you have put out.
+    Trigger {
+        /// The snapshot.
+        number: u64,
+        /// In which attempt.
+        attempt: u64,
+    },
+    /// Coordinator to all: the snapshot is complete and durable.
+    Completed {
+        /// The snapshot.
+        number: u64,
+    },
+    /// Coordinator to all: the snapshot will never be complete.
+    Aborted {
+        /// The snapshot.
+        number: u64,
+    },
+    /// Coordinator to all: go back.
+    GoBack {
+        /// The attempt that begins.
+        attempt: u64,
+        /// To this; to the beginning when there is none.
+        to: Option<Target>,
+    },
+    /// Participant to store: keep this.
+    Keep {
+        /// The snapshot.
+        number: u64,
+        /// In which attempt.
+        attempt: u64,
+        /// What it is.
+        entry: Entry,
+        /// The file.
+        bytes: Arc<[u8]>,
+    },
+    /// Store to coordinator (or the participant itself, when it could not save): whether a part is durable.
+    Kept {
+        /// The snapshot.
+        number: u64,
+        /// In which attempt.
+        attempt: u64,
+        /// Whose part.
+        participant: ArcStr,
+        /// What is durable, or why nothing is.
+        outcome: Result<Entry, String>,
+    },
+    /// Coordinator to store: keep this manifest.
+    Record {
+        /// The snapshot.
+        number: u64,
+        /// In which attempt.
+        attempt: u64,
+        /// The file.
+        bytes: Arc<[u8]>,
+    },
+    /// Store to coordinator: whether a manifest is durable.
+    Recorded {
+        /// The snapshot.
+        number: u64,
+        /// In which attempt.
+        attempt: u64,
+        /// Its size in bytes, or why it is not.
+        outcome: Result<u64, String>,
+    },
+    /// Participant to store: give me these parts of mine.
+    Fetch {
+        /// Who.
+        participant: ArcStr,
+        /// In which attempt.
+        attempt: u64,
+        /// Of which snapshots.
+        numbers: Vec<u64>,
+    },
+    /// Store to participant: the parts, in the order in which they were asked for.
+    Fetched {
+        /// In which attempt.
+        attempt: u64,
+        /// What was asked for.
+        files: Files,
+    },
+    /// Coordinator to store: what is there? Parts of older attempts are refused from now on.
+    Survey {
+        /// The attempt that it is asked in.
+        attempt: u64,
+    },
+    /// Store to coordinator: what is there.
+    Surveyed {
+        /// The attempt that it was asked in.
+        attempt: u64,
+        /// All files with their sizes, ascending by name; or why they could not be listed.
+        files: Result<Vec<(String, u64)>, String>,
+        /// The manifests.
+        manifests: Files,
+    },
+    /// Store to coordinator: it has entered again after a crash. What it was asked for and had not answered is lost.
+    StoreEntered,
+    /// Coordinator to store: delete what is not needed.
+    Clean {
+        /// The attempt.
+        attempt: u64,
+        /// The snapshots that are needed.
+        keep: BTreeSet<u64>,
+        /// Snapshots from this number on are left alone.
+        below: u64,
+    },
+    /// Store to coordinator: what was deleted.
+    Cleaned(Cleaned),
+}
+
+/// What was read of files, each with its snapshot's number: the file, or why there is none.
+pub type Files = Vec<(u64, Result<Arc<[u8]>, String>)>;
+
+/// What was deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cleaned {
+    /// Files of complete snapshots that had expired.
+    pub expired: u64,
+    /// Files that no manifest speaks of: of snapshots that were never complete, or half written at a crash.
+    pub orphaned: u64,
+    /// How many bytes all of them took.
+    pub bytes: u64,
+}
+
+/// What somebody does in answer to a message or a timer.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Doings {
+    /// Messages, in order.
+    pub messages: Vec<(To, Message)>,
+    /// Timers to set: from now, and the token that comes back.
+    pub timers: Vec<(Span, u64)>,
+    /// What is worth telling.
+    pub notes: Vec<Note>,
+}
+
+impl Doings {
+    pub(super) fn tell(&mut self, to: To, message: Message) {
+        self.messages.push((to, message));
+    }
+    pub(super) fn timer(&mut self, after: Span, token: u64) {
+        self.timers.push((after, token));
+    }
+    pub(super) fn note(&mut self, note: Note) {
+        self.notes.push(note);
+    }
+}
+
+/// What is worth telling of snapshots: for metrics and the trace.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Note {
+    /// A snapshot has begun.
+    Began {
+        /// Its number.
+        number: u64,
+        /// Since the last complete one began, or since the coordinator entered.
+        age: Span,
+    },
+    /// None has begun although it was time, because one is under way.
+    Skipped,
+    /// A snapshot is complete.
+    Completed {
+        /// Its number.
+        number: u64,
+        /// How long it took.
+        took: Span,
+        /// Since the complete one before it began.
+        interval: Option<Span>,
+        /// How many bytes were written.
+        bytes: u64,
+        /// How many of its parts hold changes only.
+        incremental: u64,
+    },
+    /// A snapshot is given up.
+    Aborted {
+        /// Its number.
+        number: u64,
+        /// Why.
+        why: String,
+    },
+    /// A snapshot, or a file of one, is not to be used.
+    Distrusted {
+        /// Its number.
+        number: u64,
+        /// What is wrong with which file.
+        why: String,
+    },
+    /// Everybody goes back.
+    GoingBack {
+        /// The attempt that begins.
+        attempt: u64,
+        /// To this; to the beginning when there is none.
+        to: Option<u64>,
+        /// Since that one began.
+        age: Option<Span>,
+    },
+    /// Everybody has gone back.
+    Recovered {
+        /// The attempt.
+        attempt: u64,
+        /// Since it was known that it had to be.
+        took: Span,
+    },
+    /// Files were deleted.
+    Cleaned(Cleaned),
+    /// The store could not do something.
+    Trouble {
+        /// What, with which file, and why.
+        why: String,
+    },
+    /// A fault of the disk fired, by its index in the scenario.
+    Fault(usize),
+    /// A participant has saved its state.
+    Saved {
+        /// The snapshot.
+        number: u64,
+        /// How many bytes the file has.
+        bytes: u64,
+        /// How many bytes the whole state takes.
+        state: u64,
+        /// Whether it holds changes only.
+        incremental: bool,
+    },
+}
