@@ -36,7 +36,7 @@ fn later() -> State {
     state
 }
 
-fn reads([full, changes, sealed]: [&[u8]; 3], version: u16, attempt: u64) {
+fn reads([full, changes, sealed]: [&[u8]; 3], version: u16, attempt: u32) {
     let expected = |number| Expected {
         participant: "per-minute",
         number,

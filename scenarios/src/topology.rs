@@ -112,6 +112,10 @@ impl Role {
             | Self::Counter => None,
         }
     }
+    /// Whether it keeps files on a disk of its own.
+    pub const fn has_disk(self) -> bool {
+        false
+    }
     /// Whether it passes on what comes in as it is.
     pub const fn passes(self) -> bool {
         matches!(self, Self::Watermark { .. } | Self::Split { .. })

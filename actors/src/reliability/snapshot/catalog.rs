@@ -52,7 +52,7 @@ pub struct Manifest {
     /// The number of the set.
     pub number: u64,
     /// The attempt that it was taken in.
-    pub attempt: u64,
+    pub attempt: u32,
     /// When it was begun, by the coordinator's clock, in microseconds.
     pub began: i64,
     /// Its parts, ascending by participant.

@@ -43,8 +43,8 @@ pub enum Overlap {
 /// How a coordinator works.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// When a snapshot is taken.
-    pub trigger: Trigger,
+    /// When a snapshot is taken; never, and there is no store, where everybody is to go back to the beginning.
+    pub trigger: Option<Trigger>,
     /// What happens when one is still under way.
     pub overlap: Overlap,
     /// After how long one that is not complete is given up.
@@ -73,18 +73,22 @@ const TICK: u64 = 0;
 /// The timer after which the store is asked again what there is.
 const AGAIN: u64 = u64::MAX;
 /// Attempts of one incarnation; a coordinator does not remember those before its crash.
-const ATTEMPTS: u64 = 1 << 32;
+const ATTEMPTS: u32 = 1 << 16;
 
 /// Decides about snapshots.
 #[derive(Debug)]
 pub struct Coordinator {
     plan: Plan,
     members: Vec<Member>,
-    attempt: u64,
+    attempt: u32,
     catalog: Catalog,
     /// The number of the next snapshot.
     next: u64,
     phase: Phase,
+    /// Whether the timer for [`Trigger::Every`] is set.
+    ticking: bool,
+    /// Those who have put out all that they will.
+    over: BTreeSet<ArcStr>,
     pending: Option<Pending>,
     /// By reader: events taken in this attempt, and how far its watermark has come.
     taken: BTreeMap<ArcStr, u64>,
@@ -111,6 +115,8 @@ enum Phase {
 struct Pending {
     number: u64,
     began: Time,
+    /// Those who were told to cut.
+    told: BTreeSet<ArcStr>,
     parts: BTreeMap<ArcStr, Entry>,
     /// The manifest, once it is being written.
     manifest: Option<Manifest>,
@@ -120,21 +126,19 @@ impl Coordinator {
     /// Enters at an instant of its clock, for the `incarnation`-th time after the first. Which other snapshots there are
     /// it learns from the store.
     pub fn enter(plan: Plan, members: Vec<Member>, incarnation: u64, now: Time, out: &mut Doings) -> Self {
-        let attempt = incarnation.saturating_mul(ATTEMPTS);
-        if let Trigger::Every(every) = plan.trigger {
-            out.timer(every, TICK);
-        }
-        out.tell(To::Store, Message::Survey { attempt });
-        Self {
+        let incarnations = u32::try_from(incarnation).unwrap_or(u32::MAX);
+        let mut coordinator = Self {
+            attempt: incarnations.saturating_mul(ATTEMPTS),
             plan,
             members,
-            attempt,
             catalog: Catalog::default(),
             next: 1,
             phase: Phase::Surveying {
                 since: now,
                 go_back: incarnation > 0,
             },
+            ticking: false,
+            over: BTreeSet::new(),
             pending: None,
             taken: BTreeMap::new(),
             reached: BTreeMap::new(),
@@ -142,10 +146,19 @@ impl Coordinator {
             multiple: None,
             last: now,
             complete: None,
+        };
+        coordinator.tick(out);
+        if coordinator.plan.trigger.is_some() {
+            coordinator.survey(out);
+        } else if incarnation > 0 {
+            coordinator.go_back(now, out);
+        } else {
+            coordinator.phase = Phase::Running;
         }
+        coordinator
     }
     /// How often everybody has gone back.
-    pub const fn attempt(&self) -> u64 {
+    pub const fn attempt(&self) -> u32 {
         self.attempt
     }
     /// The snapshot under way.
@@ -184,6 +197,12 @@ impl Coordinator {
                 attempt,
                 watermark,
             } => self.reach(participant, attempt, watermark, now, out),
+            Message::Over { participant, attempt } => {
+                if attempt == self.attempt {
+                    self.over.insert(participant.clone());
+                    self.cut(participant, out);
+                }
+            }
             Message::Kept {
                 number,
                 attempt,
@@ -223,10 +242,11 @@ impl Coordinator {
     /// A timer is due.
     pub fn on_timer(&mut self, token: u64, now: Time, out: &mut Doings) {
         if token == TICK {
-            if let Trigger::Every(every) = self.plan.trigger {
-                out.timer(every, TICK);
+            self.ticking = false;
+            if !self.all_over() {
                 self.begin(now, out);
             }
+            self.tick(out);
         } else if token == AGAIN {
             self.survey(out);
         } else if self.pending() == Some(token) {
@@ -267,6 +287,7 @@ impl Coordinator {
         self.pending = Some(Pending {
             number,
             began: now,
+            told: BTreeSet::new(),
             parts: BTreeMap::new(),
             manifest: None,
         });
@@ -274,31 +295,55 @@ impl Coordinator {
             number,
             age: now.since(self.last),
         });
-        let attempt = self.attempt;
-        for member in self.members.iter().filter(|member| member.reader) {
-            out.tell(
-                To::Participant(member.name.clone()),
-                Message::Trigger { number, attempt },
-            );
+        // Those who are over hear of no barrier any more, nor do those behind them by way of them.
+        let told = self.members.iter().filter(|member| member.reader || self.over.contains(&member.name));
+        for name in told.map(|member| member.name.clone()).collect::<Vec<_>>() {
+            self.cut(name, out);
         }
         out.timer(self.plan.time_out, number);
     }
 
-    fn took(&mut self, participant: ArcStr, attempt: u64, events: u64, now: Time, out: &mut Doings) {
+    /// Tells somebody to cut the snapshot under way, once.
+    fn cut(&mut self, name: ArcStr, out: &mut Doings) {
+        let attempt = self.attempt;
+        if let Some(pending) = &mut self.pending
+            && pending.told.insert(name.clone())
+        {
+            let number = pending.number;
+            out.tell(To::Participant(name), Message::Trigger { number, attempt });
+        }
+    }
+
+    fn all_over(&self) -> bool {
+        self.members.iter().all(|member| self.over.contains(&member.name))
+    }
+
+    /// Sets the timer for the next snapshot, as long as there is something to save.
+    fn tick(&mut self, out: &mut Doings) {
+        if let Some(Trigger::Every(every)) = self.plan.trigger
+            && !self.ticking
+            && !self.all_over()
+        {
+            self.ticking = true;
+            out.timer(every.max(Span::UNIT), TICK);
+        }
+    }
+
+    fn took(&mut self, participant: ArcStr, attempt: u32, events: u64, now: Time, out: &mut Doings) {
         if attempt != self.attempt {
             return;
         }
         self.taken.insert(participant, events);
         let all: u64 = self.taken.values().sum();
-        if let Trigger::Events(every) = self.plan.trigger
+        if let Some(Trigger::Events(every)) = self.plan.trigger
             && all.saturating_sub(self.counted) >= every
         {
             self.begin(now, out);
         }
     }
 
-    fn reach(&mut self, participant: ArcStr, attempt: u64, watermark: Time, now: Time, out: &mut Doings) {
-        let Trigger::Watermark(step) = self.plan.trigger else {
+    fn reach(&mut self, participant: ArcStr, attempt: u32, watermark: Time, now: Time, out: &mut Doings) {
+        let Some(Trigger::Watermark(step)) = self.plan.trigger else {
             return;
         };
         if attempt != self.attempt {
@@ -325,7 +370,7 @@ impl Coordinator {
     fn kept(
         &mut self,
         number: u64,
-        attempt: u64,
+        attempt: u32,
         participant: &ArcStr,
         outcome: Result<Entry, String>,
         out: &mut Doings,
@@ -380,7 +425,7 @@ impl Coordinator {
         })
     }
 
-    fn recorded(&mut self, number: u64, attempt: u64, outcome: Result<u64, String>, now: Time, out: &mut Doings) {
+    fn recorded(&mut self, number: u64, attempt: u32, outcome: Result<u64, String>, now: Time, out: &mut Doings) {
         if self.pending() != Some(number) || attempt != self.attempt {
             return;
         }
@@ -419,6 +464,9 @@ impl Coordinator {
     }
 
     fn clean(&mut self, out: &mut Doings) {
+        if self.plan.trigger.is_none() {
+            return;
+        }
         let names = self.members.iter().map(|member| &member.name);
         let keep = self.catalog.retain(self.plan.keep, names);
         let (attempt, below) = (self.attempt, self.pending().unwrap_or(self.next));
@@ -440,6 +488,8 @@ impl Coordinator {
         self.attempt += 1;
         self.taken.clear();
         self.reached.clear();
+        self.over.clear();
+        self.tick(out);
         self.counted = 0;
         self.multiple = None;
         let since = match self.phase {
@@ -467,7 +517,7 @@ impl Coordinator {
         };
     }
 
-    fn restored(&mut self, participant: &ArcStr, attempt: u64, now: Time, out: &mut Doings) {
+    fn restored(&mut self, participant: &ArcStr, attempt: u32, now: Time, out: &mut Doings) {
         let Phase::Going { since, waiting } = &mut self.phase else {
             return;
         };

@@ -61,7 +61,7 @@ pub struct Header {
     /// The run that wrote it.
     pub run: u128,
     /// How often the run had gone back to a snapshot before; 0 in files of version 1, which did not say.
-    pub attempt: u64,
+    pub attempt: u32,
     /// The number of the snapshot.
     pub number: u64,
     /// Whose state it is: a name that stays the same from run to run.

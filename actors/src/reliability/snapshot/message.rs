@@ -35,25 +35,32 @@ pub enum Message {
         /// Who.
         participant: ArcStr,
         /// In which attempt.
-        attempt: u64,
+        attempt: u32,
     },
     /// Participant to coordinator: what the store gave it cannot be used.
     Unreadable {
         /// Who.
         participant: ArcStr,
         /// In which attempt.
-        attempt: u64,
+        attempt: u32,
         /// The snapshot whose file is of no use.
         number: u64,
         /// What is wrong, with the name of the file.
         why: String,
+    },
+    /// Participant to coordinator: its inputs have ended, and it has put out all that it will.
+    Over {
+        /// Who.
+        participant: ArcStr,
+        /// In which attempt.
+        attempt: u32,
     },
     /// Reader to coordinator: how many events it has taken in this attempt.
     Taken {
         /// Who.
         participant: ArcStr,
         /// In which attempt.
-        attempt: u64,
+        attempt: u32,
         /// How many.
         events: u64,
     },
@@ -62,7 +69,7 @@ pub enum Message {
         /// Who.
         participant: ArcStr,
         /// In which attempt.
-        attempt: u64,
+        attempt: u32,
         /// The watermark.
         watermark: Time,
     },
@@ -71,7 +78,7 @@ pub enum Message {
         /// The snapshot.
         number: u64,
         /// In which attempt.
-        attempt: u64,
+        attempt: u32,
     },
     /// Coordinator to all: the snapshot is complete and durable.
     Completed {
@@ -86,7 +93,7 @@ pub enum Message {
     /// Coordinator to all: go back.
     GoBack {
         /// The attempt that begins.
-        attempt: u64,
+        attempt: u32,
         /// To this; to the beginning when there is none.
         to: Option<Target>,
     },
@@ -95,7 +102,7 @@ pub enum Message {
         /// The snapshot.
         number: u64,
         /// In which attempt.
-        attempt: u64,
+        attempt: u32,
         /// What it is.
         entry: Entry,
         /// The file.
@@ -106,7 +113,7 @@ pub enum Message {
         /// The snapshot.
         number: u64,
         /// In which attempt.
-        attempt: u64,
+        attempt: u32,
         /// Whose part.
         participant: ArcStr,
         /// What is durable, or why nothing is.
@@ -117,7 +124,7 @@ pub enum Message {
         /// The snapshot.
         number: u64,
         /// In which attempt.
-        attempt: u64,
+        attempt: u32,
         /// The file.
         bytes: Arc<[u8]>,
     },
@@ -126,7 +133,7 @@ pub enum Message {
         /// The snapshot.
         number: u64,
         /// In which attempt.
-        attempt: u64,
+        attempt: u32,
         /// Its size in bytes, or why it is not.
         outcome: Result<u64, String>,
     },
@@ -135,26 +142,26 @@ pub enum Message {
         /// Who.
         participant: ArcStr,
         /// In which attempt.
-        attempt: u64,
+        attempt: u32,
         /// Of which snapshots.
         numbers: Vec<u64>,
     },
     /// Store to participant: the parts, in the order in which they were asked for.
     Fetched {
         /// In which attempt.
-        attempt: u64,
+        attempt: u32,
         /// What was asked for.
         files: Files,
     },
     /// Coordinator to store: what is there? Parts of older attempts are refused from now on.
     Survey {
         /// The attempt that it is asked in.
-        attempt: u64,
+        attempt: u32,
     },
     /// Store to coordinator: what is there.
     Surveyed {
         /// The attempt that it was asked in.
-        attempt: u64,
+        attempt: u32,
         /// All files with their sizes, ascending by name; or why they could not be listed.
         files: Result<Vec<(String, u64)>, String>,
         /// The manifests.
@@ -165,7 +172,7 @@ pub enum Message {
     /// Coordinator to store: delete what is not needed.
     Clean {
         /// The attempt.
-        attempt: u64,
+        attempt: u32,
         /// The snapshots that are needed.
         keep: BTreeSet<u64>,
         /// Snapshots from this number on are left alone.
@@ -254,7 +261,7 @@ pub enum Note {
     /// Everybody goes back.
     GoingBack {
         /// The attempt that begins.
-        attempt: u64,
+        attempt: u32,
         /// To this; to the beginning when there is none.
         to: Option<u64>,
         /// Since that one began.
@@ -263,7 +270,7 @@ pub enum Note {
     /// Everybody has gone back.
     Recovered {
         /// The attempt.
-        attempt: u64,
+        attempt: u32,
         /// Since it was known that it had to be.
         took: Span,
     },

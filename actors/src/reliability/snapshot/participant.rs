@@ -38,7 +38,7 @@ pub struct Habit {
 #[derive(Debug)]
 pub struct Participant {
     habit: Habit,
-    attempt: u64,
+    attempt: u32,
     /// The newest snapshot known to be complete.
     base: Option<Base>,
     /// Snapshots that it has saved its part of and that are not complete yet.
@@ -67,7 +67,7 @@ pub enum Step {
     /// [`Participant::restored`].
     Begin {
         /// The attempt that begins.
-        attempt: u64,
+        attempt: u32,
         /// The snapshot and the state in it.
         from: Option<(u64, State)>,
     },
@@ -97,7 +97,7 @@ impl Participant {
         &self.habit.name
     }
     /// The attempt that it works in.
-    pub const fn attempt(&self) -> u64 {
+    pub const fn attempt(&self) -> u32 {
         self.attempt
     }
 

@@ -15,7 +15,7 @@ pub struct Store<D> {
     disk: D,
     how: Replacing,
     /// Parts of older attempts are refused.
-    attempt: u64,
+    attempt: u32,
     /// What the disk is at, by ticket.
     tasks: BTreeMap<u64, Task>,
     /// Answers that several readings make up, by the ticket of the last.
@@ -24,10 +24,10 @@ pub struct Store<D> {
 
 #[derive(Debug)]
 enum Task {
-    Keep { number: u64, attempt: u64, entry: Entry },
-    Record { number: u64, attempt: u64 },
+    Keep { number: u64, attempt: u32, entry: Entry },
+    Record { number: u64, attempt: u32 },
     Read { number: u64, gathering: u64 },
-    SurveyList { attempt: u64 },
+    SurveyList { attempt: u32 },
     CleanList { keep: BTreeSet<u64>, below: u64 },
     Delete { bytes: u64, orphan: bool, gathering: u64 },
 }
@@ -36,11 +36,11 @@ enum Task {
 enum Gathering {
     Fetch {
         participant: ArcStr,
-        attempt: u64,
+        attempt: u32,
         files: Files,
     },
     Survey {
-        attempt: u64,
+        attempt: u32,
         files: Vec<(String, u64)>,
         manifests: Files,
     },
@@ -133,6 +133,7 @@ impl<D: Disk> Store<D> {
             Message::Entered { .. }
             | Message::Restored { .. }
             | Message::Unreadable { .. }
+            | Message::Over { .. }
             | Message::Taken { .. }
             | Message::Reached { .. }
             | Message::Trigger { .. }

@@ -90,7 +90,7 @@ struct Stage {
     /// What each state was at each cut.
     cuts: BTreeMap<(u64, usize), BTreeMap<u64, u64>>,
     /// What everybody goes back to in an attempt, as told to the first.
-    began: BTreeMap<u64, Option<u64>>,
+    began: BTreeMap<u32, Option<u64>>,
     notes: Vec<Note>,
     completed: Vec<u64>,
 }
@@ -178,7 +178,7 @@ impl Stage {
         match who {
             Who::Coordinator => {
                 let plan = Plan {
-                    trigger: self.setting.trigger,
+                    trigger: Some(self.setting.trigger),
                     overlap: self.setting.overlap,
                     time_out: Span::from_millis(300),
                     keep: self.setting.keep,
@@ -378,7 +378,11 @@ fn changes_are_written_until_the_chain_is_long_enough_and_its_base_goes_last() {
     // 1 is whole, 2 to 4 build on it, 5 is whole again.
     assert_eq!(stage.folders(), BTreeSet::from([5, 6, 7, 8]));
     stage.run(1_090);
-    assert_eq!(stage.folders(), BTreeSet::from([9, 10]), "9 is whole: nothing needs 5 to 8 any more");
+    assert_eq!(
+        stage.folders(),
+        BTreeSet::from([9, 10]),
+        "9 is whole: nothing needs 5 to 8 any more"
+    );
 }
 
 #[test]
