@@ -4,13 +4,39 @@
 //! instant. A crash drops the address; nothing is flushed.
 
 use actix::{Actor, Context, Handler, Recipient};
+use wavetank_scenarios::Time;
 
+use crate::reliability::{State, StateError};
 use crate::world::{Deliver, Effect, Input, Stage};
 
 /// A part in the play: a source, an operator, a watermark generator, a sink.
 pub trait Part: 'static {
     /// Takes one input and does what it causes on the stage.
     fn play(&mut self, input: Input, stage: &mut Stage);
+}
+
+/// A part that can be saved, and begin again from what was saved.
+pub trait Keeps {
+    /// Puts everything in that its later work depends on. Timers are the participant's: those that are set come again.
+    fn save(&self, state: &mut State);
+
+    /// Takes back what [`Keeps::save`] of a part that was made alike put in. It has had no input yet, not even
+    /// [`Input::Enter`].
+    ///
+    /// # Errors
+    /// The state is not one of such a part.
+    fn restore(&mut self, state: &State) -> Result<(), StateError>;
+
+    /// Whether it has put out all that it will.
+    fn over(&self) -> bool;
+
+    /// The largest watermark that it has put out, where it knows.
+    fn watermark(&self) -> Time {
+        Time::MIN
+    }
+
+    /// A snapshot is about to be cut.
+    fn cut(&mut self, _snapshot: u64) {}
 }
 
 /// The actor that plays a part.

@@ -130,7 +130,8 @@ impl Checker<'_> {
         let mut behind = vec![index];
         let mut seen = vec![false; scenario.operators.len()];
         while let Some(reader) = behind.pop() {
-            for entry in &scenario.operators[reader].input {
+            let inputs = scenario.operators[reader].input.iter();
+            for entry in inputs.flat_map(|entry| scenario.behind(entry)) {
                 let (name, port) = input_name(entry);
                 let Some(sender) = scenario.operators.iter().position(|o| o.name == name) else {
                     continue;

@@ -232,7 +232,7 @@ faults! {
         "id = \"haste\"\nkind = \"hasten-watermarks\"\non = \"per-minute\"\nduring = \"2m..3m\"";
     SlowWrite "slow-write" Disk Element needs ["amount"], takes [], pledges KEYED,
         "lets writes take longer; what is asked for meanwhile waits",
-        "id = \"worn\"\nkind = \"slow-write\"\non = \"snapshot-store\"\nrate = 0.2\namount = { exponential = \"400ms\" }";
+        "id = \"worn\"\nkind = \"slow-write\"\non = \"snapshot-store\"\nrate = 0.2\namount = { exp = \"400ms\" }";
     FailedWrite "failed-write" Disk Element needs [], takes [], pledges KEYED,
         "lets writes fail with an error, and leave nothing",
         "id = \"refused\"\nkind = \"failed-write\"\non = \"snapshot-store\"\nrate = 0.05";

@@ -8,6 +8,7 @@ mod check;
 mod check_convey;
 mod check_correction;
 mod check_join;
+mod check_recovery;
 mod check_reorder;
 mod check_sequence;
 mod check_topology;

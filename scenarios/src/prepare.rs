@@ -493,6 +493,7 @@ impl<'a> Loader<'a> {
         let (order, _) = self.checker.order();
         for index in order {
             let operator = &scenario.operators[index];
+            self.brokered(&mut main);
             if operator.joins() {
                 let inputs: Vec<Shapes> = (operator.input.iter())
                     .map(|entry| match input_name(entry) {
@@ -563,7 +564,51 @@ impl<'a> Loader<'a> {
             main.insert(&operator.name, out[index].clone());
             taken.insert(&operator.name, input);
         }
+        self.brokered(&mut main);
         out
+    }
+
+    /// Adds the fields of every broker whose inputs are all known: what it gives is what it takes.
+    fn brokered(&mut self, main: &mut BTreeMap<&'a str, Shapes>) {
+        let scenario = self.scenario;
+        loop {
+            let open = |main: &BTreeMap<&str, Shapes>, name: &str| !main.contains_key(name);
+            let ready = |main: &BTreeMap<&str, Shapes>, inputs: &[String]| {
+                inputs.iter().all(|entry| main.contains_key(entry.as_str()))
+            };
+            let brokers = scenario.brokers.iter().enumerate();
+            let next = brokers
+                .filter(|(_, broker)| open(main, &broker.name) && ready(main, &broker.input))
+                .map(|(i, broker)| (i, broker))
+                .next();
+            let Some((index, broker)) = next else { return };
+            let mut fields: Option<Shapes> = None;
+            for (i, entry) in broker.input.iter().enumerate() {
+                let found = main.get(entry.as_str()).cloned().unwrap_or_default();
+                fields = Some(match fields {
+                    None => found,
+                    Some(first) if shapes::schema(&first).names().ne(shapes::schema(&found).names()) => {
+                        let message = format!("`{entry}` has other fields than `{}`", broker.input[0]);
+                        let help = "what a broker keeps has the same fields; make two brokers of it".to_owned();
+                        self.checker.say(&format!("broker[{index}].input[{i}]"), message, help);
+                        first
+                    }
+                    Some(first) => {
+                        let merged = first.into_iter().zip(found);
+                        merged.map(|((name, a), (_, b))| (name, a.merge(b))).collect()
+                    }
+                });
+            }
+            let fields = fields.unwrap_or_default();
+            if let Some(by) = &broker.by
+                && !fields.iter().any(|(name, _)| name == by)
+            {
+                let known: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+                self.checker
+                    .unknown(&format!("broker[{index}].by"), "field", by, &known);
+            }
+            main.insert(&broker.name, fields);
+        }
     }
 
     /// The fields of an operator that joins its inputs.
@@ -761,7 +806,8 @@ impl<'a> Loader<'a> {
 
     /// The name of the stream that an entry of an `input` list carries.
     fn stream_of(&self, entry: &str) -> String {
-        let (name, _) = input_name(entry);
+        let behind = self.scenario.behind(entry);
+        let (name, _) = input_name(behind.first().copied().unwrap_or(entry));
         let source = self
             .scenario
             .sources

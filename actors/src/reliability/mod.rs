@@ -1,8 +1,16 @@
-//! The patterns that lose nothing: what an operator keeps, as it goes into a snapshot and comes back out of it; the disk
-//! on which snapshots and logs lie.
+//! The patterns that lose nothing: what an operator keeps, as it goes into a snapshot and comes back out of it; who has
+//! snapshots made and sets everybody back; the disk on which snapshots and logs lie.
 
+mod control;
+mod coordinator;
 pub mod disk;
+mod participant;
 pub mod snapshot;
 mod state;
+mod store;
 
+pub use control::{Control, From};
+pub(crate) use coordinator::{Coordinator, Crew};
+pub(crate) use participant::{Make, Participant, Peers};
 pub use state::{Change, State, StateError};
+pub(crate) use store::{Shelf, Store};

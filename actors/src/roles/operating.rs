@@ -7,8 +7,9 @@ use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, EventId, Producer, Row, Span, Time, Value};
 
 use crate::element::Element;
-use crate::host::Part;
+use crate::host::{Keeps, Part};
 use crate::operator::{Dropped, Emitted, Operator, Output};
+use crate::reliability::{State, StateError};
 use crate::scaling::watermark::Valve;
 use crate::world::{Account, Effect, Input, Stage};
 
@@ -163,6 +164,7 @@ impl Operating {
                             last: part + 1 == of,
                             after: 0,
                         }),
+                        position: None,
                     };
                     part += 1;
                     stage.send(Port::Main, Element::Event(Box::new(event)));
@@ -243,7 +245,7 @@ impl Part for Operating {
                 }
                 // It comes when it has come on every input: all before it has been worked on, and put out.
                 Element::Epoch(number) => stage.send(Port::Main, Element::Epoch(number)),
-                Element::Ask => {}
+                Element::Ask | Element::Barrier(_) | Element::Control(_) => {}
                 Element::End => {
                     let all = Progress::Done(u64::MAX);
                     self.operator.on_progress(input, &all, &mut self.output);
@@ -253,5 +255,18 @@ impl Part for Operating {
                 }
             },
         }
+    }
+}
+
+impl Keeps for Operating {
+    fn save(&self, _state: &mut State) {}
+    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn watermark(&self) -> Time {
+        self.passed
+    }
+    fn over(&self) -> bool {
+        self.over
     }
 }

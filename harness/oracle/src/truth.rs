@@ -115,8 +115,10 @@ impl<'a> Truth<'a> {
         match role {
             None => Err(format!("there is no actor {}", actor.0)),
             Some(Role::Source { .. }) => Ok(self.source(actor)),
-            Some(Role::Watermark { .. } | Role::Split { .. } | Role::Sink { .. }) => self.inputs(actor),
-            Some(Role::Counter) => Ok(Box::new(std::iter::empty())),
+            Some(Role::Watermark { .. } | Role::Split { .. } | Role::Sink { .. } | Role::Broker { .. }) => {
+                self.inputs(actor)
+            }
+            Some(Role::Counter | Role::Coordinator | Role::Store) => Ok(Box::new(std::iter::empty())),
             Some(Role::Operator { operator }) => self.operator(actor, actor, operator, port),
             // A conveyed operator must say what it would say if it stood there alone: its merge says all of it, and its
             // first sub-stream what failed.
@@ -154,6 +156,7 @@ impl<'a> Truth<'a> {
                             lineage: None,
                             pane: None,
                             sequence: None,
+                            position: None,
                         },
                         bounds: vec![],
                         lane: 0,
@@ -323,6 +326,7 @@ impl Stage<'_> {
                 lineage: (!alone).then(|| result.origins.into()),
                 pane: result.pane.map(std::sync::Arc::new),
                 sequence: None,
+                position: None,
             };
             self.number += 1;
             self.ready.push_back(Said {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use wavetank_actors::reliability::disk::{Action, DiskFaults, Mishap, Operation};
-use wavetank_scenarios::Time;
-use wavetank_scenarios::distribution::Sampler;
+use wavetank_scenarios::distribution::{Delay, Sampler};
 use wavetank_scenarios::draw::{DrawKey, name_key};
 use wavetank_scenarios::fault::FaultKind;
+use wavetank_scenarios::script;
+use wavetank_scenarios::{Span, Time};
 
 use super::Active;
 
@@ -16,6 +17,9 @@ use super::Active;
 /// other files changes nothing.
 #[derive(Debug)]
 pub struct DiskWaves {
+    /// How long a write and a read take before their bytes move.
+    write: Option<(Sampler, DrawKey)>,
+    read: Option<(Sampler, DrawKey)>,
     faults: Vec<DiskFault>,
     /// How often each file has been written or read.
     done: BTreeMap<(Action, String), u64>,
@@ -44,8 +48,14 @@ enum Acts {
 }
 
 impl DiskWaves {
-    pub(super) fn new(faults: &[Active], disk: &str) -> Self {
+    pub(super) fn new(settings: &script::Disk, faults: &[Active], disk: &str, seed: u64) -> Self {
+        let latency = |delay: &Option<Delay>, purpose| {
+            let sampler = delay.as_ref().map(Delay::sampler);
+            sampler.map(|sampler| (sampler, DrawKey::new(seed, disk, purpose, disk)))
+        };
         Self {
+            write: latency(&settings.write, "write"),
+            read: latency(&settings.read, "read"),
             faults: faults.iter().map(|active| DiskFault::new(active, disk)).collect(),
             done: BTreeMap::new(),
         }
@@ -104,7 +114,7 @@ impl DiskFault {
             FaultKind::SlowWrite => {
                 if let Some(sampler) = &self.sampler {
                     let by = sampler.sample(&mut self.amount.rng(file, number, 0));
-                    mishap.slower = mishap.slower + by.max(wavetank_scenarios::Span::ZERO);
+                    mishap.slower = mishap.slower + by.max(Span::ZERO);
                 }
             }
             FaultKind::FailedWrite => mishap.failed = true,
@@ -122,9 +132,19 @@ impl DiskFault {
 impl DiskFaults for DiskWaves {
     fn befall(&mut self, operation: &Operation<'_>, mishap: &mut Mishap) {
         let file = name_key(operation.file);
-        let done = self.done.entry((operation.action, operation.file.to_owned())).or_default();
+        let done = self
+            .done
+            .entry((operation.action, operation.file.to_owned()))
+            .or_default();
         let number = *done;
         *done += 1;
+        let latency = match operation.action {
+            Action::Write | Action::Append | Action::Delete => &self.write,
+            Action::Read | Action::List => &self.read,
+        };
+        if let Some((sampler, key)) = latency {
+            mishap.slower = sampler.sample(&mut key.rng(file, number, 0)).max(Span::ZERO);
+        }
         for fault in &mut self.faults {
             if fault.minds(operation.action) && fault.hits(operation.at, file, number) {
                 fault.befall(file, number, mishap);

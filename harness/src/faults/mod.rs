@@ -16,7 +16,7 @@ use wavetank_actors::world::{NodeClock, NodePlan};
 use wavetank_actors::{Departure, Departures};
 use wavetank_scenarios::fault::{FaultKind, Place};
 use wavetank_scenarios::schedule::Schedule;
-use wavetank_scenarios::script::{Fault, Scenario};
+use wavetank_scenarios::script::{self, Fault, Scenario};
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Topology};
 use wavetank_scenarios::{Span, Time};
 
@@ -143,10 +143,11 @@ impl Faults {
         Waves::new(&self.topology, &self.links, &self.operators, self.run.seed)
     }
 
-    /// What befalls the disk of an actor; `None` where nothing does.
-    pub fn disk(&self, actor: ActorId) -> Option<DiskWaves> {
+    /// What befalls the disk of an actor, and how long it takes for what it does.
+    pub fn disk(&self, actor: ActorId, settings: &script::Disk) -> DiskWaves {
         let name = &self.topology.actors[actor.0 as usize].name;
-        self.disks.get(&actor).map(|faults| DiskWaves::new(faults, name))
+        let faults = self.disks.get(&actor).map_or(&[][..], Vec::as_slice);
+        DiskWaves::new(settings, faults, name, self.run.seed)
     }
 
     /// What befalls nodes, in order of time.

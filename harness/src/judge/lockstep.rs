@@ -1,11 +1,13 @@
 //! One operator and its naive model, step by step: after each input the operator must have done exactly what the model
 //! says, no more and no less.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use wavetank_actors::Element;
 use wavetank_actors::TELL;
+use wavetank_actors::reliability::Control;
+use wavetank_actors::reliability::snapshot::Message;
 use wavetank_actors::world::NodeClock;
 use wavetank_oracle::conservation::{self, Step};
 use wavetank_oracle::convey::{Sent, Split};
@@ -65,6 +67,7 @@ pub struct Deviation {
 }
 
 /// The model that an actor is held to.
+#[derive(Clone)]
 pub enum Model {
     /// An operator.
     Operator {
@@ -140,6 +143,15 @@ pub struct Lockstep {
     caused_before: u64,
     /// How far the operator lets the watermark go, by the model.
     limit: Option<Time>,
+    /// The model as it was at each cut, with what was held then.
+    cuts: BTreeMap<u64, (Model, u64, u64, Option<Time>)>,
+    /// The last snapshot whose barrier was passed on.
+    barrier: u64,
+    /// It has begun afresh with what it is given.
+    afresh: bool,
+    /// The recovery that it was told of last, and whether it waits for what it is to go back to.
+    attempt: u32,
+    away: bool,
     /// Input events that the model has seen.
     pub steps: u64,
     /// The first departure from the model.
@@ -164,6 +176,11 @@ impl Lockstep {
             caused: 0,
             caused_before: 0,
             limit: None,
+            cuts: BTreeMap::new(),
+            barrier: 0,
+            afresh: false,
+            attempt: 0,
+            away: false,
             steps: 0,
             deviation: None,
             misplaced: None,
@@ -172,6 +189,15 @@ impl Lockstep {
     }
     /// The actor is given something.
     pub fn give(&mut self, given: Given) {
+        if let Given::Element {
+            element: Element::Control(control),
+            ..
+        } = &given
+            && let Control::Snapshot(Message::GoBack { attempt, .. }) = **control
+            && attempt > self.attempt
+        {
+            (self.attempt, self.away) = (attempt, true);
+        }
         self.given.push_back(given);
     }
     /// The actor does something.
@@ -182,6 +208,30 @@ impl Lockstep {
     pub fn crash(&mut self) {
         self.given.clear();
         self.did.clear();
+        self.forget();
+        self.away = true;
+    }
+    /// A part of a snapshot has been cut.
+    pub fn cut(&mut self, snapshot: u64) {
+        let (held, caused, limit) = (self.held, self.caused, self.limit);
+        self.cuts.insert(snapshot, (self.model.clone(), held, caused, limit));
+    }
+    /// The actor has gone back to a cut, or to its beginning.
+    pub fn restored(&mut self, snapshot: Option<u64>) {
+        self.away = false;
+        match snapshot.and_then(|snapshot| self.cuts.get(&snapshot)) {
+            Some((model, held, caused, limit)) => {
+                self.model = model.clone();
+                (self.held, self.caused, self.caused_before, self.limit) = (*held, *caused, *caused, *limit);
+            }
+            None => {
+                self.forget();
+                self.afresh = true;
+            }
+        }
+    }
+    /// The model begins afresh.
+    fn forget(&mut self) {
         match &mut self.model {
             Model::Operator {
                 reference,
@@ -212,7 +262,8 @@ impl Lockstep {
 
     /// The actor is done with the oldest thing that it was given. Hands every result that is due to `due`.
     pub fn done(&mut self, at: Time, mut due: impl FnMut(&DueResult)) {
-        let Some(given) = self.given.pop_front() else {
+        let given = self.given.pop_front();
+        if std::mem::take(&mut self.afresh) || given.is_none() {
             // A new incarnation has entered.
             let now = self.clock.monotonic(at);
             match &mut self.model {
@@ -228,7 +279,8 @@ impl Lockstep {
             }
             self.did.clear();
             return;
-        };
+        }
+        let Some(given) = given else { return };
         self.steps += 1;
         let implied = self.expect(at, &given);
         for result in &implied.due.results {
@@ -288,7 +340,7 @@ impl Lockstep {
                 Did::Control(_) | Did::Hold(..) | Did::Fault(_) | Did::Sent(..) => {}
             }
         }
-        let caused = self.caused - self.caused_before;
+        let caused = self.caused.saturating_sub(self.caused_before);
         let (results, dropped) = (results.as_slice(), dropped.as_slice());
         let step = Step {
             at,
@@ -306,6 +358,14 @@ impl Lockstep {
 
     /// What the model does with an input: results and ends, then the watermarks, idle markers and ends that it passes on.
     fn expect(&mut self, at: Time, given: &Given) -> Implied {
+        if let Some(said) = self.expect_of_recovery(given) {
+            let held = self.held;
+            return Implied {
+                due: Due { held, ..Due::default() },
+                controls: said,
+                ..Implied::default()
+            };
+        }
         match &mut self.model {
             Model::Split { .. } => self.expect_of_split(given),
             Model::Worker { .. } => self.expect_of_worker(at, given),
@@ -318,6 +378,33 @@ impl Lockstep {
                 }
             }
         }
+    }
+
+    /// What an actor passes on of what snapshots and recovery are agreed by: each barrier once, while it has not ended.
+    fn expect_of_recovery(&mut self, given: &Given) -> Option<Vec<Signal>> {
+        let Given::Element { element, .. } = given else {
+            return None;
+        };
+        let number = match element {
+            Element::Barrier(number) => *number,
+            Element::Control(control) => match **control {
+                Control::Snapshot(Message::Trigger { number, .. }) if !self.away => number,
+                _ => return Some(vec![]),
+            },
+            _ => return None,
+        };
+        let over = match &self.model {
+            Model::Operator { minimum, .. } | Model::Worker { minimum, .. } => minimum.over(),
+            Model::Split { model, .. } => model.over(),
+            Model::Generator { model, .. } => model.over(),
+        };
+        let new = number > self.barrier;
+        self.barrier = self.barrier.max(number);
+        Some(if new && !over {
+            vec![Signal::Barrier(number)]
+        } else {
+            vec![]
+        })
     }
 
     fn expect_of_split(&mut self, given: &Given) -> Implied {
@@ -483,7 +570,7 @@ impl Lockstep {
                 Did::Control(element) => came.extend(signal(element)),
                 Did::Hold(input, hold) => came.push(Signal::Hold(*input, *hold)),
                 Did::Result(event) => {
-                    if let Some(Signal::Watermark(_) | Signal::Epoch(_)) = came.last() {
+                    if let Some(Signal::Watermark(_) | Signal::Epoch(_) | Signal::Barrier(_)) = came.last() {
                         let watermark = list(came.iter().map(show_signal));
                         return Err((
                             format!("{} before {watermark}", show(event)),
@@ -608,7 +695,9 @@ fn heard(given: &Given, at: Span) -> Option<Heard> {
             at,
         },
         Element::Idle(idle) => Heard::Idle { input, idle: *idle, at },
-        Element::Epoch(_) | Element::Ask | Element::Progress(_) => return None,
+        Element::Epoch(_) | Element::Barrier(_) | Element::Ask | Element::Progress(_) | Element::Control(_) => {
+            return None;
+        }
         Element::End => Heard::End { input, at },
     })
 }
@@ -653,7 +742,8 @@ fn sending(port: Port, element: &Element) -> Option<Sent> {
     match element {
         Element::Event(event) => Some(Sent::Event(port, event.id, event.sequence?)),
         Element::Progress(progress) => Some(Sent::Progress(port, progress.clone())),
-        Element::Watermark(_) | Element::Idle(_) | Element::Epoch(_) | Element::Ask | Element::End => None,
+        Element::Watermark(_) | Element::Idle(_) | Element::Epoch(_) | Element::Barrier(_) => None,
+        Element::Ask | Element::End | Element::Control(_) => None,
     }
 }
 
@@ -686,7 +776,8 @@ pub(crate) fn show_progress(progress: &Progress) -> String {
 
 fn signal(element: &Element) -> Option<Signal> {
     match element {
-        Element::Event(_) | Element::Progress(_) | Element::Ask => None,
+        Element::Event(_) | Element::Progress(_) | Element::Ask | Element::Control(_) => None,
+        Element::Barrier(number) => Some(Signal::Barrier(*number)),
         Element::Watermark(watermark) => Some(Signal::Watermark(*watermark)),
         Element::Epoch(number) => Some(Signal::Epoch(*number)),
         Element::Idle(idle) => Some(Signal::Idle(*idle)),
@@ -705,6 +796,10 @@ fn describe(given: &Given) -> String {
             element: Element::Progress(progress),
             ..
         } => show_progress(progress),
+        Given::Element {
+            element: Element::Control(_),
+            ..
+        } => "a message".into(),
         Given::Element { element, .. } => signal(element).as_ref().map_or_else(String::new, show_signal),
     }
 }
@@ -760,6 +855,7 @@ fn show_signal(signal: &Signal) -> String {
         Signal::Idle(false) => "active".into(),
         Signal::End => "the end".into(),
         Signal::Epoch(number) => format!("marker {number}"),
+        Signal::Barrier(number) => format!("barrier {number}"),
         Signal::Hold(input, true) => format!("input {input} held back"),
         Signal::Hold(input, false) => format!("input {input} let go"),
     }

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arcstr::ArcStr;
+use wavetank_scenarios::script::Overlap;
 use wavetank_scenarios::{Span, Time};
 
 use super::catalog::{Catalog, Entry, Manifest, number_of};
@@ -29,15 +30,6 @@ pub enum Trigger {
     Events(u64),
     /// Whenever the watermarks of all readers have passed the next multiple of this.
     Watermark(Span),
-}
-
-/// What happens when it is time for a snapshot and one is still under way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Overlap {
-    /// None is taken.
-    Skip,
-    /// The one under way is given up.
-    Replace,
 }
 
 /// How a coordinator works.
@@ -296,7 +288,10 @@ impl Coordinator {
             age: now.since(self.last),
         });
         // Those who are over hear of no barrier any more, nor do those behind them by way of them.
-        let told = self.members.iter().filter(|member| member.reader || self.over.contains(&member.name));
+        let told = self
+            .members
+            .iter()
+            .filter(|member| member.reader || self.over.contains(&member.name));
         for name in told.map(|member| member.name.clone()).collect::<Vec<_>>() {
             self.cut(name, out);
         }

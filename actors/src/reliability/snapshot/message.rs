@@ -1,6 +1,7 @@
 //! What coordinator, store and participants say to each other.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
@@ -180,6 +181,99 @@ pub enum Message {
     },
     /// Store to coordinator: what was deleted.
     Cleaned(Cleaned),
+}
+
+impl Message {
+    /// What kind of message it is, and a number of its own, for the trace.
+    pub fn code(&self) -> [u64; 2] {
+        let back = |attempt: u32, number: Option<u64>| u64::from(attempt) << 32 | number.map_or(0, |n| n + 1);
+        match self {
+            Self::Entered { .. } => [1, 0],
+            Self::Restored { attempt, .. } => [2, u64::from(*attempt)],
+            Self::Unreadable { attempt, number, .. } => [3, back(*attempt, Some(*number))],
+            Self::Over { attempt, .. } => [4, u64::from(*attempt)],
+            Self::Taken { events, .. } => [5, *events],
+            Self::Reached { watermark, .. } => [6, watermark.micros() as u64],
+            Self::Trigger { number, .. } => [7, *number],
+            Self::Completed { number } => [8, *number],
+            Self::Aborted { number } => [9, *number],
+            Self::GoBack { attempt, to } => [10, back(*attempt, to.as_ref().map(|to| to.number))],
+            Self::Keep { number, entry, .. } => [11, *number << 32 | entry.bytes],
+            Self::Kept { number, outcome, .. } => [12, *number << 1 | u64::from(outcome.is_ok())],
+            Self::Record { number, .. } => [13, *number],
+            Self::Recorded { number, outcome, .. } => [14, *number << 1 | u64::from(outcome.is_ok())],
+            Self::Fetch { numbers, .. } => [15, numbers.last().copied().unwrap_or(0)],
+            Self::Fetched { files, .. } => [16, files.iter().filter(|(_, file)| file.is_ok()).count() as u64],
+            Self::Survey { attempt } => [17, u64::from(*attempt)],
+            Self::Surveyed { manifests, .. } => [18, manifests.len() as u64],
+            Self::StoreEntered => [19, 0],
+            Self::Clean { below, .. } => [20, *below],
+            Self::Cleaned(cleaned) => [21, cleaned.expired + cleaned.orphaned],
+        }
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entered { .. } => f.write_str("a new incarnation"),
+            Self::Restored { attempt, .. } => write!(f, "back, in recovery {attempt}"),
+            Self::Unreadable { attempt, why, .. } => write!(f, "cannot go back in recovery {attempt}: {why}"),
+            Self::Over { .. } => f.write_str("all is said"),
+            Self::Taken { events, .. } => write!(f, "{events} taken"),
+            Self::Reached { .. } => f.write_str("the watermark has grown"),
+            Self::Trigger { number, .. } => write!(f, "cut snapshot {number}"),
+            Self::Completed { number } => write!(f, "snapshot {number} is complete"),
+            Self::Aborted { number } => write!(f, "snapshot {number} is given up"),
+            Self::GoBack { attempt, to: Some(to) } => write!(f, "recovery {attempt}: back to snapshot {}", to.number),
+            Self::GoBack { attempt, to: None } => write!(f, "recovery {attempt}: back to the beginning"),
+            Self::Keep { number, entry, .. } => {
+                write!(
+                    f,
+                    "{} of `{}` for snapshot {number}, {} bytes",
+                    entry.kind, entry.participant, entry.bytes
+                )
+            }
+            Self::Kept {
+                number,
+                participant,
+                outcome: Ok(entry),
+                ..
+            } => write!(
+                f,
+                "the part of `{participant}` of snapshot {number} is durable, {} bytes",
+                entry.bytes
+            ),
+            Self::Kept {
+                number,
+                outcome: Err(why),
+                ..
+            } => write!(f, "a part of snapshot {number} is not durable: {why}"),
+            Self::Record { number, .. } => write!(f, "the manifest of snapshot {number}"),
+            Self::Recorded {
+                number, outcome: Ok(_), ..
+            } => write!(f, "the manifest of snapshot {number} is durable"),
+            Self::Recorded {
+                number,
+                outcome: Err(why),
+                ..
+            } => write!(f, "the manifest of snapshot {number} is not durable: {why}"),
+            Self::Fetch { numbers, .. } => write!(f, "wants its parts of snapshots {numbers:?}"),
+            Self::Fetched { files, .. } => match files.iter().find_map(|(_, file)| file.as_ref().err()) {
+                Some(why) => write!(f, "not all parts: {why}"),
+                None => write!(f, "{} parts", files.len()),
+            },
+            Self::Survey { .. } => f.write_str("which snapshots are there?"),
+            Self::Surveyed { manifests, .. } => write!(f, "{} complete snapshots are there", manifests.len()),
+            Self::StoreEntered => f.write_str("the store has entered again"),
+            Self::Clean { keep, below, .. } => write!(f, "of those before {below} keep snapshots {keep:?} alone"),
+            Self::Cleaned(cleaned) => write!(
+                f,
+                "{} files had expired, {} were orphans",
+                cleaned.expired, cleaned.orphaned
+            ),
+        }
+    }
 }
 
 /// What was read of files, each with its snapshot's number: the file, or why there is none.

@@ -1,7 +1,7 @@
 //! Periodic snapshots: the states of all participants that belong together, put away from time to time, so that a crash
 //! costs no more than what came since.
 //!
-//! A [`Coordinator`] lets the readers among the [`Participant`]s cut; a barrier takes the cut to all others in its place
+//! A [`Coordinator`] lets the readers among the [`Saver`]s cut; a barrier takes the cut to all others in its place
 //! among the elements ([`barrier`]). Each sends its part, a file ([`format`](mod@format)), to the [`Store`]; when all parts and the
 //! manifest that names them are durable, the set is complete ([`catalog`]). After a crash everybody goes back to the newest
 //! complete set of which nothing is damaged.
@@ -14,13 +14,14 @@ mod coordinator;
 pub mod format;
 mod keys;
 mod message;
-mod participant;
+mod saver;
 mod store;
 #[cfg(test)]
 mod tests;
 
-pub use coordinator::{Coordinator, Member, Overlap, Plan, Trigger};
+pub use coordinator::{Coordinator, Member, Plan, Trigger};
 pub use keys::{KeyId, Keys};
 pub use message::{Cleaned, Doings, Message, Note, To};
-pub use participant::{Habit, Participant, Step};
+pub use saver::{Habit, Saver, Step};
 pub use store::Store;
+pub use wavetank_scenarios::script::Overlap;

@@ -48,11 +48,8 @@ enum Gathering {
 }
 
 impl<D: Disk> Store<D> {
-    /// Enters with its disk, for the `incarnation`-th time after the first.
-    pub fn enter(disk: D, how: Replacing, incarnation: u64, out: &mut Doings) -> Self {
-        if incarnation > 0 {
-            out.tell(To::Coordinator, Message::StoreEntered);
-        }
+    /// A store with its disk.
+    pub const fn new(disk: D, how: Replacing) -> Self {
         Self {
             disk,
             how,
@@ -60,6 +57,10 @@ impl<D: Disk> Store<D> {
             tasks: BTreeMap::new(),
             gathering: BTreeMap::new(),
         }
+    }
+    /// Says that it has entered again after a crash.
+    pub fn entered(&self, out: &mut Doings) {
+        out.tell(To::Coordinator, Message::StoreEntered);
     }
     /// The disk.
     pub const fn disk(&self) -> &D {

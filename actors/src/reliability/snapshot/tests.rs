@@ -85,7 +85,7 @@ struct Stage {
     store: Option<Store<SimulatedDisk>>,
     /// The disk while its store is down.
     disk: Option<SimulatedDisk>,
-    participants: Vec<Option<(Participant, BTreeMap<u64, u64>)>>,
+    participants: Vec<Option<(Saver, BTreeMap<u64, u64>)>>,
     works: u64,
     /// What each state was at each cut.
     cuts: BTreeMap<(u64, usize), BTreeMap<u64, u64>>,
@@ -192,7 +192,10 @@ impl Stage {
             }
             Who::Store => {
                 if let Some(disk) = self.disk.take() {
-                    self.store = Some(Store::enter(disk, Replacing::ByRenaming, incarnation, &mut out));
+                    self.store = Some(Store::new(disk, Replacing::ByRenaming));
+                    if incarnation > 0 {
+                        out.messages.push((To::Coordinator, Message::StoreEntered));
+                    }
                 }
             }
             Who::Participant(index) => {
@@ -205,7 +208,10 @@ impl Stage {
                     encrypt: self.setting.encrypt,
                     keys: self.keys.clone(),
                 };
-                let participant = Participant::enter(habit, incarnation, &mut out);
+                let participant = Saver::new(habit);
+                if incarnation > 0 {
+                    participant.entered(&mut out);
+                }
                 self.participants[index] = Some((participant, BTreeMap::new()));
             }
         }

@@ -16,7 +16,8 @@ use wavetank_scenarios::{Event, Span, Time, Value};
 
 use super::{Router, TELL};
 use crate::element::Element;
-use crate::host::Part;
+use crate::host::{Keeps, Part};
+use crate::reliability::{State, StateError};
 use crate::scaling::watermark::Valve;
 use crate::world::{Input, Stage};
 
@@ -256,8 +257,19 @@ impl Part for Split {
                     self.end(stage);
                 }
                 // `check` keeps epochs and conveyed operators apart.
-                Element::Progress(_) | Element::Epoch(_) | Element::Ask => {}
+                Element::Progress(_) | Element::Epoch(_) | Element::Ask | Element::Barrier(_) | Element::Control(_) => {
+                }
             },
         }
+    }
+}
+
+impl Keeps for Split {
+    fn save(&self, _state: &mut State) {}
+    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn over(&self) -> bool {
+        self.over
     }
 }

@@ -13,7 +13,8 @@ use wavetank_scenarios::{Event, Span, Time, Value};
 
 use super::TELL;
 use crate::element::Element;
-use crate::host::Part;
+use crate::host::{Keeps, Part};
+use crate::reliability::{State, StateError};
 use crate::roles::Operating;
 use crate::world::{Effect, Input, Stage};
 
@@ -173,5 +174,15 @@ impl Part for Worker {
             },
             other => self.operating.play(other, stage),
         }
+    }
+}
+
+impl Keeps for Worker {
+    fn save(&self, _state: &mut State) {}
+    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn over(&self) -> bool {
+        self.operating.over()
     }
 }

@@ -9,7 +9,8 @@ use wavetank_scenarios::{Schema, Span, Time};
 use super::estimate::{Estimate, Marks};
 use super::valve::Valve;
 use crate::element::Element;
-use crate::host::Part;
+use crate::host::{Keeps, Part};
+use crate::reliability::{State, StateError};
 use crate::world::{Effect, Input, Stage};
 
 /// The generator of one operator.
@@ -29,6 +30,8 @@ pub(crate) struct Generator {
     worked_out: VecDeque<Option<Time>>,
     events: u64,
     ended: bool,
+    /// The watermark that was put out last.
+    said: Time,
 }
 
 /// What a generator knows of one input.
@@ -78,6 +81,7 @@ impl Generator {
             worked_out: VecDeque::new(),
             events: 0,
             ended: false,
+            said: Time::MIN,
             settings,
         })
     }
@@ -141,6 +145,7 @@ impl Generator {
 
     fn send(&mut self, watermark: Time, stage: &Stage) {
         if self.valve.advance(watermark) {
+            self.said = watermark;
             stage.send(Port::Main, Element::Watermark(watermark));
         }
     }
@@ -309,6 +314,8 @@ impl Generator {
             }
             // What comes from upstream promises nothing about what its link did since: this generator is the judge.
             Element::Watermark(_) | Element::Idle(_) | Element::Ask | Element::Progress(_) => {}
+            // The participant around it deals with these.
+            Element::Barrier(_) | Element::Control(_) => {}
             Element::Epoch(number) => stage.send(Port::Main, Element::Epoch(number)),
             Element::End => {
                 self.inputs[input].ended = true;
@@ -326,5 +333,18 @@ impl Part for Generator {
             Input::Timer(token) => self.timer(token, stage),
             Input::Element { input, lane, element } => self.element(input, lane, element, stage),
         }
+    }
+}
+
+impl Keeps for Generator {
+    fn save(&self, _state: &mut State) {}
+    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
+        Ok(())
+    }
+    fn over(&self) -> bool {
+        self.inputs.iter().all(|input| input.ended)
+    }
+    fn watermark(&self) -> Time {
+        self.said
     }
 }

@@ -64,6 +64,7 @@ pub enum Heard {
 }
 
 /// The naive model of a watermark generator.
+#[derive(Clone)]
 pub struct Generator {
     settings: Watermark,
     valve: ValveSettings,
@@ -141,6 +142,11 @@ impl Generator {
             &schemas,
             &called,
         )
+    }
+
+    /// Whether the end has been passed on.
+    pub const fn over(&self) -> bool {
+        self.over
     }
 
     /// What must be sent because of this.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arcstr::ArcStr;
+use wavetank_scenarios::Time;
 
 use super::catalog::{Entry, Target, part_file};
 use super::format::{self, Expected, Header, Kind, Packing, Writing};
@@ -36,7 +37,7 @@ pub struct Habit {
 
 /// One whose state is saved.
 #[derive(Debug)]
-pub struct Participant {
+pub struct Saver {
     habit: Habit,
     attempt: u32,
     /// The newest snapshot known to be complete.
@@ -61,10 +62,10 @@ struct Base {
 pub enum Step {
     /// Nothing.
     Nothing,
-    /// Save the state now with [`Participant::save`], and put the barrier behind what was put out.
+    /// Save the state now with [`Saver::save`], and put the barrier behind what was put out.
     Cut(u64),
     /// Forget everything, and begin with this state; from the beginning when there is none. Then say
-    /// [`Participant::restored`].
+    /// [`Saver::restored`].
     Begin {
         /// The attempt that begins.
         attempt: u32,
@@ -77,13 +78,9 @@ pub enum Step {
     Aborted(u64),
 }
 
-impl Participant {
-    /// Enters; after a crash it asks what to go back to.
-    pub fn enter(habit: Habit, incarnation: u64, out: &mut Doings) -> Self {
-        if incarnation > 0 {
-            let participant = habit.name.clone();
-            out.tell(To::Coordinator, Message::Entered { participant });
-        }
+impl Saver {
+    /// One who works in attempt 0.
+    pub const fn new(habit: Habit) -> Self {
         Self {
             habit,
             attempt: 0,
@@ -91,6 +88,40 @@ impl Participant {
             pending: BTreeMap::new(),
             target: None,
         }
+    }
+    /// It has entered again after a crash, and asks what to go back to.
+    pub fn entered(&self, out: &mut Doings) {
+        let participant = self.habit.name.clone();
+        out.tell(To::Coordinator, Message::Entered { participant });
+    }
+    /// It has put out all that it will.
+    pub fn over(&self, out: &mut Doings) {
+        let (participant, attempt) = (self.habit.name.clone(), self.attempt);
+        out.tell(To::Coordinator, Message::Over { participant, attempt });
+    }
+    /// How many events it has taken in this attempt.
+    pub fn taken(&self, events: u64, out: &mut Doings) {
+        let (participant, attempt) = (self.habit.name.clone(), self.attempt);
+        out.tell(
+            To::Coordinator,
+            Message::Taken {
+                participant,
+                attempt,
+                events,
+            },
+        );
+    }
+    /// How far its watermark has come.
+    pub fn reached(&self, watermark: Time, out: &mut Doings) {
+        let (participant, attempt) = (self.habit.name.clone(), self.attempt);
+        out.tell(
+            To::Coordinator,
+            Message::Reached {
+                participant,
+                attempt,
+                watermark,
+            },
+        );
     }
     /// Its name.
     pub const fn name(&self) -> &ArcStr {

@@ -1,0 +1,48 @@
+//! What actors agree on beside the events: who is to save or to go back to what, and from where a broker sends again.
+
+use wavetank_scenarios::Time;
+use wavetank_scenarios::event::Position;
+
+use super::snapshot::Message;
+
+/// A message on a control link.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Control {
+    /// Between coordinator, store and participants of snapshots and recovery.
+    Snapshot(Message),
+    /// From a reader to its broker: send again from there, in that recovery.
+    Seek {
+        /// Which recovery.
+        attempt: u32,
+        /// From where.
+        from: From,
+    },
+    /// From a reader to its broker: it has worked on these, and will not want them again.
+    Acknowledge(Vec<Position>),
+}
+
+/// Where a broker begins to send again.
+#[derive(Clone, PartialEq, Debug)]
+pub enum From {
+    /// From these positions on, one for each partition that was read; the others from their beginning.
+    Positions(Vec<Position>),
+    /// Behind what was acknowledged.
+    Committed,
+    /// From the oldest that is kept.
+    Earliest,
+    /// From what comes from now on.
+    Latest,
+    /// From what was kept at or after that time of the broker's clock.
+    Time(Time),
+}
+
+impl Control {
+    /// What kind of message it is, and its number, for the trace.
+    pub fn code(&self) -> [u64; 2] {
+        match self {
+            Self::Snapshot(message) => message.code(),
+            Self::Seek { attempt, .. } => [40, u64::from(*attempt)],
+            Self::Acknowledge(positions) => [41, positions.len() as u64],
+        }
+    }
+}
