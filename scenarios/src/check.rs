@@ -233,6 +233,11 @@ impl Checker<'_> {
                 .map(|(name, _)| *name)
                 .collect();
             match given.as_slice() {
+                [] if self.places.has(&at("events")) => self.say(
+                    &at("events"),
+                    format!("the source `{}` says nothing: its `events` are empty", source.name),
+                    "write some: events = [{ t = \"1s\", row = { n = 1 } }]".to_owned(),
+                ),
                 [] => self.say(
                     &at("name"),
                     format!("the source `{}` says nothing", source.name),
@@ -255,7 +260,7 @@ impl Checker<'_> {
                 );
             }
             let generated = given == ["rate"];
-            if !generated && (!source.fields.is_empty() || source.count.is_some()) {
+            if !generated && !given.is_empty() && (!source.fields.is_empty() || source.count.is_some()) {
                 let key = if source.fields.is_empty() { "count" } else { "fields" };
                 self.say(
                     &at(key),

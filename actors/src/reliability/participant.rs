@@ -192,7 +192,9 @@ impl<P: Part + Keeps> Participant<P> {
         for (due, token) in timers {
             stage.timer(due.since(now).max(Span::ZERO), token);
         }
-        if saved.is_none() {
+        if saved.is_some() {
+            self.part.resume(stage);
+        } else {
             self.part.play(Input::Enter { again: true }, stage);
         }
         for (input, lane, element) in under_way {

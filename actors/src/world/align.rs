@@ -2,6 +2,7 @@
 //! and where what was sent in another recovery is told from what counts.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use wavetank_scenarios::script::BarrierMode;
 use wavetank_scenarios::topology::{ActorId, Topology};
@@ -169,7 +170,8 @@ impl World {
     pub(super) fn comes_back(&mut self, actor: ActorId, attempt: u32, snapshot: Option<u64>) {
         let index = actor.0 as usize;
         let inputs = self.topology.actors[index].inputs.clone();
-        let carries = inputs.iter().map(|link| self.topology.carries_barriers(*link));
+        let topology = Arc::clone(&self.topology);
+        let carries = inputs.iter().map(|link| topology.carries_barriers(*link));
         let Some(recovery) = &mut self.players[index].recovery else {
             return;
         };
@@ -190,6 +192,10 @@ impl World {
                     station.queue.push_back(waiting);
                 }
             }
+        }
+        // Who holds an input back says so again.
+        for link in inputs {
+            self.hold(link, false);
         }
         for waiting in old {
             self.acknowledge(waiting.link);

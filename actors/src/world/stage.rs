@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::topology::{ActorId, Port};
 use wavetank_scenarios::{Event, EventId, Span, Time};
@@ -171,7 +172,7 @@ pub enum Effect {
 }
 
 /// An operator's books after an input.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Account {
     /// Events taken in since it entered.
     pub taken: u64,

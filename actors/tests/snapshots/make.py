@@ -57,10 +57,10 @@ def version_2(kind, number, body, sealed=False):
 state = varint(2)
 state += text("by key") + varint(2) + text(b"\x01") + text(varint(258)) + text(b"\x02") + text(varint(3))
 state += text("count") + varint(1) + text(b"") + text(varint(7))
-# The count is 8, key 2 is gone.
+# Key 2 is gone, the count is 8.
 changes = varint(2)
-changes += text("count") + text(b"") + b"\x01" + text(varint(8))
 changes += text("by key") + text(b"\x02") + b"\x00"
+changes += text("count") + text(b"") + b"\x01" + text(varint(8))
 
 folder = Path(__file__).parent
 for version, write in [("v1", version_1), ("v2", version_2)]:

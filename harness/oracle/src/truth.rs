@@ -24,6 +24,10 @@
 //! # }
 //! ```
 //!
+//! Generators leave stamps as they are, also those that go by the engine's clock: what is true does not depend on when it is
+//! processed. So the truth of a pipeline that stamps events by their arrival is what it would say if each arrived at
+//! the instant at which it happened.
+//!
 //! Windows that are told not to fire at the end see a last watermark as a generator with that operator's bounded disorder
 //! would have sent it.
 

@@ -152,6 +152,8 @@ pub struct Lockstep {
     /// The recovery that it was told of last, and whether it waits for what it is to go back to.
     attempt: u32,
     away: bool,
+    /// It has just gone back.
+    back: bool,
     /// Input events that the model has seen.
     pub steps: u64,
     /// The first departure from the model.
@@ -181,6 +183,7 @@ impl Lockstep {
             afresh: false,
             attempt: 0,
             away: false,
+            back: false,
             steps: 0,
             deviation: None,
             misplaced: None,
@@ -202,6 +205,10 @@ impl Lockstep {
     }
     /// The actor does something.
     pub fn act(&mut self, did: Did) {
+        // What it holds back after it has gone back it held back when it was saved.
+        if self.back && matches!(did, Did::Hold(..)) {
+            return;
+        }
         self.did.push(did);
     }
     /// The node crashed: everything held is lost.
@@ -218,7 +225,7 @@ impl Lockstep {
     }
     /// The actor has gone back to a cut, or to its beginning.
     pub fn restored(&mut self, snapshot: Option<u64>) {
-        self.away = false;
+        (self.away, self.back) = (false, true);
         match snapshot.and_then(|snapshot| self.cuts.get(&snapshot)) {
             Some((model, held, caused, limit)) => {
                 self.model = model.clone();
@@ -263,6 +270,7 @@ impl Lockstep {
     /// The actor is done with the oldest thing that it was given. Hands every result that is due to `due`.
     pub fn done(&mut self, at: Time, mut due: impl FnMut(&DueResult)) {
         let given = self.given.pop_front();
+        self.back = false;
         if std::mem::take(&mut self.afresh) || given.is_none() {
             // A new incarnation has entered.
             let now = self.clock.monotonic(at);
@@ -308,12 +316,12 @@ impl Lockstep {
             faults: self.did.iter().filter_map(Did::fault).collect(),
         };
         if self.deviation.is_none()
-            && let Err(wrong) = self.compare(given, implied)
+            && let Err(wrong) = self.compare(implied)
         {
             self.deviation = Some(departs(wrong));
         }
         if self.misplaced.is_none()
-            && let Err(wrong) = self.compare_controls(&implied.controls)
+            && let Err(wrong) = self.compare_controls(implied)
         {
             self.misplaced = Some(departs(wrong));
         }
@@ -369,7 +377,8 @@ impl Lockstep {
         match &mut self.model {
             Model::Split { .. } => self.expect_of_split(given),
             Model::Worker { .. } => self.expect_of_worker(at, given),
-            Model::Operator { .. } | Model::Generator { .. } => {
+            Model::Generator { .. } => self.expect_of_generator(at, given),
+            Model::Operator { .. } => {
                 let (due, controls) = self.expect_of_one(at, given);
                 Implied {
                     due,
@@ -476,6 +485,39 @@ impl Lockstep {
         implied
     }
 
+    fn expect_of_generator(&mut self, at: Time, given: &Given) -> Implied {
+        let Model::Generator { model, entered } = &mut self.model else {
+            return Implied::default();
+        };
+        let mut implied = Implied::default();
+        if let Given::Element {
+            element: Element::Epoch(number),
+            ..
+        } = given
+        {
+            // A marker changes nothing, and is passed on where it stands.
+            implied.controls = vec![Signal::Epoch(*number)];
+            return implied;
+        }
+        let (wall, at) = (self.clock.wall(at), self.clock.monotonic(at).since(*entered));
+        if let Some(heard) = heard(given, at, wall) {
+            implied.controls = model.arrive(&heard);
+        }
+        if let Given::Element {
+            element: Element::Event(event),
+            ..
+        } = given
+        {
+            let stamped = model.stamps();
+            implied.leads = stamped.is_some();
+            implied.passed = Some(Event {
+                stamp: stamped.unwrap_or(event.stamp),
+                ..(**event).clone()
+            });
+        }
+        implied
+    }
+
     fn expect_of_one(&mut self, at: Time, given: &Given) -> (Due, Vec<Signal>) {
         let monotonic = self.clock.monotonic(at);
         if let Given::Element {
@@ -553,21 +595,25 @@ impl Lockstep {
                 let controls = minimum.say(due.limit.unwrap_or(Time::MAX), said.is_some());
                 (due, controls)
             }
-            Model::Generator { model, entered, .. } => {
-                let at = self.clock.monotonic(at).since(*entered);
-                let controls = heard(given, at).map_or_else(Vec::new, |heard| model.arrive(&heard));
-                (Due::default(), controls)
-            }
-            Model::Split { .. } | Model::Worker { .. } => (Due::default(), vec![]),
+            Model::Generator { .. } | Model::Split { .. } | Model::Worker { .. } => (Due::default(), vec![]),
         }
     }
 
     /// Watermarks and the like, and their place: what an input causes goes out before the watermark that it moves.
-    fn compare_controls(&self, controls: &[Signal]) -> Result<(), (String, String)> {
+    fn compare_controls(&self, implied: &Implied) -> Result<(), (String, String)> {
+        let controls = &implied.controls;
         let mut came = Vec::new();
+        let mut passed = None;
         for did in &self.did {
             match did {
-                Did::Control(element) => came.extend(signal(element)),
+                Did::Control(element) => {
+                    came.extend(signal(element));
+                    if let (true, Some(event), Some(signal)) = (implied.leads, passed, came.last()) {
+                        let (signal, event) = (show_signal(signal), show(event));
+                        return Err((format!("{signal} before {event}"), format!("{event} before {signal}")));
+                    }
+                }
+                Did::Result(event) if implied.leads => passed = Some(event),
                 Did::Hold(input, hold) => came.push(Signal::Hold(*input, *hold)),
                 Did::Result(event) => {
                     if let Some(Signal::Watermark(_) | Signal::Epoch(_) | Signal::Barrier(_)) = came.last() {
@@ -581,7 +627,7 @@ impl Lockstep {
                 Did::Ended(..) | Did::Fault(_) | Did::Sent(..) => {}
             }
         }
-        if controls == came {
+        if *controls == came {
             return Ok(());
         }
         Err((
@@ -590,7 +636,7 @@ impl Lockstep {
         ))
     }
 
-    fn compare(&self, given: Option<&Given>, implied: &Implied) -> Result<(), (String, String)> {
+    fn compare(&self, implied: &Implied) -> Result<(), (String, String)> {
         let Implied { due, .. } = implied;
         let mut results = Vec::new();
         let mut ended = Vec::new();
@@ -611,18 +657,12 @@ impl Lockstep {
             ));
         }
         if let Model::Generator { .. } = &self.model {
-            // A generator passes every event on, unchanged and first.
-            let passed: Vec<&Event> = match given {
-                Some(Given::Element {
-                    element: Element::Event(event),
-                    ..
-                }) => vec![&**event],
-                _ => vec![],
-            };
+            // A generator passes every event on, unchanged but for its stamp where it goes by the clock.
+            let passed: Vec<&Event> = implied.passed.iter().collect();
             if passed != results {
                 return Err((
-                    format!("{} passed on", count(passed.len(), "event")),
-                    format!("{} came", results.len()),
+                    list(passed.into_iter().map(show_stamped)) + " passed on",
+                    list(results.into_iter().map(show_stamped)),
                 ));
             }
         } else {
@@ -673,10 +713,10 @@ impl Did {
     }
 }
 
-/// What a generator hears when it is given something; `at` counts from when it entered.
-fn heard(given: &Given, at: Span) -> Option<Heard> {
+/// What a generator hears when it is given something; `at` counts from when it entered, and `wall` is its node's clock.
+fn heard(given: &Given, at: Span, wall: Time) -> Option<Heard> {
     let (input, lane, element) = match given {
-        Given::Timer(wavetank_actors::EVERY) => return Some(Heard::Tick),
+        Given::Timer(wavetank_actors::EVERY) => return Some(Heard::Tick { wall }),
         Given::Timer(wavetank_actors::ALIGN) => return Some(Heard::Align { at }),
         Given::Timer(_) => return Some(Heard::Look { at }),
         Given::Element { input, lane, element } => (*input, *lane, element),
@@ -688,6 +728,7 @@ fn heard(given: &Given, at: Span) -> Option<Heard> {
             stamp: event.stamp,
             row: event.row.clone(),
             at,
+            wall,
         },
         Element::Watermark(watermark) => Heard::Watermark {
             input,
@@ -735,6 +776,9 @@ struct Implied {
     sent: Vec<Sent>,
     /// The number of each result, which part of it it is, and whether it is the last; of sub-streams.
     numbers: Option<Vec<Option<(u64, u32, bool)>>>,
+    /// The event that a generator passes on, and whether what it sends because of it goes before it.
+    passed: Option<Event>,
+    leads: bool,
 }
 
 /// What was dealt or told.
@@ -826,6 +870,11 @@ pub fn row(row: &[wavetank_scenarios::Value]) -> String {
 
 fn show(event: &Event) -> String {
     window(event.pane.as_deref()) + &row(&event.row)
+}
+
+fn show_stamped(event: &Event) -> String {
+    let stamp = wavetank_reports::time::Time(event.stamp.micros());
+    format!("{} stamped {stamp}", show(event))
 }
 
 fn show_due(due: &DueResult) -> String {
