@@ -152,7 +152,17 @@ impl Tank {
         let ending = Ending { outcome, truth, twin };
         judge.close(&ending);
         let wall = started.elapsed();
-        let record = recording::record(&judge, &ending, wall);
+        let mut record = recording::record(&judge, &ending, wall);
+        if options.keys.is_none()
+            && script
+                .scenario
+                .snapshot
+                .as_ref()
+                .is_some_and(|snapshot| snapshot.encrypt)
+        {
+            let remark = "the key of its snapshots follows from the seed: it protects nothing";
+            record.remarks.push(remark.to_owned());
+        }
         Ok(Ran {
             record,
             trace: tracer.map_or_else(Vec::new, Tracer::into_lines),

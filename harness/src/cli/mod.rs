@@ -10,6 +10,7 @@ mod completions;
 mod diff;
 mod explain;
 mod interrupt;
+mod keys;
 mod list;
 mod new;
 mod notice;

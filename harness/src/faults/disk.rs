@@ -152,3 +152,126 @@ impl DiskFaults for DiskWaves {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use wavetank_scenarios::fault::{FAULTS, FaultDescriptor, Place};
+    use wavetank_scenarios::schedule::Schedule;
+
+    use super::*;
+    use crate::faults::Run;
+
+    fn declared(index: usize, descriptor: &FaultDescriptor, rate: f64, seed: u64) -> Active {
+        let run = Run {
+            seed,
+            start: Time::ZERO,
+            length: Span::from_secs(100),
+        };
+        let name = descriptor.name;
+        let mut text = format!("id = \"{name}\"\nkind = \"{name}\"\non = \"disk\"\nrate = {rate:?}\n");
+        if descriptor.kind == FaultKind::SlowWrite {
+            text += "amount = { exp = \"1s\" }";
+        }
+        let fault: script::Fault = toml::from_str(&text).expect("a fault");
+        let schedule = Schedule::new(&fault, seed, run.length);
+        Active {
+            index,
+            fault,
+            schedule,
+            run,
+        }
+    }
+
+    fn on_disks() -> impl Iterator<Item = &'static FaultDescriptor> {
+        let keyed = |fault: &&FaultDescriptor| fault.place == Place::Disk && fault.kind != FaultKind::FullDisk;
+        FAULTS.iter().filter(keyed)
+    }
+
+    /// What befalls writes and reads of forty files, by file.
+    fn befalls(faults: &[Active], seed: u64) -> Vec<Mishap> {
+        let mut waves = DiskWaves::new(&script::Disk::default(), faults, "disk", seed);
+        let mut mishaps = Vec::new();
+        for number in 0..40_u64 {
+            for action in [Action::Write, Action::Read] {
+                let mut mishap = Mishap::default();
+                let file = format!("{number}/part");
+                let operation = Operation {
+                    action,
+                    file: &file,
+                    number,
+                    bytes: 10,
+                    at: Time::ZERO + Span::from_secs(number as i64),
+                };
+                waves.befall(&operation, &mut mishap);
+                mishaps.push(mishap);
+            }
+        }
+        mishaps
+    }
+
+    fn hit(mishaps: &[Mishap], index: usize) -> BTreeSet<usize> {
+        let hit = mishaps.iter().enumerate();
+        hit.filter(|(_, mishap)| mishap.fired.contains(&index))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    #[test]
+    fn a_higher_rate_hits_what_a_lower_one_does_and_more() {
+        for fault in on_disks() {
+            let hits = [0.0, 0.2, 0.6, 1.0].map(|rate| hit(&befalls(&[declared(0, fault, rate, 7)], 7), 0));
+            assert!(hits[0].is_empty(), "{}", fault.name);
+            assert!(
+                hits.windows(2).all(|pair| pair[0].is_subset(&pair[1])),
+                "{}",
+                fault.name
+            );
+            assert_eq!(hits[3].len(), 40, "{}", fault.name);
+        }
+    }
+
+    #[test]
+    fn a_fault_leaves_the_decisions_of_others_as_they_were_and_a_seed_brings_the_same_ones() {
+        let others: Vec<_> = on_disks()
+            .enumerate()
+            .map(|(i, fault)| declared(i, fault, 0.3, 7))
+            .collect();
+        let together = befalls(&others, 7);
+        for (index, fault) in on_disks().enumerate() {
+            let alone = befalls(&[declared(index, fault, 0.3, 7)], 7);
+            assert_eq!(hit(&alone, index), hit(&together, index), "{}", fault.name);
+            assert_eq!(alone, befalls(&[declared(index, fault, 0.3, 7)], 7));
+            assert_ne!(alone, befalls(&[declared(index, fault, 0.3, 8)], 8), "{}", fault.name);
+        }
+    }
+
+    #[test]
+    fn a_disk_takes_as_long_as_its_settings_say() {
+        let settings = script::Disk {
+            write: Some(Delay::Constant(Span::from_millis(5))),
+            read: Some(Delay::Constant(Span::from_millis(2))),
+            ..script::Disk::default()
+        };
+        let mut waves = DiskWaves::new(&settings, &[], "disk", 1);
+        for (action, millis) in [
+            (Action::Write, 5),
+            (Action::Delete, 5),
+            (Action::Read, 2),
+            (Action::List, 2),
+        ] {
+            let mut mishap = Mishap::default();
+            let operation = Operation {
+                action,
+                file: "a",
+                number: 0,
+                bytes: 0,
+                at: Time::ZERO,
+            };
+            waves.befall(&operation, &mut mishap);
+            assert_eq!(mishap.slower, Span::from_millis(millis));
+            assert!(mishap.fired.is_empty());
+        }
+    }
+}

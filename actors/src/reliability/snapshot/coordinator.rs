@@ -81,6 +81,8 @@ pub struct Coordinator {
     ticking: bool,
     /// Those who have put out all that they will.
     over: BTreeSet<ArcStr>,
+    /// Those of whom nothing was heard for as long as a snapshot may take.
+    silent: BTreeSet<ArcStr>,
     pending: Option<Pending>,
     /// By reader: events taken in this attempt, and how far its watermark has come.
     taken: BTreeMap<ArcStr, u64>,
@@ -131,6 +133,7 @@ impl Coordinator {
             },
             ticking: false,
             over: BTreeSet::new(),
+            silent: BTreeSet::new(),
             pending: None,
             taken: BTreeMap::new(),
             reached: BTreeMap::new(),
@@ -139,7 +142,10 @@ impl Coordinator {
             last: now,
             complete: None,
         };
-        coordinator.tick(out);
+        if let Some(Trigger::Every(every)) = coordinator.plan.trigger {
+            coordinator.ticking = true;
+            out.timer(every.max(Span::UNIT), TICK);
+        }
         if coordinator.plan.trigger.is_some() {
             coordinator.survey(out);
         } else if incarnation > 0 {
@@ -164,6 +170,11 @@ impl Coordinator {
 
     /// Takes a message.
     pub fn on_message(&mut self, message: Message, now: Time, out: &mut Doings) {
+        if let Some(participant) = message.participant()
+            && self.silent.remove(participant)
+        {
+            self.tick(out);
+        }
         match message {
             Message::Entered { .. } => self.lost(now, out),
             Message::Restored { participant, attempt } => self.restored(&participant, attempt, now, out),
@@ -242,17 +253,27 @@ impl Coordinator {
         } else if token == AGAIN {
             self.survey(out);
         } else if self.pending() == Some(token) {
-            let why = match self.pending.as_ref().and_then(|pending| self.missing(pending)) {
+            let missing = self
+                .pending
+                .as_ref()
+                .map(|pending| self.missing(pending))
+                .unwrap_or_default();
+            let why = match missing.first() {
                 Some(name) => format!("`{name}` had saved nothing in time"),
                 None => "its manifest was not written in time".to_owned(),
             };
+            self.silent = missing;
             self.abort(why, out);
         }
     }
 
-    fn missing(&self, pending: &Pending) -> Option<&ArcStr> {
-        let mut names = self.members.iter().map(|member| &member.name);
-        names.find(|name| !pending.parts.contains_key(*name))
+    /// Those whose part is not durable.
+    fn missing(&self, pending: &Pending) -> BTreeSet<ArcStr> {
+        let names = self.members.iter().map(|member| &member.name);
+        names
+            .filter(|name| !pending.parts.contains_key(*name))
+            .cloned()
+            .collect()
     }
 
     fn everyone(&self, message: &Message, out: &mut Doings) {
@@ -309,14 +330,17 @@ impl Coordinator {
         }
     }
 
+    /// Whether nobody is left who could say anything new.
     fn all_over(&self) -> bool {
-        self.members.iter().all(|member| self.over.contains(&member.name))
+        let gone = |name| self.over.contains(name) || self.silent.contains(name);
+        self.members.iter().all(|member| gone(&member.name))
     }
 
     /// Sets the timer for the next snapshot, as long as there is something to save.
     fn tick(&mut self, out: &mut Doings) {
         if let Some(Trigger::Every(every)) = self.plan.trigger
             && !self.ticking
+            && self.running()
             && !self.all_over()
         {
             self.ticking = true;
@@ -484,7 +508,7 @@ impl Coordinator {
         self.taken.clear();
         self.reached.clear();
         self.over.clear();
-        self.tick(out);
+        self.silent.clear();
         self.counted = 0;
         self.multiple = None;
         let since = match self.phase {
@@ -520,6 +544,7 @@ impl Coordinator {
             let took = now.since(*since);
             self.phase = Phase::Running;
             out.note(Note::Recovered { attempt, took });
+            self.tick(out);
             self.clean(out);
         }
     }
@@ -560,6 +585,7 @@ impl Coordinator {
             self.go_back(now, out);
         } else {
             self.phase = Phase::Running;
+            self.tick(out);
         }
     }
 

@@ -184,6 +184,19 @@ pub enum Message {
 }
 
 impl Message {
+    /// The participant that it comes from, of those to the coordinator that come from one.
+    pub const fn participant(&self) -> Option<&ArcStr> {
+        match self {
+            Self::Entered { participant }
+            | Self::Restored { participant, .. }
+            | Self::Unreadable { participant, .. }
+            | Self::Over { participant, .. }
+            | Self::Taken { participant, .. }
+            | Self::Reached { participant, .. }
+            | Self::Kept { participant, .. } => Some(participant),
+            _ => None,
+        }
+    }
     /// What kind of message it is, and a number of its own, for the trace.
     pub fn code(&self) -> [u64; 2] {
         let back = |attempt: u32, number: Option<u64>| u64::from(attempt) << 32 | number.map_or(0, |n| n + 1);

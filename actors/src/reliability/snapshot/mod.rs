@@ -14,6 +14,8 @@ mod coordinator;
 pub mod format;
 mod keys;
 mod message;
+#[cfg(test)]
+mod restoring;
 mod saver;
 mod store;
 #[cfg(test)]

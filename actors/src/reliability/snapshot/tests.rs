@@ -527,6 +527,31 @@ fn a_slow_disk_lets_a_snapshot_time_out_or_give_way_to_the_next() {
 }
 
 #[test]
+fn nothing_goes_on_for_ever_when_somebody_never_comes_back() {
+    let for_ever = i64::MAX / 10_000;
+    let silent = vec![(150, Who::Participant(2), for_ever)];
+    let going_back = vec![(450, Who::Participant(1), 20), (471, Who::Participant(2), for_ever)];
+    for crashes in [silent, going_back] {
+        let mut stage = Stage::new(Setting {
+            crashes: crashes.clone(),
+            ..Setting::default()
+        });
+        stage.run(1_000);
+        for name in [NAMES[0].clone(), NAMES[1].clone()] {
+            let attempt = stage.coordinator.as_ref().unwrap().attempt();
+            let over = Message::Over {
+                participant: name,
+                attempt,
+            };
+            stage.push(Span::from_millis(1), Due::Message(Who::Coordinator, over));
+        }
+        stage.run(5_000);
+        let ticks = |due: &Due| matches!(due, Due::Timer(Who::Coordinator, ..));
+        assert!(!stage.queue.values().any(ticks), "{crashes:?}");
+    }
+}
+
+#[test]
 fn snapshots_are_taken_by_events_and_by_watermark_too() {
     for trigger in [Trigger::Events(50), Trigger::Watermark(Span::from_millis(100))] {
         let mut stage = Stage::new(Setting {
