@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix::Recipient;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
-use wavetank_scenarios::script::{self, BarrierMode, Keeps as Keeping, Late, OnError, Scenario, ValveSettings};
+use wavetank_scenarios::script::{self, BarrierMode, Future, Keeps as Keeping, Late, OnError, Scenario, ValveSettings};
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Span, Time};
 
@@ -256,8 +256,9 @@ impl Players {
         let (make, scenario) = (Rc::clone(&self.make), Arc::clone(&self.scenario));
         let inputs = self.topology.forward(actor).count();
         Box::new(move || {
-            let part = make(operator)?;
-            Ok(Operating::new(part, inputs, &scenario.operators[operator], first))
+            let (part, settings) = (make(operator)?, &scenario.operators[operator]);
+            let operating = Operating::new(part, inputs, settings, first);
+            Ok(operating.holding(settings, scenario.time.tick))
         })
     }
 }
@@ -283,10 +284,12 @@ impl Cast for Players {
                 let scenario = Arc::clone(&self.scenario);
                 let make = move || {
                     let of = &scenario.operators[operator];
-                    let settings = of.watermark.clone().ok_or("it has no settings")?;
+                    let settings = of.generator().cloned().ok_or("it has no settings")?;
                     let schemas = topology.input_schemas(actor);
                     let names: Vec<&str> = of.input.iter().map(String::as_str).collect();
-                    Generator::new(settings, of.valve, scenario.time.tick, inputs, &schemas, &names)
+                    let tick = scenario.time.tick;
+                    let generator = Generator::new(settings, of.valve, tick, inputs, &schemas, &names)?;
+                    Ok(generator.holding(of.future == Future::Hold))
                 };
                 self.stage(stage, Box::new(make))?
             }

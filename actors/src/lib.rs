@@ -13,5 +13,6 @@ pub mod world;
 pub use cast::{Departure, Departures, Players, Vault};
 pub use element::Element;
 pub use host::{Part, enter};
+pub use roles::RIPE;
 pub use scaling::convey::TELL;
 pub use scaling::watermark::{ALIGN, EVERY};

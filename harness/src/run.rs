@@ -120,6 +120,24 @@ impl Tank {
     /// When the scenario asks for something that cannot be built; everything that happens in the run itself is in the
     /// record.
     pub fn run(&self, script: &Arc<Script>, options: &Options) -> Result<Ran, RunError> {
+        let (record, _, tracer) = self.judged(script, options)?;
+        Ok(Ran {
+            record,
+            trace: tracer.map_or_else(Vec::new, Tracer::into_lines),
+        })
+    }
+
+    /// Runs a scenario and judges it; its record, and what a crash must not change.
+    pub(crate) fn outcome(
+        &self,
+        script: &Arc<Script>,
+        options: &Options,
+    ) -> Result<(Record, crate::everywhere::Outcome), RunError> {
+        let (record, judge, _) = self.judged(script, options)?;
+        Ok((record, crate::everywhere::Outcome::new(judge)))
+    }
+
+    fn judged(&self, script: &Arc<Script>, options: &Options) -> Result<(Record, Judge, Option<Tracer>), RunError> {
         let build = |why: String| RunError::Build {
             scenario: script.scenario.name.clone(),
             why,
@@ -153,20 +171,12 @@ impl Tank {
         judge.close(&ending);
         let wall = started.elapsed();
         let mut record = recording::record(&judge, &ending, wall);
-        if options.keys.is_none()
-            && script
-                .scenario
-                .snapshot
-                .as_ref()
-                .is_some_and(|snapshot| snapshot.encrypt)
-        {
+        let snapshot = script.scenario.snapshot.as_ref();
+        if options.keys.is_none() && snapshot.is_some_and(|snapshot| snapshot.encrypt) {
             let remark = "the key of its snapshots follows from the seed: it protects nothing";
             record.remarks.push(remark.to_owned());
         }
-        Ok(Ran {
-            record,
-            trace: tracer.map_or_else(Vec::new, Tracer::into_lines),
-        })
+        Ok((record, judge, tracer))
     }
 
     /// Plays one world to its end.
@@ -197,6 +207,7 @@ impl Tank {
             step_budget: script.scenario.time.step_budget,
             clocks,
             node_plan: faults.node_plan(),
+            strikes: faults.strikes(),
             network: Box::new(faults.waves()),
             epoch: script.scenario.epoch.clone(),
             barrier: script

@@ -180,6 +180,7 @@ impl Checker<'_> {
             ("for", fault.lasting.is_some()),
             ("amount", fault.amount.is_some()),
             ("restart", fault.restart.is_some()),
+            ("delivery", fault.delivery.is_some()),
             ("way", fault.way.is_some()),
             ("factor", fault.factor.is_some()),
             ("copies", fault.copies.is_some()),
@@ -207,7 +208,7 @@ impl Checker<'_> {
                 );
             }
         }
-        let moments = fault.at.is_some() || fault.every.is_some();
+        let moments = fault.at.is_some() || fault.every.is_some() || fault.delivery.is_some();
         match descriptor.timing {
             Timing::Point if !moments => {
                 let help = "add at = \"4m\", or every = \"1m\"".to_owned();

@@ -181,7 +181,8 @@ faults! {
     Bandwidth "bandwidth" Link Interval needs ["factor"], takes [], pledges SCHEDULED,
         "lets at most `factor` elements a second through; the others queue",
         "id = \"narrow\"\nkind = \"bandwidth\"\non = \"orders -> per-minute\"\nduring = \"2m..3m\"\nfactor = 50.0";
-    Crash "crash" Node Point needs [], takes [("restart", "never")], pledges SCHEDULED,
+    Crash "crash" Node Point needs [], takes [("restart", "never"), ("delivery", "in place of `at`: by the clock")],
+        pledges SCHEDULED,
         "ends everything on the node: state and mailbox are lost",
         "id = \"kill\"\nkind = \"crash\"\non = \"per-minute\"\nat = \"4m\"\nrestart = \"3s\"";
     Pause "pause" Node Interval needs [], takes [], pledges SCHEDULED,

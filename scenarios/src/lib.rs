@@ -7,7 +7,10 @@
 mod check;
 mod check_convey;
 mod check_correction;
+mod check_future;
 mod check_join;
+mod check_key_clocks;
+mod check_lengths;
 mod check_recovery;
 mod check_reorder;
 mod check_sequence;

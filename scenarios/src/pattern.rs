@@ -109,7 +109,7 @@ patterns! {
         "Lets through what a predicate says, or what crosses a threshold with hysteresis, changes too fast, or comes first \
          after silence. Null is not true.";
     WindowedAggregation "windowed-aggregation" "Windowed aggregation" Processing built true
-        settings ["query", "watermark", "late", "horizon", "emit", "late_when", "late_by", "bounds", "align", "flush_at_end", "emit_empty", "result_stamp"],
+        settings ["query", "watermark", "late", "horizon", "emit", "late_when", "late_by", "bounds", "align", "flush_at_end", "emit_empty", "result_stamp", "future"],
         metrics [Late, Held, EmitDelay, Lag, Corrections] example "orders-per-minute"
         "Counts, sums and other aggregates over windows of event time. A window answers when the watermark says that it is \
          complete; what comes after that is late.";

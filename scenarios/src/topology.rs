@@ -392,7 +392,7 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
             continue;
         }
         let node = builder.node(operator.node.as_deref().unwrap_or(&operator.name), None);
-        if operator.watermark.is_some() {
+        if operator.generator().is_some() {
             // What it puts out is what comes in; that is filled in when its links are known.
             let name = format!("{}.watermark", operator.name);
             builder.actor(
@@ -483,7 +483,7 @@ impl<'a> Builder<'a> {
         let node = self.node(&split, None);
         // What a generator and a split put out is what comes in; that is filled in when their links are known.
         let nothing = Schema::default;
-        if operator.watermark.is_some() {
+        if operator.generator().is_some() {
             let role = Role::Watermark { operator: index };
             self.actor(&format!("{name}.watermark"), role, node, stream.clone(), nothing());
         }

@@ -271,6 +271,17 @@ impl Stage {
             class: Class::Timer,
         });
     }
+    /// Comes back when the node's wall clock shows `stamp`, however it is set until then: at once where it does already.
+    ///
+    /// Nobody keeps track of alarms: whoever is restored sets those again that it waits for.
+    pub fn alarm(&self, stamp: Time, token: u64) {
+        let due = self.clock.shows(self.now.get(), stamp);
+        self.put(Effect::Timer {
+            due,
+            token,
+            class: Class::Timer,
+        });
+    }
     /// Tells an actor something, by the control link to it.
     pub fn tell(&self, to: ActorId, control: Control) {
         self.put(Effect::Tell {

@@ -8,6 +8,7 @@ mod batch;
 mod check;
 mod completions;
 mod diff;
+mod everywhere;
 mod explain;
 mod interrupt;
 mod keys;

@@ -12,7 +12,7 @@ mod stage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wavetank_actors::world::{NodeClock, NodePlan};
+use wavetank_actors::world::{NodeClock, NodePlan, Strike};
 use wavetank_actors::{Departure, Departures};
 use wavetank_scenarios::fault::{FaultKind, Place};
 use wavetank_scenarios::schedule::Schedule;
@@ -153,6 +153,11 @@ impl Faults {
     /// What befalls nodes, in order of time.
     pub fn node_plan(&self) -> NodePlan {
         node::plan(&self.nodes)
+    }
+
+    /// The crashes that are set off by what nodes take.
+    pub fn strikes(&self) -> Vec<Strike> {
+        node::strikes(&self.nodes)
     }
 
     /// The clock of every node.
