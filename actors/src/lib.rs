@@ -10,7 +10,7 @@ mod roles;
 pub mod scaling;
 pub mod world;
 
-pub use cast::{Departure, Departures, Players};
+pub use cast::{Departure, Departures, Players, Vault};
 pub use element::Element;
 pub use host::{Part, enter};
 pub use roles::RIPE;

@@ -163,6 +163,11 @@ impl Checker<'_> {
                 let known: Vec<String> = self.scenario.operators.iter().map(|o| o.name.clone()).collect();
                 (known.contains(&fault.on), known)
             }
+            Place::Disk => {
+                let disks = topology.actors.iter().filter(|actor| actor.role.has_disk());
+                let known: Vec<String> = disks.map(|actor| actor.name.to_string()).collect();
+                (known.contains(&fault.on), known)
+            }
         };
         if !found {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();

@@ -147,9 +147,12 @@ patterns! {
     Replay "replay" "Replay" Reliability built false
         settings [], metrics [] example ""
         "Reads a source's log again from the last safe point after a crash.";
-    PeriodicSnapshot "periodic-snapshot" "Periodic snapshot state persistence" Reliability built false
-        settings [], metrics [] example ""
-        "Saves the states of all operators together, again and again, and goes on from the last complete set after a crash.";
+    PeriodicSnapshot "periodic-snapshot" "Periodic snapshot state persistence" Reliability built true
+        settings ["snapshot"],
+        metrics [Completed, Aborted, SnapshotTime, SnapshotBytes, SnapshotAge, Recoveries, RestoreTime, Damaged, Orphaned]
+        example "weather-hourly"
+        "Saves the states of all operators together, again and again, and goes on from the newest complete set of which nothing \
+         is damaged after a crash.";
     TwoNodeFailover "two-node-failover" "Two-node failover" Reliability built false
         settings [], metrics [] example ""
         "Two nodes process the same log; the second takes over when the first goes silent.";

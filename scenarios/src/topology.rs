@@ -129,13 +129,16 @@ impl Role {
     /// What kind of thing it is to metrics.
     pub const fn measured(self) -> Measured {
         match self {
-            Self::Source { .. } | Self::Broker { .. } | Self::Counter | Self::Coordinator | Self::Store => {
-                Measured::Source
-            }
+            Self::Source { .. } | Self::Broker { .. } | Self::Counter | Self::Store => Measured::Source,
+            Self::Coordinator => Measured::Snapshots,
             Self::Watermark { .. } => Measured::Generator,
             Self::Operator { .. } | Self::Split { .. } | Self::Worker { .. } | Self::Merge { .. } => Measured::Operator,
             Self::Sink { .. } => Measured::Sink,
         }
+    }
+    /// Whether it keeps files on a disk of its own.
+    pub const fn has_disk(self) -> bool {
+        matches!(self, Self::Broker { .. } | Self::Store)
     }
     /// Whether it passes on what comes in as it is.
     pub const fn passes(self) -> bool {

@@ -383,4 +383,8 @@ impl Keeps for Operating {
     fn over(&self) -> bool {
         self.over
     }
+
+    fn watermark(&self) -> Time {
+        self.passed
+    }
 }

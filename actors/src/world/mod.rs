@@ -72,6 +72,9 @@ pub trait Cast {
     /// # Errors
     /// Why it cannot be made.
     fn enter(&mut self, actor: ActorId, stage: Stage) -> Result<Recipient<Deliver>, String>;
+
+    /// An actor's node has crashed, when its monotonic clock showed this: for what outlives the actor.
+    fn left(&mut self, _actor: ActorId, _at: Time) {}
 }
 
 /// Something the world does to a node at an instant.

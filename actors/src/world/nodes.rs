@@ -64,6 +64,9 @@ impl World {
                 }
                 for actor in actors {
                     self.players[actor.0 as usize].address = None;
+                    let now = self.now.get();
+                    let shows = self.node_of(actor).clock.monotonic(now);
+                    self.cast.left(actor, shows);
                     self.forget_held(actor);
                     self.forget_ahead(actor);
                     let at_work = self.players[actor.0 as usize].station.as_mut().map(Station::stop);

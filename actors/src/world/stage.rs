@@ -94,6 +94,8 @@ pub enum Effect {
     Missed(EventId),
     /// A declared fault fired, by its index in the scenario, on this event.
     Fault(usize, EventId),
+    /// A declared fault fired in what the actor uses, by its index in the scenario.
+    Fired(usize),
     /// An element for every link of the main output, later: what a fault makes of [`Effect::Send`].
     Delayed {
         /// When, in virtual time.

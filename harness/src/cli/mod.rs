@@ -11,6 +11,7 @@ mod diff;
 mod everywhere;
 mod explain;
 mod interrupt;
+mod keys;
 mod list;
 mod new;
 mod notice;

@@ -15,6 +15,7 @@ use wavetank_reports::text::{STRONG, styled};
 use wavetank_reports::{Record, json, junit};
 use wavetank_scenarios::exit::Exit;
 
+use super::keys::KeyArgs;
 use super::output::Output;
 use super::progress::{Progress, Style};
 use super::runs::{self, Came};
@@ -89,6 +90,8 @@ pub struct Args {
     /// Do not hold operators to their models nor compare with truth: faster, and finds less
     #[arg(long)]
     pub(super) no_oracle: bool,
+    #[command(flatten)]
+    pub(super) keys: KeyArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -187,6 +190,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         oracle: !args.no_oracle,
         trace: args.trace,
         real_time: args.real_time,
+        keys: args.keys.read()?,
         interrupt: interrupt.clone(),
         progress: progress.of_run(),
         ..Options::default()

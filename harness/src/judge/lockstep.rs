@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use wavetank_actors::Element;
 use wavetank_actors::reliability::Control;
+use wavetank_actors::reliability::snapshot::Message;
 use wavetank_actors::world::NodeClock;
 use wavetank_actors::{RIPE, TELL};
 use wavetank_oracle::conservation::{self, Step};
@@ -199,7 +200,7 @@ impl Lockstep {
             element: Element::Control(control),
             ..
         } = &given
-            && let Control::Recover { attempt, .. } = **control
+            && let Control::Snapshot(Message::GoBack { attempt, .. }) = **control
             && attempt > self.attempt
         {
             (self.attempt, self.away) = (attempt, true);
@@ -402,7 +403,7 @@ impl Lockstep {
         let number = match element {
             Element::Barrier(number) => *number,
             Element::Control(control) => match **control {
-                Control::Trigger { snapshot } if !self.away => snapshot,
+                Control::Snapshot(Message::Trigger { number, .. }) if !self.away => number,
                 _ => return Some(vec![]),
             },
             _ => return None,

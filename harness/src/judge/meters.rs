@@ -302,6 +302,14 @@ impl ActorMeter {
             Metric::Incomplete | Metric::Asked => return self.own(metric, max),
             Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
             Metric::CacheHits | Metric::CacheMisses => return self.own(metric, max),
+            Metric::Completed | Metric::Aborted | Metric::Skipped | Metric::Damaged | Metric::Recoveries => {
+                return self.own(metric, max);
+            }
+            Metric::SnapshotTime | Metric::SnapshotBytes | Metric::SnapshotInterval | Metric::SnapshotAge => {
+                return self.own(metric, max);
+            }
+            Metric::RestoreTime | Metric::Deleted | Metric::Orphaned => return self.own(metric, max),
+            Metric::SavedBytes => return self.own(metric, max),
             Metric::Unordered => self.unordered,
             Metric::Watermark if self.watermark == Time::MIN => return Reading::Nothing,
             Metric::Watermark => return Reading::Number(self.watermark.micros() as f64),

@@ -17,6 +17,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use wavetank_actors::Element;
 use wavetank_actors::operator::Dropped;
 use wavetank_actors::reliability::Control;
+use wavetank_actors::reliability::snapshot::Message;
 use wavetank_actors::world::{Account, Happening, LossReason, NodeClock, NodeFault};
 use wavetank_oracle::convey::Split;
 use wavetank_oracle::convey_merge::Merge;
@@ -632,7 +633,7 @@ impl Judge {
             self.takes(at, actor, element);
         }
         if let Element::Control(control) = element
-            && let Control::Entered = **control
+            && let Control::Snapshot(Message::Entered { .. }) = **control
         {
             self.noticed(at, actor, input);
         }

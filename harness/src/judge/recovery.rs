@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use rustc_hash::FxHashMap;
-use wavetank_actors::reliability::{Control, From, StoreNews, StoreOrder};
+use wavetank_actors::reliability::{Control, From};
 use wavetank_oracle::DueResult;
 use wavetank_oracle::table::Table;
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
@@ -205,29 +205,8 @@ impl ActorMeter {
 
 /// A message between those who save and go back, in words.
 pub(crate) fn show_control(control: &Control) -> String {
-    let to = |snapshot: &Option<u64>| snapshot.map_or_else(|| "the beginning".into(), |n| format!("snapshot {n}"));
     match control {
-        Control::Trigger { snapshot } => format!("cut snapshot {snapshot}"),
-        Control::Complete { snapshot } => format!("snapshot {snapshot} is complete"),
-        Control::Recover { attempt, snapshot } => format!("recovery {attempt}: back to {}", to(snapshot)),
-        Control::Entered => "a new incarnation".into(),
-        Control::Recovered { attempt } => format!("back, in recovery {attempt}"),
-        Control::Unusable { attempt, why } => format!("cannot go back in recovery {attempt}: {why}"),
-        Control::Over => "all is said".into(),
-        Control::Taken { events, .. } => format!("{events} more taken"),
-        Control::Save { snapshot, part } => format!("{} bytes for snapshot {snapshot}", part.size()),
-        Control::Load { snapshot, .. } => format!("wants its part of snapshot {snapshot}"),
-        Control::Loaded { part: Ok(part), .. } => format!("a part of {} bytes", part.size()),
-        Control::Loaded { part: Err(why), .. } => format!("no part: {why}"),
-        Control::Store(StoreOrder::Seal { snapshot }) => format!("snapshot {snapshot} has all its parts"),
-        Control::Store(StoreOrder::Delete { snapshot }) => format!("delete snapshot {snapshot}"),
-        Control::Store(StoreOrder::Newest { .. }) => "which snapshot is the newest that is intact?".into(),
-        Control::Stored(StoreNews::Durable { snapshot, bytes, .. }) => {
-            format!("a part of snapshot {snapshot} is durable, {bytes} bytes")
-        }
-        Control::Stored(StoreNews::Failed { snapshot, why }) => format!("snapshot {snapshot} cannot be written: {why}"),
-        Control::Stored(StoreNews::Sealed { snapshot }) => format!("snapshot {snapshot} is sealed"),
-        Control::Stored(StoreNews::Newest { snapshot, .. }) => format!("the newest intact one: {}", to(snapshot)),
+        Control::Snapshot(message) => message.to_string(),
         Control::Seek { attempt, from } => format!("recovery {attempt}: send again {}", show_from(from)),
         Control::Acknowledge(positions) => format!("{} acknowledged", positions.len()),
     }

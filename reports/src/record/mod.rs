@@ -80,6 +80,9 @@ pub struct Record {
     /// True when the run was stopped before its end: what is here is what there was until then.
     #[serde(default)]
     pub interrupted: bool,
+    /// What else a person should know of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Every declared fault and what it did.
     #[serde(default)]
     pub faults: Vec<Fault>,
@@ -387,6 +390,7 @@ impl Record {
             simulated: Span::default(),
             wall: Span::default(),
             interrupted: false,
+            remarks: Vec::new(),
             faults: Vec::new(),
             expectations: Vec::new(),
             metrics: Metrics::new(),

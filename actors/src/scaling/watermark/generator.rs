@@ -32,6 +32,8 @@ pub(crate) struct Generator {
     worked_out: VecDeque<Option<Time>>,
     events: u64,
     ended: bool,
+    /// The watermark that was put out last.
+    said: Time,
     /// Events that have been passed on and are heard when the clock shows their stamps, if that is so: with their inputs
     /// and lanes.
     room: Option<Room<(usize, usize, Box<Event>)>>,
@@ -85,6 +87,7 @@ impl Generator {
             worked_out: VecDeque::new(),
             events: 0,
             ended: false,
+            said: Time::MIN,
             room: None,
             settings,
         })
@@ -176,6 +179,7 @@ impl Generator {
 
     fn send(&mut self, watermark: Time, stage: &Stage) {
         if self.valve.advance(watermark) {
+            self.said = watermark;
             stage.send(Port::Main, Element::Watermark(watermark));
         }
     }
@@ -463,5 +467,8 @@ impl Keeps for Generator {
 
     fn over(&self) -> bool {
         self.ended
+    }
+    fn watermark(&self) -> Time {
+        self.said
     }
 }
