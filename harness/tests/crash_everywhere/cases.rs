@@ -323,7 +323,7 @@ query = """
         .late(),
         two(
             "absence-of-two-streams",
-            r#"watermark = { behind = "1s" }
+            r#"watermark = { behind = "3s" }
 [operator.sequence]
 pattern = "asked -> not told for 600ms"
 by = ["k"]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use cases::Case;
 use wavetank_harness::everywhere::{Difference, Proof, nodes, with_crash};
 use wavetank_harness::{Options, Tank};
+use wavetank_reports::record::Verdict;
 use wavetank_scenarios::library::LibraryFiles;
 use wavetank_scenarios::{Script, Span};
 
@@ -270,4 +271,26 @@ fn several_partitions_show_in_the_numbers_of_results_and_not_in_a_transaction() 
     assert_eq!(shows(&case, transactional, &[]), Vec::<String>::new());
     let shown = shows(&case, by_number, &[]);
     println!("{} of the crashes show by number", shown.len());
+}
+
+#[test]
+fn a_crash_before_a_delivery_is_a_fault_that_a_scenario_can_declare() {
+    let case = &cases::windows()[0];
+    let fault = "[[fault]]\nid = \"kill\"\nkind = \"crash\"\non = \"op\"\ndelivery = 9\nrestart = \"1s\"\n\
+                 [[expect]]\nname = \"as without it\"\nfinal = \"out-0 == twin\"\n";
+    let text = text(case, ALIGNED) + fault;
+    let run = |text: &str| {
+        let script = Script::load(text, "case.toml", &LibraryFiles, &[]).expect("valid");
+        Tank::default()
+            .run(&Arc::new(script), &Options::default())
+            .expect("it runs")
+            .record
+    };
+    let record = run(&text);
+    assert_eq!(record.faults[0].fired, 1);
+    assert_eq!(record.verdict, Verdict::Pass);
+    // Nobody takes so many: the run says nothing about the crash.
+    let record = run(&text.replace("delivery = 9", "delivery = 9000"));
+    assert_eq!(record.faults[0].fired, 0);
+    assert_eq!(record.verdict, Verdict::Inconclusive);
 }
