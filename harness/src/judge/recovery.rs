@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 use wavetank_actors::reliability::{Control, From, StoreNews, StoreOrder};
 use wavetank_oracle::DueResult;
 use wavetank_oracle::table::Table;
-use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
 use wavetank_scenarios::Time;
+use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
 
 use super::{Breach, Judge};
 use crate::judge::meters::ActorMeter;
