@@ -190,12 +190,8 @@ impl<P: Part + Keeps> Participant<P> {
             let from = self.from(broker, saved.is_some(), stage);
             stage.tell(broker, Control::Seek { attempt, from });
         }
+        self.told_over = false;
         stage.tell(self.peers.coordinator, Control::Recovered { attempt });
-        // Who was over when it was saved is given nothing more that could make it say so.
-        self.told_over = self.part.over();
-        if self.told_over {
-            stage.tell(self.peers.coordinator, Control::Over);
-        }
         Ok(())
     }
 
