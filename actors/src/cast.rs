@@ -6,20 +6,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Recipient;
-use wavetank_scenarios::distribution::Delay;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
 use wavetank_scenarios::script::{
-    self, Acknowledge, BarrierMode, BrokerKind, Keeps as Keeping, Late, OnError, ReplayFrom, Scenario, ValveSettings,
+    self, Acknowledge, BarrierMode, BrokerKind, Future, Keeps as Keeping, Late, OnError, ReplayFrom, Scenario,
+    ValveSettings,
 };
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Span, Time};
 
 use crate::host::{Keeps, Part, enter};
 use crate::operator::Operator;
-use crate::reliability::disk::{CalmDisk, Disk, DiskSpeed, SimulatedDisk};
-use crate::reliability::replay::Plan as Far;
-use crate::reliability::{Coordinator, Crew, Make, Participant, Peers, Shelf, Store};
+use crate::reliability::disk::{CalmDisk, Disk, DiskFaults, DiskSpeed, SimulatedDisk};
+use crate::reliability::replay::Plan as Reaches;
+use crate::reliability::snapshot::{self, Habit, Keys, Member, Overlap, Trigger};
+use crate::reliability::{Coordinator, Crew, Ends, Make, Participant, Peers, Shelf, Store};
 use crate::roles::{Broker, Counter, Kept, Marked, Operating, Plan, Shelves, Sink, Source, Written};
 use crate::scaling::convey::{Merge, Router, Split, Worker};
 use crate::scaling::watermark::Generator;
@@ -63,10 +64,32 @@ pub struct Players {
     written: BTreeMap<ActorId, Rc<RefCell<Written>>>,
     /// What lies on the disks of brokers, whatever becomes of the brokers.
     kept: BTreeMap<ActorId, Rc<RefCell<Kept>>>,
-    /// What lies on the disk of the store of snapshots.
-    shelf: Rc<RefCell<Shelf>>,
+    /// The disk of the store of snapshots.
+    shelf: Option<Shelf>,
+    vault: Vault,
     /// How far back operators reach, where all of them do so for a while only.
-    plan: Option<Rc<Far>>,
+    reaches: Option<Rc<Reaches>>,
+}
+
+/// What snapshots are kept with: given to the players from outside.
+pub struct Vault {
+    /// What goes wrong on the disk of an actor, and how long it takes there.
+    pub faults: Box<dyn Fn(ActorId, &script::Disk) -> Box<dyn DiskFaults>>,
+    /// The keys that snapshots are encrypted with.
+    pub keys: Arc<Keys>,
+    /// The number of the run, which its files bear.
+    pub run: u128,
+}
+
+impl Default for Vault {
+    /// A disk on which nothing goes wrong, no keys, and run 0.
+    fn default() -> Self {
+        Self {
+            faults: Box::new(|_, _| Box::new(CalmDisk)),
+            keys: Arc::default(),
+            run: 0,
+        }
+    }
 }
 
 /// A new incarnation numbers its results from here times how often it entered, so that no number is given twice.
@@ -84,9 +107,9 @@ impl Players {
             .into_iter()
             .map(|(actor, plan)| (actor, (Rc::new(RefCell::new(plan.peekable())), Rc::default())))
             .collect();
-        let plan = Far::new(&scenario, &topology).ok().map(Rc::new);
+        let reaches = Reaches::new(&scenario, &topology).ok().map(Rc::new);
         Self {
-            plan,
+            reaches,
             scenario,
             topology,
             plans,
@@ -94,7 +117,8 @@ impl Players {
             make: make.into(),
             written: BTreeMap::new(),
             kept: BTreeMap::new(),
-            shelf: Rc::default(),
+            shelf: None,
+            vault: Vault::default(),
             incarnations: BTreeMap::new(),
             entered: BTreeMap::new(),
         }
@@ -102,6 +126,82 @@ impl Players {
 }
 
 impl Players {
+    /// With what snapshots are kept.
+    #[must_use]
+    pub fn with_vault(mut self, vault: Vault) -> Self {
+        self.vault = vault;
+        self
+    }
+
+    /// Those who deal with snapshots.
+    fn crew(&self) -> Crew {
+        let actors = self.topology.actors.iter().zip(0..);
+        let one = |role| {
+            actors
+                .clone()
+                .find(|(actor, _)| actor.role == role)
+                .map(|(_, id)| ActorId(id))
+        };
+        let members = actors.clone().filter(|(_, id)| self.topology.takes_part(ActorId(*id)));
+        Crew {
+            coordinator: one(Role::Coordinator),
+            store: one(Role::Store),
+            participants: members.map(|(actor, id)| (actor.name.clone(), ActorId(id))).collect(),
+        }
+    }
+
+    /// What tells an actor that could read a saved state from one that could not: its settings and its schema.
+    fn fingerprint(&self, actor: ActorId) -> u64 {
+        let spec = &self.topology.actors[actor.0 as usize];
+        let scenario = &self.scenario;
+        let settings = match spec.role {
+            Role::Watermark { operator }
+            | Role::Operator { operator }
+            | Role::Split { operator }
+            | Role::Worker { operator, .. }
+            | Role::Merge { operator } => serde_json::to_string(&scenario.operators[operator]),
+            Role::Sink { sink } => serde_json::to_string(&scenario.sinks[sink]),
+            Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => {
+                Ok(String::new())
+            }
+        };
+        // What cannot be written down is told apart by its schema alone.
+        let text = format!("{:?} {} {:?}", spec.role, settings.unwrap_or_default(), spec.schema);
+        xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+    }
+
+    fn habit(&self, actor: ActorId) -> Habit {
+        let snapshot = self.scenario.snapshot.as_ref();
+        Habit {
+            name: self.topology.actors[actor.0 as usize].name.clone(),
+            fingerprint: self.fingerprint(actor),
+            run: self.vault.run,
+            full_every: snapshot.map_or(1, |snapshot| u64::from(snapshot.full_every)),
+            compress: snapshot.is_some_and(|snapshot| snapshot.compress),
+            encrypt: snapshot.is_some_and(|snapshot| snapshot.encrypt),
+            keys: Arc::clone(&self.vault.keys),
+        }
+    }
+
+    /// When snapshots are taken, and how many of them are kept.
+    fn plan(&self) -> snapshot::Plan {
+        let settings = self.scenario.snapshot.as_ref();
+        let trigger = settings.and_then(|settings| {
+            let every = settings.every.map(Trigger::Every);
+            let events = settings.events.map(Trigger::Events);
+            every.or(events).or(settings.watermark.map(Trigger::Watermark))
+        });
+        snapshot::Plan {
+            trigger,
+            overlap: settings.map_or(Overlap::Skip, |settings| settings.overlap),
+            time_out: settings.map_or(Span::MAX, script::Snapshot::time_out),
+            keep: settings.map_or(1, |settings| settings.keep as usize),
+            run: self.vault.run,
+            keys: (*self.vault.keys).clone(),
+            encrypt: settings.is_some_and(|settings| settings.encrypt),
+        }
+    }
+
     /// Puts a part on the stage: as it is, or, where it is saved and set back, within a participant.
     fn stage<P: Part + Keeps + Unpin>(&self, stage: Stage, mut make: Make<P>) -> Result<Recipient<Deliver>, String> {
         let actor = stage.actor();
@@ -115,15 +215,19 @@ impl Players {
     fn peers(&self, actor: ActorId) -> Option<Peers> {
         let topology = &self.topology;
         let role = |actor: ActorId| topology.actors[actor.0 as usize].role;
-        let coordinator = topology.peers(actor).find(|peer| role(*peer) == Role::Coordinator)?;
+        if !topology.takes_part(actor) {
+            return None;
+        }
         let snapshot = self.scenario.snapshot.as_ref();
+        let reader = snapshot.filter(|_| topology.reads(actor));
+        let readers = self.those(|actor| topology.reads(actor)).len().max(1) as u64;
         let unaligned = snapshot.is_some_and(|snapshot| snapshot.barrier == BarrierMode::Unaligned);
         let inputs = topology.actors[actor.0 as usize].inputs.iter();
         let links = inputs.map(|link| (*link, &topology.links[link.0 as usize]));
         let broker = |from: ActorId| Some(from).filter(|from| matches!(role(*from), Role::Broker { .. }));
         Some(Peers {
-            coordinator,
-            store: topology.peers(actor).find(|peer| role(*peer) == Role::Store),
+            crew: self.crew(),
+            habit: self.habit(actor),
             brokers: links
                 .clone()
                 .map(|(_, link)| broker(link.from).filter(|_| link.port != Port::Control))
@@ -135,7 +239,10 @@ impl Players {
                 .outputs
                 .iter()
                 .any(|link| topology.links[link.0 as usize].port == Port::Back),
-            tells: topology.reads(actor) && snapshot.is_some_and(|snapshot| snapshot.every.is_none()),
+            counts: reader
+                .and_then(|snapshot| snapshot.events)
+                .map(|events| (events / readers).max(1)),
+            paces: reader.and_then(|snapshot| snapshot.watermark),
             replay: self.scenario.replay,
             queues: self.those(|of| match role(of) {
                 Role::Broker { broker } => self.scenario.brokers[broker].kind == BrokerKind::Queue,
@@ -143,8 +250,11 @@ impl Players {
             }),
             acknowledge: self.acknowledge(),
             ends: self.acknowledge() == Acknowledge::Done
-                && self.plan.as_ref().is_some_and(|plan| plan.ends().contains(&actor)),
-            plan: self.plan.clone(),
+                && self
+                    .reaches
+                    .as_ref()
+                    .is_some_and(|reaches| reaches.ends().contains(&actor)),
+            plan: self.reaches.clone(),
         })
     }
 
@@ -174,55 +284,35 @@ impl Players {
     fn operating(&self, actor: ActorId, operator: usize, first: u64) -> Make<Operating> {
         let (make, scenario) = (Rc::clone(&self.make), Arc::clone(&self.scenario));
         let inputs = self.topology.forward(actor).count();
-        // Without saved numbers none is given twice.
-        let again = if scenario.snapshot.is_none() {
+        // Where other results come again than those of the beginning, no number is given twice.
+        let again = if scenario.resumes_midway() {
             NUMBERS_PER_INCARNATION >> 10
         } else {
             0
         };
         let mut first = first;
         Box::new(move || {
-            let part = make(operator)?;
+            let (part, settings) = (make(operator)?, &scenario.operators[operator]);
             let number = first;
             first += again;
-            Ok(Operating::new(part, inputs, &scenario.operators[operator], number))
+            let operating = Operating::new(part, inputs, settings, number);
+            Ok(operating.holding(settings, scenario.time.tick))
         })
     }
 }
 
-/// What a disk can do, where each request takes the same time.
-fn speed(disk: &script::Disk) -> DiskSpeed {
-    let constant = |delay: &Option<Delay>| match delay {
-        Some(Delay::Constant(span)) => *span,
-        _ => Span::ZERO,
-    };
-    DiskSpeed {
-        write: constant(&disk.write),
-        read: constant(&disk.read),
-        rate: disk.rate.map_or(0, |rate| rate as u64),
-        capacity: disk.size.unwrap_or(u64::MAX),
-    }
-}
-
 impl Cast for Players {
-    fn crash(&mut self, actor: ActorId, at: Time) {
-        if let Some(kept) = self.kept.get(&actor) {
-            kept.borrow_mut().disk.crash(at);
-        }
-    }
-
     fn enter(&mut self, actor: ActorId, stage: Stage) -> Result<Recipient<Deliver>, String> {
         let topology = Arc::clone(&self.topology);
         let spec = &topology.actors[actor.0 as usize];
         let entered = self.incarnations.entry(actor).or_default();
         // What is set back numbers again as before.
-        let afresh = self.scenario.snapshot.is_none();
-        let entries = if topology.takes_part(actor) && !afresh {
-            0
-        } else {
+        let entries = if topology.takes_part(actor) { 0 } else { *entered };
+        let first = if self.scenario.resumes_midway() {
             *entered
-        };
-        let first = entries * NUMBERS_PER_INCARNATION;
+        } else {
+            entries
+        } * NUMBERS_PER_INCARNATION;
         *entered += 1;
         let start = *self.start.get_or_insert(stage.plan_time());
         let inputs = topology.forward(actor).count();
@@ -236,10 +326,12 @@ impl Cast for Players {
                 let scenario = Arc::clone(&self.scenario);
                 let make = move || {
                     let of = &scenario.operators[operator];
-                    let settings = of.watermark.clone().ok_or("it has no settings")?;
+                    let settings = of.generator().cloned().ok_or("it has no settings")?;
                     let schemas = topology.input_schemas(actor);
                     let names: Vec<&str> = of.input.iter().map(String::as_str).collect();
-                    Generator::new(settings, of.valve, scenario.time.tick, inputs, &schemas, &names)
+                    let tick = scenario.time.tick;
+                    let generator = Generator::new(settings, of.valve, tick, inputs, &schemas, &names)?;
+                    Ok(generator.holding(of.future == Future::Hold))
                 };
                 self.stage(stage, Box::new(make))?
             }
@@ -313,40 +405,65 @@ impl Cast for Players {
                     by: settings.by.as_ref().and_then(field),
                 };
                 let disk = || {
-                    let disk = SimulatedDisk::new(speed(&settings.disk), Box::new(CalmDisk));
+                    let disk = SimulatedDisk::new(speed(&settings.disk), (self.vault.faults)(actor, &settings.disk));
                     Rc::new(RefCell::new(Kept::new(disk)))
                 };
                 let kept = Rc::clone(self.kept.entry(actor).or_insert_with(disk));
-                enter(Broker::new(settings, shelves, kept)?, stage)
+                enter(Broker::new(settings, shelves, kept, stage.monotonic())?, stage)
             }
             Role::Counter => {
                 let epoch = self.scenario.epoch.as_ref().ok_or("there are no epochs to count")?;
                 enter(Counter::new(epoch, start), stage)
             }
             Role::Coordinator => {
-                let ends = match (&self.plan, self.acknowledge()) {
-                    (Some(plan), Acknowledge::Done) => plan.ends(),
-                    _ => BTreeSet::new(),
-                };
-                let crew = Crew {
-                    ends,
-                    all: self.those(|actor| topology.takes_part(actor)),
+                let crew = self.crew();
+                let members = crew.participants.iter().map(|(name, actor)| Member {
+                    name: name.clone(),
+                    reader: topology.reads(*actor),
+                });
+                let members = members.collect();
+                let ends = Ends {
+                    all: match (&self.reaches, self.acknowledge()) {
+                        (Some(reaches), Acknowledge::Done) => reaches.ends(),
+                        _ => BTreeSet::new(),
+                    },
                     readers: self.those(|actor| topology.reads(actor)),
-                    store: self
-                        .those(|actor| topology.actors[actor.0 as usize].role == Role::Store)
-                        .pop_first(),
                     inputs: self.senders(actor),
                 };
-                enter(Coordinator::new(self.scenario.snapshot.clone(), crew), stage)
+                enter(Coordinator::new(self.plan(), members, crew, ends, entries), stage)
             }
             Role::Store => {
-                let coordinator = self
-                    .those(|actor| topology.actors[actor.0 as usize].role == Role::Coordinator)
-                    .pop_first()
-                    .ok_or("nobody coordinates snapshots")?;
-                let shelf = Rc::clone(&self.shelf);
-                enter(Store::new(shelf, coordinator, self.senders(actor)), stage)
+                let settings = self
+                    .scenario
+                    .snapshot
+                    .as_ref()
+                    .ok_or("there are no snapshots to keep")?;
+                let faults = &self.vault.faults;
+                let shelf = self.shelf.get_or_insert_with(|| {
+                    let disk = SimulatedDisk::new(speed(&settings.disk), faults(actor, &settings.disk));
+                    Rc::new(RefCell::new(disk))
+                });
+                let shelf = Rc::clone(shelf);
+                enter(Store::new(shelf, self.crew()), stage)
             }
         })
+    }
+
+    fn left(&mut self, actor: ActorId, at: Time) {
+        if let (Role::Store, Some(shelf)) = (self.topology.actors[actor.0 as usize].role, &mut self.shelf) {
+            shelf.crash(at);
+        }
+        if let Some(kept) = self.kept.get(&actor) {
+            kept.borrow_mut().disk.crash(at);
+        }
+    }
+}
+
+/// What a disk can do, apart from how long an operation takes before its bytes move: that is drawn with its faults.
+fn speed(disk: &script::Disk) -> DiskSpeed {
+    DiskSpeed {
+        rate: disk.rate.map_or(0, |rate| rate.ceil() as u64),
+        capacity: disk.size.unwrap_or(u64::MAX),
+        ..DiskSpeed::default()
     }
 }

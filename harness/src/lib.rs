@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod clock;
 pub mod disk;
+pub mod everywhere;
 pub mod faults;
 pub mod folder;
 mod judge;

@@ -1,5 +1,6 @@
-//! The patterns that lose nothing: what an operator keeps, as it goes into a snapshot and comes back out of it; the disk
-//! that such things lie on; and brokers, which keep events until they have been worked on.
+//! The patterns that lose nothing: what an operator keeps, as it goes into a snapshot and comes back out of it; who has
+//! snapshots made and sets everybody back; the disk on which snapshots and logs lie; and brokers, which keep events until
+//! they have been worked on.
 
 pub mod broker;
 mod check;
@@ -13,14 +14,15 @@ mod participant;
 pub mod replay;
 #[cfg(test)]
 mod replay_tests;
+pub mod snapshot;
 mod state;
 mod store;
 #[cfg(test)]
 pub(crate) mod twin;
 
 pub use check::{FAR, counted};
-pub use control::{Control, From, StoreNews, StoreOrder};
-pub(crate) use coordinator::{Coordinator, Crew};
+pub use control::{Control, From};
+pub(crate) use coordinator::{Coordinator, Crew, Ends};
 pub(crate) use participant::{Make, Participant, Peers};
 pub use state::{Change, State, StateError};
 pub(crate) use store::{Shelf, Store};

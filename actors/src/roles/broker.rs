@@ -84,6 +84,8 @@ pub(crate) struct Broker {
     armed: Option<Time>,
     /// Events let go because their time was over, of which watchers know.
     expired: u64,
+    /// The faults of the disk that fired when it was read.
+    fired: Vec<usize>,
 }
 
 /// Its timers: a write is over, a refused write is tried again, an event was not acknowledged in time.
@@ -99,9 +101,10 @@ impl Broker {
     ///
     /// # Errors
     /// What is wrong with its disk.
-    pub fn new(settings: script::Broker, shelves: Shelves, kept: Rc<RefCell<Kept>>) -> Result<Self, String> {
+    pub fn new(settings: script::Broker, shelves: Shelves, kept: Rc<RefCell<Kept>>, now: Time) -> Result<Self, String> {
         let mut journal = Journal::new(settings.name.clone(), ROLL);
-        let files = read_all(&mut kept.borrow_mut().disk, &journal.prefix());
+        let mut fired = Vec::new();
+        let files = read_all(&mut kept.borrow_mut().disk, &journal.prefix(), now, &mut fired);
         let found = journal.read(&files);
         let limits = Limits {
             time: settings.retention.time,
@@ -130,6 +133,7 @@ impl Broker {
             told: BTreeSet::new(),
             armed: None,
             expired: 0,
+            fired,
         })
     }
 
@@ -220,8 +224,9 @@ impl Broker {
             Ok(request) => request,
             Err(why) => return stage.put(Effect::Broken(why)),
         };
-        let now = stage.plan_time();
+        let now = stage.monotonic();
         let ticket = self.kept.borrow_mut().disk.start(now, request);
+        tell_fired(&ticket.fired, stage);
         self.writing = Some(Writing {
             ticket: ticket.number,
             pages,
@@ -229,7 +234,7 @@ impl Broker {
             delete,
         });
         if ticket.due > now {
-            stage.depart(ticket.due, WRITTEN);
+            stage.timer(ticket.due.since(now), WRITTEN);
         } else {
             self.written(stage);
         }
@@ -249,7 +254,8 @@ impl Broker {
         }
         for request in self.journal.delete(writing.delete) {
             let mut kept = self.kept.borrow_mut();
-            let ticket = kept.disk.start(stage.plan_time(), request);
+            let ticket = kept.disk.start(stage.monotonic(), request);
+            tell_fired(&ticket.fired, stage);
             kept.disk.finish(ticket.number);
         }
         match &mut self.shelf {
@@ -473,10 +479,18 @@ fn tell_gap(settings: &script::Broker, reader: ActorId, gap: Gap, stage: &Stage)
     !fails
 }
 
+/// Tells the faults of the disk that fired.
+fn tell_fired(fired: &[usize], stage: &Stage) {
+    for fault in fired {
+        stage.put(Effect::Fired(*fault));
+    }
+}
+
 /// The files of a disk whose names begin so, each read whole.
-fn read_all(disk: &mut dyn Disk, prefix: &str) -> Vec<(String, Option<Vec<u8>>)> {
+fn read_all(disk: &mut dyn Disk, prefix: &str, now: Time, fired: &mut Vec<usize>) -> Vec<(String, Option<Vec<u8>>)> {
     let mut ask = |request: Request| {
-        let ticket = disk.start(Time::MIN, request);
+        let ticket = disk.start(now, request);
+        fired.extend(ticket.fired);
         disk.finish(ticket.number).and_then(Result::ok)
     };
     let listed = ask(Request::List {
@@ -496,6 +510,7 @@ impl Part for Broker {
     fn play(&mut self, input: Input, stage: &mut Stage) {
         match input {
             Input::Enter { .. } => {
+                tell_fired(&std::mem::take(&mut self.fired), stage);
                 let partitions = self.partitions() as usize;
                 for reader in self.shelves.readers.keys() {
                     let mut kept = self.kept.borrow_mut();

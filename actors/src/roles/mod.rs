@@ -3,11 +3,14 @@
 mod broker;
 mod counter;
 mod operating;
+mod room;
 mod sink;
 mod source;
 
 pub(crate) use broker::{Broker, Kept, Shelves};
 pub(crate) use counter::Counter;
 pub(crate) use operating::Operating;
+pub use room::RIPE;
+pub(crate) use room::Room;
 pub(crate) use sink::{Sink, Written};
 pub(crate) use source::{Marked, Plan, Source};

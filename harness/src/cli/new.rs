@@ -44,7 +44,8 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::StreamJoin => Some(include_str!("templates/stream-join.toml")),
         Pattern::TemporalEventOrdering => Some(include_str!("templates/temporal-event-ordering.toml")),
         Pattern::Replay => Some(include_str!("templates/replay.toml")),
-        Pattern::MachineLearner | Pattern::PeriodicSnapshot | Pattern::TwoNodeFailover => None,
+        Pattern::PeriodicSnapshot => Some(include_str!("templates/periodic-snapshot.toml")),
+        Pattern::MachineLearner | Pattern::TwoNodeFailover => None,
     }
 }
 

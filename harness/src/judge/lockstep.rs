@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use wavetank_actors::Element;
-use wavetank_actors::TELL;
 use wavetank_actors::reliability::Control;
+use wavetank_actors::reliability::snapshot::Message;
 use wavetank_actors::world::NodeClock;
+use wavetank_actors::{RIPE, TELL};
 use wavetank_oracle::conservation::{self, Step};
 use wavetank_oracle::convey::{Sent, Split};
 use wavetank_oracle::convey_worker::Worker;
+use wavetank_oracle::waiting::Waiting;
 use wavetank_oracle::watermark::{Generator, Heard, Minimum, Signal};
 use wavetank_oracle::{Arrival, Due, DueResult, Reference, Why};
 use wavetank_scenarios::numbering::Progress;
@@ -72,6 +74,8 @@ pub enum Model {
     Operator {
         /// Its naive model.
         reference: Box<dyn Reference>,
+        /// What waits before it.
+        waiting: Waiting,
         /// The watermarks of its inputs.
         minimum: Minimum,
         /// Its account of events.
@@ -104,9 +108,10 @@ pub enum Model {
 
 impl Model {
     /// The model of an operator with that many links leading to it.
-    pub fn operator(reference: Box<dyn Reference>, inputs: usize, valve: ValveSettings) -> Self {
+    pub fn operator(reference: Box<dyn Reference>, waiting: Waiting, inputs: usize, valve: ValveSettings) -> Self {
         Self::Operator {
             reference,
+            waiting,
             minimum: Minimum::new(inputs, valve),
             account: Box::default(),
         }
@@ -142,10 +147,14 @@ pub struct Lockstep {
     caused_before: u64,
     /// How far the operator lets the watermark go, by the model.
     limit: Option<Time>,
+    /// The model as it is before anything was given.
+    beginning: Model,
     /// The model as it was at each cut, with what was held then.
     cuts: BTreeMap<u64, (Model, u64, u64, Option<Time>)>,
     /// The last snapshot whose barrier was passed on.
     barrier: u64,
+    /// Whether its first incarnation has entered.
+    entered: bool,
     /// It has begun afresh with what it is given.
     afresh: bool,
     /// The recovery that it was told of last, and whether it waits for what it is to go back to.
@@ -168,6 +177,7 @@ impl Lockstep {
     pub fn new(model: Model, clock: Rc<NodeClock>, lineage: bool) -> Self {
         let given = VecDeque::new();
         Self {
+            beginning: model.clone(),
             model,
             clock,
             lineage,
@@ -179,6 +189,7 @@ impl Lockstep {
             limit: None,
             cuts: BTreeMap::new(),
             barrier: 0,
+            entered: false,
             afresh: false,
             attempt: 0,
             away: false,
@@ -195,7 +206,7 @@ impl Lockstep {
             element: Element::Control(control),
             ..
         } = &given
-            && let Control::Recover { attempt, .. } = **control
+            && let Control::Snapshot(Message::GoBack { attempt, .. }) = **control
             && attempt > self.attempt
         {
             (self.attempt, self.away) = (attempt, true);
@@ -210,12 +221,15 @@ impl Lockstep {
         }
         self.did.push(did);
     }
-    /// The node crashed: everything held is lost.
-    pub fn crash(&mut self) {
+    /// The node crashed: everything held is lost. Who comes back to what was saved waits for it.
+    pub fn crash(&mut self, comes_again: bool) {
         self.given.clear();
         self.did.clear();
-        self.forget();
-        self.away = true;
+        if !comes_again {
+            self.forget();
+        }
+        (self.held, self.caused, self.caused_before, self.limit) = (0, 0, 0, None);
+        self.away = comes_again;
     }
     /// A part of a snapshot has been cut.
     pub fn cut(&mut self, snapshot: u64) {
@@ -231,7 +245,9 @@ impl Lockstep {
                 (self.held, self.caused, self.caused_before, self.limit) = (*held, *caused, *caused, *limit);
             }
             None => {
-                self.forget();
+                // Nothing of the attempt before counts: its numbers too begin again.
+                self.model = self.beginning.clone();
+                (self.held, self.caused, self.caused_before, self.limit) = (0, 0, 0, None);
                 self.afresh = true;
             }
         }
@@ -241,10 +257,12 @@ impl Lockstep {
         match &mut self.model {
             Model::Operator {
                 reference,
+                waiting,
                 minimum,
                 account,
             } => {
                 reference.arrive(&Arrival::Crash);
+                waiting.crash();
                 account.crash();
                 *minimum = minimum.afresh();
             }
@@ -270,9 +288,14 @@ impl Lockstep {
     pub fn done(&mut self, at: Time, mut due: impl FnMut(&DueResult)) {
         let given = self.given.pop_front();
         self.back = false;
+        if given.is_none() && self.away {
+            // A new incarnation, which does nothing before it has gone back.
+            return self.did.clear();
+        }
         if std::mem::take(&mut self.afresh) || given.is_none() {
             // A new incarnation has entered.
             let now = self.clock.monotonic(at);
+            let first = !std::mem::replace(&mut self.entered, true);
             match &mut self.model {
                 Model::Generator { entered, .. } => *entered = now,
                 Model::Split { model, .. } => {
@@ -283,6 +306,10 @@ impl Lockstep {
                     self.hold_to(at, None, &due);
                 }
                 Model::Operator { .. } | Model::Worker { .. } => {}
+            }
+            if first && let Model::Split { .. } = self.model {
+                // The moments of moves are counted from here, whatever begins again.
+                self.beginning = self.model.clone();
             }
             self.did.clear();
             return;
@@ -396,7 +423,7 @@ impl Lockstep {
         let number = match element {
             Element::Barrier(number) => *number,
             Element::Control(control) => match **control {
-                Control::Trigger { snapshot } if !self.away => snapshot,
+                Control::Snapshot(Message::Trigger { number, .. }) if !self.away => number,
                 _ => return Some(vec![]),
             },
             _ => return None,
@@ -532,7 +559,13 @@ impl Lockstep {
             return (nothing, vec![Signal::Epoch(*number)]);
         }
         match &mut self.model {
-            Model::Operator { reference, minimum, .. } => {
+            Model::Operator {
+                reference,
+                waiting,
+                minimum,
+                ..
+            } => {
+                let (reference, wall) = (&mut **reference, self.clock.wall(at));
                 let nothing = Due {
                     held: self.held,
                     ..Due::default()
@@ -540,23 +573,19 @@ impl Lockstep {
                 let (due, said) = match given {
                     // What comes after the end cannot be put out any more.
                     Given::Timer(_) if minimum.over() => return (nothing, vec![]),
+                    Given::Timer(RIPE) if waiting.holds() => {
+                        let combined = minimum.watermark();
+                        (waiting.go(reference, combined, false, wall, monotonic), None)
+                    }
                     Given::Timer(token) => {
-                        let token = *token;
-                        (reference.arrive(&Arrival::Timer { token, at: monotonic }), None)
+                        let (token, at) = (*token, monotonic);
+                        (waiting.tell(reference, &Arrival::Timer { token, at }), None)
                     }
                     Given::Element {
                         lane,
                         element: Element::Event(event),
                         ..
-                    } => {
-                        let arrival = Arrival::Event {
-                            input: *lane,
-                            event: (**event).clone(),
-                            now: self.clock.wall(at),
-                            at: monotonic,
-                        };
-                        (reference.arrive(&arrival), None)
-                    }
+                    } => (waiting.event(reference, *lane, event, wall, monotonic), None),
                     Given::Element {
                         input,
                         element: Element::Progress(progress),
@@ -566,27 +595,32 @@ impl Lockstep {
                             limit: self.limit,
                             ..nothing
                         };
-                        (reference.progress(*input, progress).unwrap_or(still), None)
+                        (waiting.progress(reference, *input, progress).unwrap_or(still), None)
                     }
                     Given::Element { input, element, .. } => {
                         let Some(signal) = signal(element) else {
                             return (Due::default(), vec![]);
                         };
-                        let told = match signal {
-                            Signal::End => reference.progress(*input, &Progress::Done(u64::MAX)),
-                            _ => None,
-                        };
-                        let grown = minimum.arrive(*input, signal);
-                        let mut due = told.unwrap_or(Due {
+                        let mut due = Due {
                             limit: self.limit,
                             ..nothing
-                        });
-                        if let Some(watermark) = grown {
-                            let then = reference.arrive(&Arrival::Watermark(watermark));
-                            due.results.extend(then.results);
-                            due.dropped.extend(then.dropped);
-                            (due.held, due.limit) = (then.held, then.limit);
+                        };
+                        let mut then = |more: Option<Due>| {
+                            let Some(more) = more else { return };
+                            due.results.extend(more.results);
+                            due.dropped.extend(more.dropped);
+                            (due.held, due.limit) = (more.held, more.limit);
+                        };
+                        let before = minimum.watermark();
+                        let grown = minimum.arrive(*input, signal);
+                        if signal == Signal::End {
+                            if waiting.holds() && minimum.ended() {
+                                then(Some(waiting.go(reference, before, true, wall, monotonic)));
+                            }
+                            let all = Progress::Done(u64::MAX);
+                            then(waiting.progress(reference, *input, &all));
                         }
+                        then(grown.and_then(|watermark| waiting.watermark(reference, watermark)));
                         (due, Some(signal))
                     }
                 };
@@ -717,6 +751,7 @@ fn heard(given: &Given, at: Span, wall: Time) -> Option<Heard> {
     let (input, lane, element) = match given {
         Given::Timer(wavetank_actors::EVERY) => return Some(Heard::Tick { wall }),
         Given::Timer(wavetank_actors::ALIGN) => return Some(Heard::Align { at }),
+        Given::Timer(RIPE) => return Some(Heard::Ripe { wall, at }),
         Given::Timer(_) => return Some(Heard::Look { at }),
         Given::Element { input, lane, element } => (*input, *lane, element),
     };
@@ -724,6 +759,7 @@ fn heard(given: &Given, at: Span, wall: Time) -> Option<Heard> {
         Element::Event(event) => Heard::Event {
             input,
             lane,
+            id: event.id,
             stamp: event.stamp,
             row: event.row.clone(),
             at,

@@ -16,15 +16,19 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wavetank_actors::Element;
 use wavetank_actors::operator::Dropped;
+use wavetank_actors::reliability::Control;
+use wavetank_actors::reliability::snapshot::Message;
 use wavetank_actors::world::{Account, Happening, LossReason, NodeClock, NodeFault};
 use wavetank_oracle::convey::Split;
 use wavetank_oracle::convey_merge::Merge;
 use wavetank_oracle::convey_worker::UnderWay;
 use wavetank_oracle::table::{Inconsistent, Table};
+use wavetank_oracle::waiting::Waiting;
 use wavetank_oracle::watermark::Generator;
 use wavetank_oracle::{DueResult, Tables, Why};
 use wavetank_scenarios::metric::Metric;
-use wavetank_scenarios::script::{Delivery, LinkKind, OnCrash, ValveSettings};
+use wavetank_scenarios::query::Query;
+use wavetank_scenarios::script::{Delivery, Future, LinkKind, OnCrash, Operator, ValveSettings};
 use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Script, Span, Time};
 
@@ -132,9 +136,11 @@ pub struct Judge {
     changed: Option<(ActorId, Breach)>,
     /// What was due, where it may be undone.
     history: recovery::History,
+    /// Crashes that are not made good yet.
+    outages: Vec<recovery::Outage>,
     /// Whether anybody is set back after a crash.
     recovers: bool,
-    /// Those who go back begin afresh: nothing is saved.
+    /// Those who go back begin afresh, and not at the beginning: what they gave stays given.
     afresh: bool,
     stepped_back: Option<(ActorId, Breach)>,
     epochs: wavetank_oracle::epoch::Epochs,
@@ -143,6 +149,8 @@ pub struct Judge {
     pub(crate) losses: FxHashMap<Loss, (u64, Time, EventId)>,
     /// What was lost, with when and how: for explanations.
     pub(crate) lost: FxHashMap<EventId, (Time, Loss)>,
+    /// Which events were late, and where: of several places each.
+    pub(crate) late: BTreeSet<(ActorId, EventId)>,
     /// Which faults touched an event, and when.
     pub(crate) touches: FxHashMap<EventId, Vec<(usize, Time)>>,
     /// When an event was first taken by an operator or sink.
@@ -188,7 +196,9 @@ impl Judge {
                         &tables,
                         script.scenario.time.tick,
                     )?;
-                    Some(Model::operator(reference, topology.forward(id).count(), settings.valve))
+                    let waiting = Waiting::new(settings, script.scenario.time.tick);
+                    let inputs = topology.forward(id).count();
+                    Some(Model::operator(reference, waiting, inputs, settings.valve))
                 }
                 Role::Split { operator } => {
                     let settings = &script.scenario.operators[operator];
@@ -213,15 +223,17 @@ impl Judge {
                     let settings = &script.scenario.operators[operator];
                     settings.convey.as_ref().map(|convey| {
                         let merge = Merge::new(convey, script.scenario.time.tick);
-                        Model::operator(Box::new(merge), topology.forward(id).count(), ValveSettings::default())
+                        let inputs = topology.forward(id).count();
+                        Model::operator(Box::new(merge), Waiting::none(), inputs, ValveSettings::default())
                     })
                 }
                 Role::Watermark { operator } => {
                     let of = &script.scenario.operators[operator];
-                    of.watermark.as_ref().map(|settings| {
+                    of.generator().map(|settings| {
                         let (tick, links) = (script.scenario.time.tick, topology.forward(id).count());
                         let schemas = topology.input_schemas(id);
                         let model = Generator::new(settings, of.valve, links, tick, &schemas, &of.input);
+                        let model = model.holding(of.future == Future::Hold);
                         let entered = clocks[actor.node.0 as usize].monotonic(run.start);
                         Model::Generator {
                             model: Box::new(model),
@@ -231,7 +243,7 @@ impl Judge {
                 }
                 Role::Sink { sink } => {
                     let delivery = script.scenario.sinks[sink].delivery;
-                    let tells = delivery == Delivery::ByResult && script.scenario.replay.is_some();
+                    let tells = delivery == Delivery::ByResult && script.scenario.resumes_midway();
                     let watch = SinkWatch {
                         answers: tells.then(BTreeSet::new),
                         ..SinkWatch::default()
@@ -269,13 +281,15 @@ impl Judge {
             books: None,
             changed: None,
             history: recovery::History::default(),
-            afresh: script.scenario.snapshot.is_none(),
+            afresh: script.scenario.resumes_midway(),
+            outages: Vec::new(),
             recovers: script.scenario.snapshot.is_some() || script.scenario.replay.is_some(),
             stepped_back: None,
             epochs: wavetank_oracle::epoch::Epochs::default(),
             misplaced: None,
             losses: FxHashMap::default(),
             lost: FxHashMap::default(),
+            late: BTreeSet::new(),
             touches: FxHashMap::default(),
             seen: FxHashMap::default(),
             watches: Vec::new(),
@@ -487,6 +501,9 @@ impl Judge {
 
     fn lose(&mut self, at: Time, id: EventId, loss: Loss) {
         self.losses.entry(loss).or_insert((0, at, id)).0 += 1;
+        if let Loss::Late(actor) = loss {
+            self.late.insert((actor, id));
+        }
         if self.scope.oracle {
             self.lost.entry(id).or_insert((at, loss));
         }
@@ -641,8 +658,14 @@ impl Judge {
         if self.script.scenario.epoch.is_some() {
             self.takes(at, actor, element);
         }
+        if let Element::Control(control) = element
+            && let Control::Snapshot(Message::Entered { .. }) = **control
+        {
+            self.noticed(at, actor, input);
+        }
         let meter = &mut self.actors[index];
         meter.look_behind(at);
+        meter.delivered += 1;
         if let Element::Event(event) = element {
             meter.taken += 1;
             if let Role::Merge { .. } = role {
@@ -718,6 +741,9 @@ impl Judge {
             lockstep.held = account.held;
             lockstep.caused = account.caused;
         }
+        if !self.outages.is_empty() {
+            self.catches_up(at, actor, account.taken);
+        }
     }
 
     fn took(&mut self, at: Time, actor: ActorId, event: &Event) {
@@ -741,28 +767,42 @@ impl Judge {
             });
         }
         watch.came.fold_event(event);
-        if let Some(pane) = &event.pane
-            && let Err(why) = watch.changes.next(pane, &event.row)
-            && watch.inconsistent.is_none()
-        {
-            let expected = "an answer that follows from those before it".into();
-            watch.inconsistent = Some(Breach {
-                at,
-                event: Some(event.id),
-                expected,
-                came: inconsistency(&why),
-            });
-        }
         meter.results = watch.came.len() as u64;
-        // What comes straight from a source, or was put aside, is due as it comes.
-        if !self.made_by_reader(actor, event.id)
-            && let Some(watch) = self.sinks.get_mut(&actor)
-        {
+        if self.made_by_reader(actor, event.id) {
+            self.follows(at, actor, event);
+        } else if let Some(watch) = self.sinks.get_mut(&actor) {
+            // What comes straight from a source, or was put aside, is due as it comes; of the answers of a window it is
+            // some, and need not follow from each other.
             watch.admitted.fold_event(event);
             if self.recovers {
                 watch.plain.push(event.clone());
             }
         }
+    }
+
+    /// Looks whether an answer at a sink follows from those before it.
+    fn follows(&mut self, at: Time, sink: ActorId, event: &Event) {
+        let (Some(pane), Some(watch)) = (&event.pane, self.sinks.get_mut(&sink)) else {
+            return;
+        };
+        let (Err(why), None) = (watch.changes.next(pane, &event.row), &watch.inconsistent) else {
+            return;
+        };
+        let by = self.topology.actors[event.id.producer.0 as usize].role.works();
+        let by = by.map(|operator| &self.script.scenario.operators[operator]);
+        let answers = |operator: &Operator| operator.query.as_ref().is_some_and(Query::aggregates);
+        let mut expected = "an answer that follows from those before it".to_owned();
+        if let Some(operator) = by.filter(|operator| !answers(operator)) {
+            // One that is not let through leaves a gap in the revisions, or what it replaces standing.
+            let name = &operator.name;
+            expected = format!("{expected} (`{name}` must let all answers for a window pass, or none)");
+        }
+        watch.inconsistent = Some(Breach {
+            at,
+            event: Some(event.id),
+            expected,
+            came: inconsistency(&why),
+        });
     }
 
     /// True when an event at a sink is a result of an operator that the sink reads: then its model says what is due.
@@ -777,6 +817,9 @@ impl Judge {
     }
 
     fn crashed(&mut self, at: Time, node: wavetank_scenarios::topology::NodeId, by: usize) {
+        if self.recovers {
+            self.goes_out(at, node, by);
+        }
         let topology = Arc::clone(&self.topology);
         for (index, actor) in topology
             .actors
@@ -811,7 +854,7 @@ impl Judge {
             meter.forget();
             meter.waits = Waits::default();
             if let Some(lockstep) = &mut self.lockstep[index] {
-                lockstep.crash();
+                lockstep.crash(topology.takes_part(id));
             }
             for link in &actor.outputs {
                 // What stood in a batch went down with its sender.

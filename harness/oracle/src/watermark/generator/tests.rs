@@ -23,6 +23,7 @@ fn event(input: usize, stamp: i64, when: i64) -> Heard {
     Heard::Event {
         input,
         lane: 0,
+        id: EventId::default(),
         stamp: at(stamp),
         row: vec![].into(),
         at: span(when),
