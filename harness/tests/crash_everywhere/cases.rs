@@ -482,9 +482,7 @@ pub fn conveys() -> Vec<Case> {
         ),
     ] {
         let case = one(name, format!("{body}\n[operator.convey]\n{convey}\n").leak());
-        cases.push(Case {
-            ..case
-        });
+        cases.push(Case { ..case });
     }
     cases
 }
