@@ -99,8 +99,12 @@ pub struct Coordinator {
 enum Phase {
     /// The store has been asked what there is; whether everybody has to go back then.
     Surveying { since: Time, go_back: bool },
-    /// These have not gone back yet.
-    Going { since: Time, waiting: BTreeSet<ArcStr> },
+    /// These have not gone back yet, who were told so at that instant.
+    Going {
+        since: Time,
+        told: Time,
+        waiting: BTreeSet<ArcStr>,
+    },
     /// All is well.
     Running,
 }
@@ -176,7 +180,7 @@ impl Coordinator {
             self.tick(out);
         }
         match message {
-            Message::Entered { .. } => self.lost(now, out),
+            Message::Entered { participant } => self.lost(&participant, now, out),
             Message::Restored { participant, attempt } => self.restored(&participant, attempt, now, out),
             Message::Unreadable {
                 participant,
@@ -495,9 +499,12 @@ impl Coordinator {
     // Going back.
 
     /// Somebody has no state.
-    fn lost(&mut self, now: Time, out: &mut Doings) {
+    fn lost(&mut self, participant: &ArcStr, now: Time, out: &mut Doings) {
         match &mut self.phase {
             Phase::Surveying { go_back, .. } => *go_back = true,
+            // Of those who crashed together the others say so at the same instant. They have been told already: nobody can
+            // have gone back and crashed again in no time.
+            Phase::Going { told, waiting, .. } if *told == now && waiting.contains(participant) => {}
             Phase::Going { .. } | Phase::Running => self.go_back(now, out),
         }
     }
@@ -532,12 +539,13 @@ impl Coordinator {
         }
         self.phase = Phase::Going {
             since,
+            told: now,
             waiting: names.cloned().collect(),
         };
     }
 
     fn restored(&mut self, participant: &ArcStr, attempt: u32, now: Time, out: &mut Doings) {
-        let Phase::Going { since, waiting } = &mut self.phase else {
+        let Phase::Going { since, waiting, .. } = &mut self.phase else {
             return;
         };
         if attempt == self.attempt && waiting.remove(participant) && waiting.is_empty() {
