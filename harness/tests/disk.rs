@@ -56,7 +56,12 @@ impl Real {
         };
         let request = self.journal.write(&[page], || summary).expect("a page can be written");
         let ticket = self.disk.start(Time::ZERO, request);
-        matches!(self.disk.finish(ticket.number), Some(Ok(Outcome::Appended(_))))
+        let written = matches!(self.disk.finish(ticket.number), Some(Ok(Outcome::Appended(_))));
+        if !written {
+            // Nobody knows what got there: what comes next goes to a file of its own.
+            self.journal.turn();
+        }
+        written
     }
     /// The numbers of the events that are there, by offset.
     fn numbers(&self) -> Vec<u64> {

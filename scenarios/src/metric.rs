@@ -147,7 +147,7 @@ metrics! {
     Redelivered "redelivered" [Broker] Count Counter "deliveries of a queue that were not the first of their event";
     Dead "dead" [Broker] Count Counter "events that a queue gave up because they came back too often";
     Refused "refused" [Broker] Count Counter "writes that the disk refused; they are tried again";
-    Behind "behind" [Broker] Count Gauge "events that are kept and not acknowledged, by the reader that is furthest behind";
+    Backlog "backlog" [Broker] Count Gauge "events that are kept and not acknowledged, by the reader that is furthest behind";
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
     Lag "lag" [Operator, Generator] Micros Histogram "how far the watermark is behind true time, whenever it grows";
@@ -170,7 +170,7 @@ metrics! {
     Completed "completed" [Snapshots] Count Counter "snapshots of which all parts and the manifest became durable";
     Aborted "aborted" [Snapshots] Count Counter "snapshots that were begun and given up";
     Skipped "skipped" [Snapshots] Count Counter "snapshots that were due and not begun, because one was under way";
-    Damaged "damaged" [Snapshots] Count Counter "files of snapshots that turned out to be of no use";
+    Damaged "damaged" [Snapshots, Broker] Count Counter "files of snapshots, or places in a broker's journal, that turned out to be of no use";
     Recoveries "recoveries" [Snapshots] Count Counter "how often everybody went back, to a snapshot or to the beginning";
     SnapshotTime "snapshot_time" [Snapshots] Micros Histogram "from the beginning of a snapshot until it was complete";
     SnapshotBytes "snapshot_bytes" [Snapshots] Bytes Histogram "the size of a complete snapshot's files";

@@ -146,7 +146,7 @@ patterns! {
          carries a number alone, so that everything before it is known to have been worked on.";
     Replay "replay" "Replay" Reliability built true
         settings ["broker", "replay", "delivery"],
-        metrics [Kept, Behind, Replayed, Expired, Gap, Repeated, Redelivered, Dead, Refused]
+        metrics [Kept, Backlog, Replayed, Expired, Gap, Repeated, Redelivered, Dead, Refused]
         example "orders-read-again"
         "Reads a broker's log again from the last safe point after a crash: from as far back as an event can still matter, or \
          from where a snapshot was cut. What was kept too short a time is a gap that is named.";

@@ -44,6 +44,9 @@ pub struct Back {
     /// How much earlier than its end the last instant of a window is: the unit of event time, where its end does not
     /// belong to it.
     pub short_of_end: Span,
+    /// How long before the watermark reaches its stamp an event may be late: the unit of event time with
+    /// `late_when = "tick-before-end"`.
+    pub late_ahead: Span,
 }
 
 /// Windows on a grid.
@@ -55,6 +58,9 @@ pub struct Grid {
     pub every: Span,
     /// The shift of the grid.
     pub offset: Span,
+    /// How much later than its beginning the first instant of a window is: the unit of event time, where its beginning
+    /// does not belong to it.
+    pub past_start: Span,
 }
 
 impl Back {
@@ -81,7 +87,7 @@ impl Back {
             None => given - self.span + Span::UNIT,
             Some(grid) => {
                 let over = given + self.short_of_end - grid.size;
-                over.floor_to(grid.every, grid.offset) + grid.every
+                over.floor_to(grid.every, grid.offset) + grid.every + grid.past_start
             }
         }
     }
@@ -103,6 +109,7 @@ impl Reach {
             grid: None,
             single: true,
             short_of_end: Span::ZERO,
+            late_ahead: Span::ZERO,
         })
     }
     const fn within(span: Span, settle: Span, short_of_end: Span) -> Self {
@@ -112,6 +119,7 @@ impl Reach {
             grid: None,
             single: false,
             short_of_end,
+            late_ahead: Span::ZERO,
         })
     }
     fn never(why: &str) -> Self {
@@ -133,6 +141,16 @@ impl Operator {
         if let Some(why) = self.watermark.as_ref().and_then(unsteady) {
             return Reach::never(why);
         }
+        match (self.of_body(tick), self.late_when) {
+            (Reach::Bounded(back), LateWhen::TickBeforeEnd) if !back.single => Reach::Bounded(Back {
+                late_ahead: tick,
+                ..back
+            }),
+            (reach, _) => reach,
+        }
+    }
+
+    fn of_body(&self, tick: Span) -> Reach {
         let Ok(body) = self.body() else {
             return Reach::single();
         };
@@ -192,14 +210,24 @@ impl Operator {
             WindowBounds::Start => tick,
             WindowBounds::End | WindowBounds::Both => Span::ZERO,
         };
+        let past_start = match self.bounds {
+            WindowBounds::End => tick,
+            WindowBounds::Start | WindowBounds::Both => Span::ZERO,
+        };
         let on_grid = |size: Span, every: Span, offset: Span| {
-            let grid = Grid { size, every, offset };
+            let grid = Grid {
+                size,
+                every,
+                offset,
+                past_start,
+            };
             Reach::Bounded(Back {
                 span: size,
                 settle: behind,
                 grid: Some(grid),
                 single: false,
                 short_of_end,
+                late_ahead: Span::ZERO,
             })
         };
         let within = |span: Span| Reach::within(span, behind, short_of_end);

@@ -63,8 +63,14 @@ fn measure(note: Note, stage: &Stage) {
                 put(Metric::SnapshotInterval, span(interval));
             }
         }
-        Note::Aborted { .. } => put(Metric::Aborted, 1),
-        Note::Distrusted { .. } => put(Metric::Damaged, 1),
+        Note::Aborted { number, why } => {
+            put(Metric::Aborted, 1);
+            stage.put(Effect::Note(format!("snapshot {number} is given up: {why}")));
+        }
+        Note::Distrusted { number, why } => {
+            put(Metric::Damaged, 1);
+            stage.put(Effect::Note(format!("snapshot {number} is of no use: {why}")));
+        }
         Note::GoingBack { age, .. } => {
             put(Metric::Recoveries, 1);
             if let Some(age) = age {
@@ -78,8 +84,7 @@ fn measure(note: Note, stage: &Stage) {
         }
         Note::Fault(fault) => stage.put(Effect::Fired(fault)),
         Note::Saved { bytes, .. } => put(Metric::SavedBytes, bytes),
-        // The answer to whoever asked carries it.
-        Note::Trouble { .. } => {}
+        Note::Trouble { why } => stage.put(Effect::Note(why)),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Floor {
     pub given: Time,
     /// How much earlier than its end the last instant of a window is.
     pub short_of_end: Span,
+    /// How long before the watermark reaches its stamp an event may be late.
+    pub late_ahead: Span,
 }
 
 impl Floor {
@@ -41,6 +43,7 @@ impl Floor {
         since: Time::MIN,
         given: Time::MIN,
         short_of_end: Span::ZERO,
+        late_ahead: Span::ZERO,
     };
     /// Of an operator that reaches so far back, when everything up to the watermark `done` has come out.
     pub fn of(back: Back, done: Time) -> Self {
@@ -48,6 +51,7 @@ impl Floor {
             since: back.since(done),
             given: back.given(done),
             short_of_end: back.short_of_end,
+            late_ahead: back.late_ahead,
         }
     }
     /// The watermark to begin with: events that cannot matter any more are late.
@@ -55,7 +59,7 @@ impl Floor {
         if self.since == Time::MAX {
             Time::MAX
         } else {
-            self.since - Span::UNIT
+            self.since - Span::UNIT - self.late_ahead
         }
     }
     /// Whether a result has been given before. A window's answer goes by the window's last instant.

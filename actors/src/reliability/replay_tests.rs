@@ -102,8 +102,13 @@ fn bounded() -> impl Strategy<Value = serde_json::Value> {
         Just("time(7 us)"),
         Just("time(12 us, 4 us)"),
     ];
-    let windowed = (window, 0_i64..6, prop_oneof![Just("start"), Just("end")], 0_usize..3).prop_map(
-        |(window, horizon, bounds, late_when)| {
+    let windowed = (
+        window,
+        0_i64..6,
+        prop_oneof![Just("start"), Just("end"), Just("both")],
+        0_usize..3,
+    )
+        .prop_map(|(window, horizon, bounds, late_when)| {
             let late_when = ["at-end", "after-end", "tick-before-end"][late_when];
             let sliding = window.starts_with("time(7") || window.starts_with("time(12");
             let mut keys = json!({
@@ -115,8 +120,7 @@ fn bounded() -> impl Strategy<Value = serde_json::Value> {
                 keys["bounds"] = json!(bounds);
             }
             keys
-        },
-    );
+        });
     let sequence = (2_i64..15, any::<bool>(), 0_usize..3).prop_map(|(within, start, pattern)| {
         let pattern = ["a -> b", "a -> b+ -> c", "a -> not c -> b"][pattern];
         json!({"sequence": {
@@ -143,7 +147,7 @@ fn back(keys: &serde_json::Value) -> Back {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(4000))]
     #[test]
     fn after_a_crash_at_any_event_the_folded_answers_and_the_late_events_are_those_without_it(
         keys in bounded(),

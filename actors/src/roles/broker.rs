@@ -16,7 +16,7 @@ use wavetank_scenarios::{Event, Span, Time};
 use crate::element::Element;
 use crate::host::Part;
 use crate::reliability::broker::{
-    Ask, Commit, Gap, Journal, Kept as Taken, Limits, Log, Next, Page, Queue, QueueLimits, Settled, Summary,
+    Ask, Commit, Gap, Journal, Kept as Taken, Limits, Log, Next, Page, Problem, Queue, QueueLimits, Settled, Summary,
 };
 use crate::reliability::disk::{Disk, Outcome, Request, SimulatedDisk};
 use crate::reliability::{Control, From};
@@ -86,6 +86,10 @@ pub(crate) struct Broker {
     expired: u64,
     /// The faults of the disk that fired when it was read.
     fired: Vec<usize>,
+    /// What is wrong with what was read.
+    problems: Vec<Problem>,
+    /// What the disk has lost of a queue; readers of a log come upon it.
+    lost: Vec<Gap>,
 }
 
 /// Its timers: a write is over, a refused write is tried again, an event was not acknowledged in time.
@@ -111,6 +115,7 @@ impl Broker {
             size: settings.retention.size,
         };
         let partitions = settings.partitions.max(1);
+        let mut lost = Vec::new();
         let shelf = match settings.kind {
             BrokerKind::Log => Shelf::Log(Log::recovered(partitions, limits, settings.dedup, &found).0),
             BrokerKind::Queue => {
@@ -119,7 +124,9 @@ impl Broker {
                     max_deliveries: settings.max_deliveries,
                     in_flight: settings.in_flight,
                 };
-                Shelf::Queue(Queue::recovered(limits, settings.dedup, &found))
+                let (queue, gaps) = Queue::recovered(limits, settings.dedup, &found);
+                lost = gaps;
+                Shelf::Queue(queue)
             }
         };
         Ok(Self {
@@ -134,7 +141,24 @@ impl Broker {
             armed: None,
             expired: 0,
             fired,
+            problems: found.problems,
+            lost,
         })
+    }
+
+    /// Says what is wrong with what was read.
+    fn tell_problems(&mut self, stage: &Stage) {
+        for problem in std::mem::take(&mut self.problems) {
+            stage.put(Effect::Measured(Metric::Damaged, 1));
+            stage.put(Effect::Note(problem.to_string()));
+        }
+        for gap in std::mem::take(&mut self.lost) {
+            stage.put(Effect::Measured(Metric::Gap, gap.len()));
+            stage.put(Effect::Note(gap.to_string()));
+            for reader in self.shelves.readers.keys() {
+                stage.tell(*reader, Control::Missing(gap));
+            }
+        }
     }
 
     fn partitions(&self) -> u32 {
@@ -461,13 +485,14 @@ impl Broker {
                 self.shelves.readers.values().map(of).max().unwrap_or(0)
             }
         };
-        stage.put(Effect::Measured(Metric::Behind, behind));
+        stage.put(Effect::Measured(Metric::Backlog, behind));
     }
 }
 
 /// Counts a gap and names it to its reader; false when the run stops with it.
 fn tell_gap(settings: &script::Broker, reader: ActorId, gap: Gap, stage: &Stage) -> bool {
     stage.put(Effect::Measured(Metric::Gap, gap.len()));
+    stage.put(Effect::Note(format!("a reader asks for what is not there: {gap}")));
     stage.tell(reader, Control::Missing(gap));
     let fails = settings.expired == Expired::Fail;
     if fails {
@@ -511,6 +536,7 @@ impl Part for Broker {
         match input {
             Input::Enter { .. } => {
                 tell_fired(&std::mem::take(&mut self.fired), stage);
+                self.tell_problems(stage);
                 let partitions = self.partitions() as usize;
                 for reader in self.shelves.readers.keys() {
                     let mut kept = self.kept.borrow_mut();

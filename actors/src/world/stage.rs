@@ -84,6 +84,8 @@ pub enum Effect {
     Busy(Span, EventId),
     /// A reading of a metric of the actor's own: added to a counter, the new value of a gauge, an entry of a histogram.
     Measured(Metric, u64),
+    /// Something that a person should know of the run, in words.
+    Note(String),
     /// An event ended without a result.
     Dropped(EventId, Dropped),
     /// An event could not be worked on.

@@ -304,7 +304,7 @@ impl ActorMeter {
             Metric::CacheHits | Metric::CacheMisses => return self.own(metric, max),
             Metric::Kept | Metric::Repeated | Metric::Expired | Metric::Gap => return self.own(metric, max),
             Metric::Replayed | Metric::Redelivered | Metric::Dead => return self.own(metric, max),
-            Metric::Refused | Metric::Behind => return self.own(metric, max),
+            Metric::Refused | Metric::Backlog => return self.own(metric, max),
             Metric::Completed | Metric::Aborted | Metric::Skipped | Metric::Damaged | Metric::Recoveries => {
                 return self.own(metric, max);
             }

@@ -62,6 +62,9 @@ pub enum Loss {
     Failed(ActorId),
 }
 
+/// How much of what actors say is kept.
+const NOTES: usize = 20;
+
 /// A rule of the world that was broken, for the first time.
 #[derive(Clone, Debug)]
 pub struct Breach {
@@ -160,6 +163,10 @@ pub struct Judge {
     start: Time,
     pub(crate) run: crate::faults::Run,
     pub(crate) events: u64,
+    /// What actors said that a person should know.
+    pub(crate) notes: Vec<String>,
+    /// How much they said beyond that.
+    pub(crate) unnoted: usize,
     tick: u64,
 }
 
@@ -297,6 +304,8 @@ impl Judge {
             start: run.start,
             run,
             events: 0,
+            notes: Vec::new(),
+            unnoted: 0,
             tick: 0,
             script: Arc::clone(script),
             topology,
@@ -349,6 +358,7 @@ impl Judge {
             Happening::Measured { actor, metric, reading } => {
                 self.actors[actor.0 as usize].measure(*metric, *reading);
             }
+            Happening::Noted { actor, text } => self.note(at, *actor, text),
             Happening::Dropped { actor, id, why } => {
                 let why = match why {
                     Dropped::Filtered => Why::Filtered,
@@ -496,6 +506,16 @@ impl Judge {
         let to = &self.topology.links[link.0 as usize];
         if let Some(lockstep) = &mut self.lockstep[to.to.0 as usize] {
             lockstep.act(Did::Hold(to.input, hold));
+        }
+    }
+
+    /// An actor says something; the first of it is kept.
+    fn note(&mut self, at: Time, actor: ActorId, text: &str) {
+        if self.notes.len() < NOTES {
+            let name = &self.topology.actors[actor.0 as usize].name;
+            self.notes.push(format!("`{name}` at {}: {text}", explain_time(at)));
+        } else {
+            self.unnoted += 1;
         }
     }
 

@@ -30,8 +30,17 @@ pub(super) struct Outage {
     node: NodeId,
     at: Time,
     detected: bool,
-    /// Who has not come back to where it was: how many events it had taken, and whether it has gone back.
-    behind: Vec<(ActorId, u64, bool)>,
+    /// Who has not come back to where it was, and whether it has gone back.
+    behind: Vec<(ActorId, Place, bool)>,
+}
+
+/// How far an actor was.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It had taken so many events, and goes back to when it had taken fewer.
+    Taken(u64),
+    /// The largest stamp that it had taken; it begins afresh, and somewhere in the middle.
+    Stamp(Time),
 }
 
 struct Cut {
@@ -92,6 +101,7 @@ impl Judge {
             self.history.due.entry(actor).or_default().truncate(due);
         }
         self.actors[index].goes_back(account);
+        self.actors[index].largest = Time::MIN;
         for outage in &mut self.outages {
             let this = outage.behind.iter_mut().filter(|(id, ..)| *id == actor);
             this.for_each(|(.., back)| *back = true);
@@ -140,7 +150,15 @@ impl Judge {
         let ids = works.map(|(index, _)| ActorId(index as u32));
         let behind: Vec<_> = ids
             .filter(|id| self.topology.takes_part(*id))
-            .map(|id| (id, self.actors[id.0 as usize].account.taken, false))
+            .map(|id| {
+                let meter = &self.actors[id.0 as usize];
+                let place = if self.afresh {
+                    Place::Stamp(meter.largest)
+                } else {
+                    Place::Taken(meter.account.taken)
+                };
+                (id, place, false)
+            })
             .collect();
         if !behind.is_empty() {
             let detected = false;
@@ -169,10 +187,15 @@ impl Judge {
 
     /// An actor has taken so many events.
     pub(super) fn catches_up(&mut self, at: Time, actor: ActorId, taken: u64) {
+        let largest = self.actors[actor.0 as usize].largest;
+        let there = |place: &Place| match place {
+            Place::Taken(before) => taken >= *before,
+            Place::Stamp(before) => largest >= *before,
+        };
         for outage in &mut self.outages {
             outage
                 .behind
-                .retain(|(id, before, back)| *id != actor || !back || taken < *before);
+                .retain(|(id, before, back)| *id != actor || !back || !there(before));
             if outage.behind.is_empty() {
                 let meter = &mut self.faults[outage.by];
                 meter.recovered = meter.recovered.max(Some(at.since(outage.at)));

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wavetank_scenarios::{Event, EventId, Producer, Span, Time};
 
 use super::journal::{Entry, Found, Summary};
+use super::log::{Gap, GapReason};
 use super::numbers::Numbers;
 
 /// How a queue gives its events.
@@ -104,9 +105,14 @@ impl Queue {
     }
 
     /// The queue that the files of a journal hold. Every event in it may have been given before.
-    pub fn recovered(limits: QueueLimits, dedup: bool, found: &Found) -> Self {
+    pub fn recovered(limits: QueueLimits, dedup: bool, found: &Found) -> (Self, Vec<Gap>) {
         let mut queue = Self::new(limits, dedup);
+        // Places of which the journal knows what became, and the first that it must know.
+        let (mut known, mut first) = (BTreeSet::new(), None);
         for entry in &found.entries {
+            if let Entry::Kept { offset, .. } | Entry::Gone { offset } = entry {
+                known.insert(*offset);
+            }
             match entry {
                 Entry::Kept { offset, event, .. } => {
                     queue.put(*offset, (**event).clone(), true);
@@ -114,6 +120,7 @@ impl Queue {
                 Entry::Gone { offset } => _ = queue.messages.remove(offset),
                 Entry::Committed { .. } | Entry::Expired { .. } => {}
                 Entry::Summary(summary) => {
+                    first = first.or(summary.partitions.first().map(|(first, _)| *first));
                     queue.next = queue.next.max(summary.partitions.first().map_or(0, |(_, next)| *next));
                     if let Some(had) = &mut queue.had {
                         had.extend(summary.had.iter().cloned());
@@ -123,7 +130,19 @@ impl Queue {
         }
         queue.written = queue.next;
         queue.waiting = queue.messages.keys().copied().collect();
-        queue
+        let mut gaps: Vec<Gap> = Vec::new();
+        for offset in (first.unwrap_or(0)..queue.next).filter(|offset| !known.contains(offset)) {
+            match gaps.last_mut() {
+                Some(gap) if gap.to == offset => gap.to += 1,
+                _ => gaps.push(Gap {
+                    partition: 0,
+                    from: offset,
+                    to: offset + 1,
+                    why: GapReason::Damaged,
+                }),
+            }
+        }
+        (queue, gaps)
     }
 
     /// What a new file of the journal begins with.

@@ -515,8 +515,9 @@ fn a_crash_of_the_queue_gives_again_what_was_not_acknowledged() {
     let Request::Append { file, bytes } = request else {
         panic!("it is added")
     };
-    let found = journal.read(&[(file, Some(bytes))]);
-    let mut back = Queue::recovered(LIMITS, true, &found);
+    let found = journal.read(&[(file.clone(), Some(bytes.clone()))]);
+    let (mut back, gaps) = Queue::recovered(LIMITS, true, &found);
+    assert_eq!(gaps, []);
     back.join(0);
     let again = back.deliver(at(9), false);
     assert_eq!(
@@ -524,6 +525,22 @@ fn a_crash_of_the_queue_gives_again_what_was_not_acknowledged() {
         [(1, true), (2, true)]
     );
     assert_eq!(back.take(event(0, 0)), None, "it was there");
+
+    // Another file begins behind five events, of which the first is acknowledged, and the file with them is lost.
+    for number in 3..5 {
+        queue.take(event(number, 0)).unwrap();
+    }
+    journal.turn();
+    let gone = [Page::Gone { offset: 3 }];
+    let request = journal.write(&gone, || queue.summary()).unwrap();
+    let Request::Append { file, bytes } = request else {
+        panic!("it is added")
+    };
+    let found = journal.read(&[(file, Some(bytes))]);
+    let (back, gaps) = Queue::recovered(LIMITS, true, &found);
+    let places: Vec<(u64, u64)> = gaps.iter().map(|gap| (gap.from, gap.to)).collect();
+    assert_eq!(places, [(1, 3), (4, 5)], "what became of them, nobody knows");
+    assert_eq!(back.len(), 0);
 }
 
 proptest! {
