@@ -74,10 +74,13 @@ pub struct Players {
     reaches: Option<Rc<Reaches>>,
 }
 
+/// What goes wrong on the disk of an actor, and how long it takes there.
+pub type FaultsOf = Box<dyn Fn(ActorId, &script::Disk) -> Box<dyn DiskFaults>>;
+
 /// What snapshots are kept with: given to the players from outside.
 pub struct Vault {
-    /// What goes wrong on the disk of an actor, and how long it takes there.
-    pub faults: Box<dyn Fn(ActorId, &script::Disk) -> Box<dyn DiskFaults>>,
+    /// What goes wrong on disks.
+    pub faults: FaultsOf,
     /// The keys that snapshots are encrypted with.
     pub keys: Arc<Keys>,
     /// The number of the run, which its files bear.

@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use wavetank_actors::reliability::broker::{Gap, Journal, Kept, Limits, Log, Next, Page, Problem};
+use wavetank_actors::reliability::broker::{Gap, Journal, Kept, Limits, Log, Next, Page, Problem, journal_files};
 use wavetank_actors::reliability::disk::{Disk, DiskFaults, Mishap, Operation, Outcome, Replacing, Request};
-use wavetank_harness::disk::{RealDisk, journal_files};
+use wavetank_harness::disk::RealDisk;
 use wavetank_harness::folder::Folder;
 use wavetank_scenarios::{Event, EventId, Producer, Time, Value};
 
@@ -21,7 +21,8 @@ impl Real {
     fn open(disk: RealDisk) -> Result<(Self, Vec<Gap>, Vec<Problem>), String> {
         let mut disk = disk;
         let mut journal = Journal::new("orders".to_owned(), 2_000);
-        let files = journal_files(&mut disk, &journal.prefix()).map_err(|error| error.to_string())?;
+        let files = journal_files(&mut disk, &journal.prefix(), Time::ZERO, &mut Vec::new())
+            .map_err(|error| error.to_string())?;
         let found = journal.read(&files);
         let (log, gaps) = Log::recovered(1, Limits::default(), true, &found);
         Ok((Self { disk, journal, log }, gaps, found.problems))

@@ -143,7 +143,7 @@ fn overrides_win_over_the_file_and_go_by_name() {
         library("orders-per-minute"),
         &[
             ("fault.slow-link.rate", "0.2"),
-            ("operator.per-minute.watermark.backlog", "5s"),
+            ("operator.per-minute.watermark.behind", "5s"),
             ("time.seed", "7"),
             ("link.0.delay", "{ exp = \"1s\" }"),
             ("link.orders -> per-minute.kind", "stream"),
@@ -154,7 +154,7 @@ fn overrides_win_over_the_file_and_go_by_name() {
     .expect("a script");
     assert_eq!(script.scenario.faults[0].rate, 0.2);
     assert_eq!(
-        script.scenario.operators[0].watermark.as_ref().and_then(|w| w.backlog),
+        script.scenario.operators[0].watermark.as_ref().and_then(|w| w.behind),
         Some(Span::from_secs(5))
     );
     let link = &script.scenario.links[0];

@@ -17,8 +17,9 @@ use crate::element::Element;
 use crate::host::Part;
 use crate::reliability::broker::{
     Ask, Commit, Gap, Journal, Kept as Taken, Limits, Log, Next, Page, Problem, Queue, QueueLimits, Settled, Summary,
+    journal_files,
 };
-use crate::reliability::disk::{Disk, Outcome, Request, SimulatedDisk};
+use crate::reliability::disk::{Disk, Outcome, SimulatedDisk};
 use crate::reliability::{Control, From};
 use crate::world::{Effect, Input, Stage};
 
@@ -108,8 +109,8 @@ impl Broker {
     pub fn new(settings: script::Broker, shelves: Shelves, kept: Rc<RefCell<Kept>>, now: Time) -> Result<Self, String> {
         let mut journal = Journal::new(settings.name.clone(), ROLL);
         let mut fired = Vec::new();
-        let files = read_all(&mut kept.borrow_mut().disk, &journal.prefix(), now, &mut fired);
-        let found = journal.read(&files);
+        let files = journal_files(&mut kept.borrow_mut().disk, &journal.prefix(), now, &mut fired);
+        let found = journal.read(&files.map_err(|error| error.to_string())?);
         let limits = Limits {
             time: settings.retention.time,
             size: settings.retention.size,
@@ -509,26 +510,6 @@ fn tell_fired(fired: &[usize], stage: &Stage) {
     for fault in fired {
         stage.put(Effect::Fired(*fault));
     }
-}
-
-/// The files of a disk whose names begin so, each read whole.
-fn read_all(disk: &mut dyn Disk, prefix: &str, now: Time, fired: &mut Vec<usize>) -> Vec<(String, Option<Vec<u8>>)> {
-    let mut ask = |request: Request| {
-        let ticket = disk.start(now, request);
-        fired.extend(ticket.fired);
-        disk.finish(ticket.number).and_then(Result::ok)
-    };
-    let listed = ask(Request::List {
-        prefix: prefix.to_owned(),
-    });
-    let Some(Outcome::Listed(files)) = listed else {
-        return Vec::new();
-    };
-    let read = |(name, _): (String, u64)| match ask(Request::read(name.clone())) {
-        Some(Outcome::Read(bytes)) => (name, Some(bytes)),
-        _ => (name, None),
-    };
-    files.into_iter().map(read).collect()
 }
 
 impl Part for Broker {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use wavetank_actors::reliability::disk::{Action, Disk, DiskError, DiskFaults, Outcome, Request, Ticket, Trouble};
+use wavetank_actors::reliability::disk::{Disk, DiskError, DiskFaults, Outcome, Request, Ticket, Trouble};
 use wavetank_scenarios::Time;
 
 use meddled::{Faults, Meddled};
@@ -310,41 +310,4 @@ fn list(database: &Database, prefix: &str) -> Result<Vec<(String, u64)>, redb::E
         found.push((name.value().to_owned(), length.value()));
     }
     Ok(found)
-}
-
-/// What a broker's journal on a disk holds: its files, each read whole.
-///
-/// # Errors
-/// They cannot be listed. A file that cannot be read comes without its bytes.
-pub fn journal_files(disk: &mut dyn Disk, prefix: &str) -> Result<Vec<(String, Option<Vec<u8>>)>, DiskError> {
-    let mut ask = |request: Request| {
-        let (action, file) = (request.action(), request.file().to_owned());
-        let ticket = disk.start(Time::ZERO, request);
-        let failed = DiskError {
-            action,
-            file,
-            trouble: Trouble::Failed,
-        };
-        disk.finish(ticket.number).unwrap_or(Err(failed))
-    };
-    let listed = match ask(Request::List {
-        prefix: prefix.to_owned(),
-    })? {
-        Outcome::Listed(files) => files,
-        _ => {
-            return Err(DiskError {
-                action: Action::List,
-                file: prefix.to_owned(),
-                trouble: Trouble::Failed,
-            });
-        }
-    };
-    let files = listed.into_iter().map(|(name, _)| {
-        let bytes = match ask(Request::read(name.clone())) {
-            Ok(Outcome::Read(bytes)) => Some(bytes),
-            _ => None,
-        };
-        (name, bytes)
-    });
-    Ok(files.collect())
 }

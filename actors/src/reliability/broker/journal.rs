@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use wavetank_scenarios::{Event, Producer, Time};
 
 use super::numbers::Numbers;
-use crate::reliability::disk::Request;
+use crate::reliability::disk::{Disk, DiskError, Outcome, Request, Trouble};
 
 /// What a file of a journal begins with.
 pub const MAGIC: &[u8; 8] = b"WTKLOG\r\n";
@@ -525,4 +525,37 @@ fn read_file(name: &str, bytes: &[u8], number: u64, last: bool, found: &mut Foun
         at = end;
     }
     true
+}
+
+/// Files by name, each whole; `None` for one that could not be read.
+pub type Files = Vec<(String, Option<Vec<u8>>)>;
+
+/// What a broker's journal on a disk holds: its files. Adds the faults of the disk that fired.
+///
+/// # Errors
+/// They cannot be listed.
+pub fn journal_files(disk: &mut dyn Disk, prefix: &str, now: Time, fired: &mut Vec<usize>) -> Result<Files, DiskError> {
+    let mut ask = |request: Request| {
+        let unanswered = DiskError {
+            action: request.action(),
+            file: request.file().to_owned(),
+            trouble: Trouble::Failed,
+        };
+        let ticket = disk.start(now, request);
+        fired.extend(ticket.fired);
+        disk.finish(ticket.number).unwrap_or(Err(unanswered))
+    };
+    let listed = ask(Request::List {
+        prefix: prefix.to_owned(),
+    });
+    let Outcome::Listed(names) = listed? else {
+        return Ok(Vec::new());
+    };
+    let files = names
+        .into_iter()
+        .map(|(name, _)| match ask(Request::read(name.clone())) {
+            Ok(Outcome::Read(bytes)) => (name, Some(bytes)),
+            _ => (name, None),
+        });
+    Ok(files.collect())
 }

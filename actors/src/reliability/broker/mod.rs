@@ -15,7 +15,7 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-pub use journal::{Commit, Entry, Found, Journal, MAGIC, Page, Problem, Summary, VERSION, Why};
+pub use journal::{Commit, Entry, Files, Found, Journal, MAGIC, Page, Problem, Summary, VERSION, Why, journal_files};
 pub use log::{Ask, Asked, Gap, GapReason, Kept, Limits, Log, Next, Record};
 pub use numbers::Numbers;
 pub use queue::{Delivery, Queue, QueueLimits, Settled};
