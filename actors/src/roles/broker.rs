@@ -19,13 +19,13 @@ use crate::reliability::broker::{
     Ask, Befalls, BrokerFaults, Commit, Gap, Journal, Kept as Taken, Limits, Log, Next, Page, Problem, Queue,
     QueueLimits, Settled, journal_files,
 };
-use crate::reliability::disk::{Disk, Outcome, SimulatedDisk};
+use crate::reliability::disk::{Disk, Outcome};
 use crate::reliability::{Control, From};
 use crate::world::{Account, Effect, Input, Stage};
 
 /// What outlives a broker: its disk, and what others remember of it.
 pub(crate) struct Kept {
-    pub disk: SimulatedDisk,
+    pub disk: Box<dyn Disk>,
     /// What goes wrong between it and its readers.
     faults: Box<dyn BrokerFaults>,
     /// The inputs that have ended.
@@ -37,7 +37,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub fn new(disk: SimulatedDisk, faults: Box<dyn BrokerFaults>) -> Self {
+    pub fn new(disk: Box<dyn Disk>, faults: Box<dyn BrokerFaults>) -> Self {
         Self {
             disk,
             faults,
@@ -118,7 +118,7 @@ impl Broker {
     pub fn new(settings: script::Broker, shelves: Shelves, kept: Rc<RefCell<Kept>>, now: Time) -> Result<Self, String> {
         let mut journal = Journal::new(settings.name.clone(), ROLL);
         let mut fired = Vec::new();
-        let files = journal_files(&mut kept.borrow_mut().disk, &journal.prefix(), now, &mut fired);
+        let files = journal_files(&mut *kept.borrow_mut().disk, &journal.prefix(), now, &mut fired);
         let found = journal.read(&files.map_err(|error| error.to_string())?);
         let limits = Limits {
             time: settings.retention.time,

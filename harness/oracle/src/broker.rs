@@ -28,14 +28,17 @@ pub type Reader = u32;
 /// A log as its readers must find it.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
-    /// Everything that came, in order, as often as it came.
-    came: Vec<EventId>,
+    /// Everything that came: as the how-manieth it came first and last.
+    came: BTreeMap<EventId, (usize, usize)>,
+    arrivals: usize,
     /// What lies where, as far as somebody has seen it.
     places: BTreeMap<(u32, u64), EventId>,
     /// Places that are not there, as somebody was told.
     missing: BTreeSet<(u32, u64)>,
     /// The next place that a reader is given, where that is known.
     next: BTreeMap<(Reader, u32), Next>,
+    /// It may have had events before anybody looked.
+    resumes: bool,
     /// Somebody asked to begin with what comes later.
     skipped: bool,
     /// What may be given once more, and what may be given behind the one after it.
@@ -77,9 +80,19 @@ pub enum Begin<'a> {
 }
 
 impl Log {
+    /// An empty log, or one that may have had events before anybody looked.
+    pub fn new(resumes: bool) -> Self {
+        Self {
+            resumes,
+            ..Self::default()
+        }
+    }
+
     /// An event comes.
     pub fn comes(&mut self, event: EventId) {
-        self.came.push(event);
+        let at = self.arrivals;
+        self.came.entry(event).or_insert((at, at)).1 = at;
+        self.arrivals += 1;
     }
 
     /// A reader is given an event.
@@ -88,8 +101,8 @@ impl Log {
     /// What it should have been given.
     pub fn gives(&mut self, reader: Reader, event: EventId, at: Position) -> Law {
         let (partition, place) = (at.partition, at.offset);
-        let came: Vec<usize> = (0..self.came.len()).filter(|i| self.came[*i] == event).collect();
-        if came.is_empty() {
+        let came = self.came.get(&event).copied();
+        if came.is_none() && !self.resumes {
             return Err("an event that came before".into());
         }
         let next = self.next.entry((reader, partition)).or_insert(Next::At(0));
@@ -124,10 +137,13 @@ impl Log {
         let others = |(of, _): &(&(u32, u64), &EventId)| of.0 == partition;
         let before = self.places.range(..(partition, place)).next_back().filter(others);
         let behind = self.places.range((partition, place + 1)..).next().filter(others);
-        let first = |id: &EventId| self.came.iter().position(|came| came == id);
-        let last = |id: &EventId| self.came.iter().rposition(|came| came == id);
-        let last_came = came.last().copied();
-        if before.is_some_and(|(_, id)| first(id) > last_came) || behind.is_some_and(|(_, id)| last(id) < Some(came[0]))
+        let Some((first, last)) = came.filter(|_| !self.resumes) else {
+            return Ok(());
+        };
+        let first_of = |(_, id)| self.came.get(id).map(|(first, _)| *first);
+        let last_of = |(_, id)| self.came.get(id).map(|(_, last)| *last);
+        if before.and_then(first_of).is_some_and(|before| before > last)
+            || behind.and_then(last_of).is_some_and(|behind| behind < first)
         {
             return Err(format!(
                 "the places of partition {partition} in the order in which events came"
@@ -180,13 +196,12 @@ impl Log {
             return Ok(());
         }
         let given: BTreeSet<EventId> = self.places.values().copied().collect();
-        let due: BTreeSet<EventId> = self.came.iter().copied().collect();
         let unseen = self
             .missing
             .iter()
             .filter(|place| !self.places.contains_key(place))
             .count() as u64;
-        let left: Vec<&EventId> = due.difference(&given).collect();
+        let left: Vec<&EventId> = self.came.keys().filter(|id| !given.contains(id)).collect();
         match left.first() {
             Some(first) if left.len() as u64 > unseen + lost => Err(format!("{first} before the end")),
             _ => Ok(()),
@@ -200,34 +215,39 @@ pub struct Queue {
     visibility: Span,
     most_times: Option<u32>,
     most_had: u32,
-    rows: Vec<Row>,
+    resumes: bool,
+    rows: BTreeMap<EventId, Row>,
+    /// Who has what, and until when it may be acknowledged.
+    had: BTreeMap<EventId, (Reader, Time)>,
+    /// What lies where, as far as somebody has seen it.
+    places: BTreeMap<u64, EventId>,
     /// What may be given once more.
     again: Vec<EventId>,
 }
 
 /// An event in a queue.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Row {
-    event: EventId,
     /// Its place, as soon as somebody has seen it.
     place: Option<u64>,
     times: u32,
     /// Whether it was ever given.
     given: bool,
-    /// Who has it, and until when it may be acknowledged.
-    had: Option<(Reader, Time)>,
     gone: bool,
     buried: bool,
 }
 
 impl Queue {
-    /// An empty queue with these bounds.
-    pub const fn new(visibility: Span, most_times: Option<u32>, most_had: u32) -> Self {
+    /// An empty queue with these bounds, or one that may have had events before anybody looked.
+    pub const fn new(visibility: Span, most_times: Option<u32>, most_had: u32, resumes: bool) -> Self {
         Self {
             visibility,
             most_times,
             most_had,
-            rows: Vec::new(),
+            resumes,
+            rows: BTreeMap::new(),
+            had: BTreeMap::new(),
+            places: BTreeMap::new(),
             again: Vec::new(),
         }
     }
@@ -238,7 +258,7 @@ impl Queue {
             Leave::Again(event) => self.again.push(event),
             Leave::Behind(_) => {}
             Leave::Forgotten(event) => {
-                for row in self.rows.iter_mut().filter(|row| row.event == event) {
+                if let Some(row) = self.rows.get_mut(&event) {
                     row.gone = false;
                 }
             }
@@ -247,17 +267,7 @@ impl Queue {
 
     /// An event comes.
     pub fn comes(&mut self, event: EventId) {
-        if self.rows.iter().all(|row| row.event != event) {
-            self.rows.push(Row {
-                event,
-                place: None,
-                times: 0,
-                given: false,
-                had: None,
-                gone: false,
-                buried: false,
-            });
-        }
+        self.rows.entry(event).or_default();
     }
 
     /// A reader is given an event, by the broker's clock at `now`.
@@ -269,12 +279,15 @@ impl Queue {
             self.again.remove(once);
             return Ok(());
         }
-        let has = |row: &&Row| row.had.is_some_and(|(by, until)| by == reader && until > now);
-        let had = self.rows.iter().filter(has).count();
-        let Some(row) = self.rows.iter_mut().find(|row| row.event == event) else {
+        let has = |(by, until): &&(Reader, Time)| *by == reader && *until > now;
+        let had = self.had.values().filter(has).count();
+        if self.resumes {
+            self.comes(event);
+        }
+        let Some(row) = self.rows.get_mut(&event) else {
             return Err("an event that came before".into());
         };
-        if let Some((by, until)) = row.had.filter(|(_, until)| *until > now) {
+        if let Some((by, until)) = self.had.get(&event).filter(|(_, until)| *until > now) {
             let left = until.since(now);
             return Err(format!(
                 "nothing: reader {by} has it, and {left} are left to acknowledge it"
@@ -294,27 +307,24 @@ impl Queue {
         }
         row.times += 1;
         row.given = true;
-        row.had = Some((reader, now + self.visibility));
+        self.had.insert(event, (reader, now + self.visibility));
+        self.places.insert(place, event);
         Ok(())
     }
 
     /// A reader has worked on the event at a place.
     pub fn acknowledged(&mut self, place: u64) {
-        for row in self
-            .rows
-            .iter_mut()
-            .filter(|row| row.place == Some(place) && !row.buried)
+        if let Some(event) = self.places.get(&place)
+            && let Some(row) = self.rows.get_mut(event).filter(|row| !row.buried)
         {
             row.gone = true;
-            row.had = None;
+            self.had.remove(event);
         }
     }
 
     /// A reader begins again: what it had is free.
     pub fn begins(&mut self, reader: Reader) {
-        for row in &mut self.rows {
-            row.had = row.had.filter(|(by, _)| *by != reader);
-        }
+        self.had.retain(|_, (by, _)| *by != reader);
     }
 
     /// An event is given up.
@@ -322,21 +332,21 @@ impl Queue {
     /// # Errors
     /// What should have been.
     pub fn buries(&mut self, event: EventId) -> Law {
-        let Some(row) = self.rows.iter_mut().find(|row| row.event == event) else {
+        let Some(row) = self.rows.get_mut(&event) else {
             return Err("an event that came before".into());
         };
         if row.gone || row.buried || self.most_times != Some(row.times) {
             return Err(format!("it given again: it was given {} times", row.times));
         }
         row.buried = true;
-        row.had = None;
+        self.had.remove(&event);
         Ok(())
     }
 
     /// The broker's node crashed: nobody has anything, and what was acknowledged of late may come again.
     pub fn crashes(&mut self) {
-        for row in &mut self.rows {
-            row.had = None;
+        self.had.clear();
+        for row in self.rows.values_mut() {
             row.times = 0;
             row.gone = false;
         }
@@ -347,9 +357,10 @@ impl Queue {
     /// # Errors
     /// What should have been given before.
     pub fn ends(&self, lost: u64) -> Law {
-        let left: Vec<&Row> = self.rows.iter().filter(|row| !row.given && !row.buried).collect();
+        let open = |(_, row): &(&EventId, &Row)| !row.given && !row.buried;
+        let left: Vec<&EventId> = self.rows.iter().filter(open).map(|(event, _)| event).collect();
         match left.first() {
-            Some(first) if left.len() as u64 > lost => Err(format!("{} before the end", first.event)),
+            Some(first) if left.len() as u64 > lost => Err(format!("{first} before the end")),
             _ => Ok(()),
         }
     }
@@ -376,7 +387,7 @@ mod tests {
         log
     }
     fn queue(events: u64) -> Queue {
-        let mut queue = Queue::new(Span::from_micros(10), Some(2), 2);
+        let mut queue = Queue::new(Span::from_micros(10), Some(2), 2, false);
         (0..events).for_each(|number| queue.comes(id(number)));
         queue
     }

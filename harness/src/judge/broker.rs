@@ -45,13 +45,15 @@ enum Model {
 }
 
 impl Shelf {
-    pub fn new(settings: &script::Broker, clock: Rc<NodeClock>) -> Self {
+    /// A broker that may have had events before the run began, if it `resumes`.
+    pub fn new(settings: &script::Broker, clock: Rc<NodeClock>, resumes: bool) -> Self {
         let model = match settings.kind {
-            BrokerKind::Log => Model::Log(Log::default()),
+            BrokerKind::Log => Model::Log(Log::new(resumes)),
             BrokerKind::Queue => Model::Queue(Queue::new(
                 settings.visibility,
                 settings.max_deliveries,
                 settings.in_flight,
+                resumes,
             )),
         };
         Self {

@@ -119,6 +119,8 @@ impl SinkWatch {
 pub struct Scope {
     /// Hold operators to their models, and fold results into tables.
     pub oracle: bool,
+    /// Brokers may have events that were kept before the run began.
+    pub resumes: bool,
 }
 
 /// The judge of one run.
@@ -277,7 +279,11 @@ impl Judge {
         let shelves = topology.actors.iter().map(|actor| match actor.role {
             Role::Broker { broker } if scope.oracle => {
                 let clock = Rc::clone(&clocks[actor.node.0 as usize]);
-                Some(broker::Shelf::new(&script.scenario.brokers[broker], clock))
+                Some(broker::Shelf::new(
+                    &script.scenario.brokers[broker],
+                    clock,
+                    scope.resumes,
+                ))
             }
             _ => None,
         });
