@@ -1,7 +1,7 @@
 //! Who plays what: from a script's topology to actors on the stage, at the start and again after every crash.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,12 +9,13 @@ use actix::Recipient;
 use wavetank_scenarios::Time;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
-use wavetank_scenarios::script::{self, Keeps, Late, OnError, Scenario, ValveSettings};
-use wavetank_scenarios::topology::{ActorId, Role, Topology};
+use wavetank_scenarios::script::{self, BarrierMode, Keeps as Keeping, Late, OnError, Scenario, ValveSettings};
+use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 
-use crate::host::enter;
+use crate::host::{Keeps, Part, enter};
 use crate::operator::Operator;
-use crate::roles::{Counter, Marked, Operating, Plan, Sink, Source};
+use crate::reliability::{Coordinator, Crew, Make, Participant, Peers, Shelf, Store};
+use crate::roles::{Broker, Counter, Kept, Marked, Operating, Plan, Shelves, Sink, Source, Written};
 use crate::scaling::convey::{Merge, Router, Split, Worker};
 use crate::scaling::watermark::Generator;
 use crate::world::{Cast, Deliver, Stage};
@@ -49,10 +50,16 @@ pub struct Players {
     plans: BTreeMap<ActorId, (Plan, Rc<Cell<Marked>>)>,
     /// When the run began.
     start: Option<Time>,
-    make: MakeOperator,
+    make: Rc<dyn Fn(usize) -> Result<Box<dyn Operator>, String>>,
     incarnations: BTreeMap<ActorId, u64>,
     /// When a split entered first, by its monotonic clock.
     entered: BTreeMap<ActorId, Time>,
+    /// What the tables that sinks write to remember, whatever becomes of the sinks.
+    written: BTreeMap<ActorId, Rc<RefCell<Written>>>,
+    /// What lies on the disks of brokers, whatever becomes of the brokers.
+    kept: BTreeMap<ActorId, Rc<RefCell<Kept>>>,
+    /// What lies on the disk of the store of snapshots.
+    shelf: Rc<RefCell<Shelf>>,
 }
 
 /// A new incarnation numbers its results from here times how often it entered, so that no number is given twice.
@@ -75,21 +82,89 @@ impl Players {
             topology,
             plans,
             start: None,
-            make,
+            make: make.into(),
+            written: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            shelf: Rc::default(),
             incarnations: BTreeMap::new(),
             entered: BTreeMap::new(),
         }
     }
 }
 
+impl Players {
+    /// Puts a part on the stage: as it is, or, where it is saved and set back, within a participant.
+    fn stage<P: Part + Keeps + Unpin>(&self, stage: Stage, mut make: Make<P>) -> Result<Recipient<Deliver>, String> {
+        let actor = stage.actor();
+        Ok(match self.peers(actor) {
+            Some(peers) => enter(Participant::new(make, peers)?, stage),
+            None => enter(make()?, stage),
+        })
+    }
+
+    /// Whom an actor deals with that is saved and set back.
+    fn peers(&self, actor: ActorId) -> Option<Peers> {
+        let topology = &self.topology;
+        let role = |actor: ActorId| topology.actors[actor.0 as usize].role;
+        let coordinator = topology.peers(actor).find(|peer| role(*peer) == Role::Coordinator)?;
+        let snapshot = self.scenario.snapshot.as_ref();
+        let unaligned = snapshot.is_some_and(|snapshot| snapshot.barrier == BarrierMode::Unaligned);
+        let inputs = topology.actors[actor.0 as usize].inputs.iter();
+        let links = inputs.map(|link| (*link, &topology.links[link.0 as usize]));
+        let broker = |from: ActorId| Some(from).filter(|from| matches!(role(*from), Role::Broker { .. }));
+        Some(Peers {
+            coordinator,
+            store: topology.peers(actor).find(|peer| role(*peer) == Role::Store),
+            brokers: links
+                .clone()
+                .map(|(_, link)| broker(link.from).filter(|_| link.port != Port::Control))
+                .collect(),
+            recorded: links
+                .map(|(id, link)| link.port == Port::Back || unaligned && topology.carries_barriers(id))
+                .collect(),
+            answers: topology.actors[actor.0 as usize]
+                .outputs
+                .iter()
+                .any(|link| topology.links[link.0 as usize].port == Port::Back),
+            tells: topology.reads(actor) && snapshot.is_some_and(|snapshot| snapshot.every.is_none()),
+            replay: self.scenario.replay,
+        })
+    }
+
+    /// The actors that a role is true of.
+    fn those(&self, fits: impl Fn(ActorId) -> bool) -> BTreeSet<ActorId> {
+        let actors = (0..self.topology.actors.len() as u32).map(ActorId);
+        actors.filter(|actor| fits(*actor)).collect()
+    }
+
+    /// By input: who is there.
+    fn senders(&self, actor: ActorId) -> Vec<ActorId> {
+        let inputs = self.topology.actors[actor.0 as usize].inputs.iter();
+        inputs.map(|link| self.topology.links[link.0 as usize].from).collect()
+    }
+
+    /// The part of an operator or of one of its sub-streams.
+    fn operating(&self, actor: ActorId, operator: usize, first: u64) -> Make<Operating> {
+        let (make, scenario) = (Rc::clone(&self.make), Arc::clone(&self.scenario));
+        let inputs = self.topology.forward(actor).count();
+        Box::new(move || {
+            let part = make(operator)?;
+            Ok(Operating::new(part, inputs, &scenario.operators[operator], first))
+        })
+    }
+}
+
 impl Cast for Players {
     fn enter(&mut self, actor: ActorId, stage: Stage) -> Result<Recipient<Deliver>, String> {
-        let spec = &self.topology.actors[actor.0 as usize];
+        let topology = Arc::clone(&self.topology);
+        let spec = &topology.actors[actor.0 as usize];
         let entered = self.incarnations.entry(actor).or_default();
-        let entries = *entered;
+        // What is set back numbers again as before.
+        let entries = if topology.takes_part(actor) { 0 } else { *entered };
         let first = entries * NUMBERS_PER_INCARNATION;
         *entered += 1;
         let start = *self.start.get_or_insert(stage.plan_time());
+        let inputs = topology.forward(actor).count();
         Ok(match spec.role {
             Role::Source { .. } => {
                 let (plan, marked) = self.plans.get(&actor).ok_or("it has no departures")?;
@@ -97,66 +172,111 @@ impl Cast for Players {
                 enter(source, stage)
             }
             Role::Watermark { operator } => {
-                let of = &self.scenario.operators[operator];
-                let settings = of.watermark.clone().ok_or("it has no settings")?;
-                let schemas = self.topology.input_schemas(actor);
-                let names: Vec<&str> = of.input.iter().map(String::as_str).collect();
-                let (tick, inputs) = (self.scenario.time.tick, spec.inputs.len());
-                let generator = Generator::new(settings, of.valve, tick, inputs, &schemas, &names)?;
-                enter(generator, stage)
+                let scenario = Arc::clone(&self.scenario);
+                let make = move || {
+                    let of = &scenario.operators[operator];
+                    let settings = of.watermark.clone().ok_or("it has no settings")?;
+                    let schemas = topology.input_schemas(actor);
+                    let names: Vec<&str> = of.input.iter().map(String::as_str).collect();
+                    Generator::new(settings, of.valve, scenario.time.tick, inputs, &schemas, &names)
+                };
+                self.stage(stage, Box::new(make))?
             }
-            Role::Operator { operator } => {
-                let settings = &self.scenario.operators[operator];
-                let part = (self.make)(operator)?;
-                enter(Operating::new(part, spec.inputs.len(), settings, first), stage)
-            }
+            Role::Operator { operator } => self.stage(stage, self.operating(actor, operator, first))?,
             Role::Split { operator } => {
-                let settings = &self.scenario.operators[operator];
-                let convey = settings.convey.clone().ok_or("it has no settings")?;
-                let schemas = self.topology.input_schemas(actor);
-                let schema = schemas.first().ok_or("it has no input")?;
-                let mut names: Vec<&str> = settings.input.iter().map(String::as_str).collect();
-                names.extend(settings.query.as_ref().and_then(|query| query.alias.as_deref()));
-                let router = Router::new(&convey, schema, &names)?;
-                let inputs = self.topology.forward(actor).count();
+                let scenario = Arc::clone(&self.scenario);
                 let now = stage.monotonic();
                 let started = *self.entered.entry(actor).or_insert(now);
-                let first = entries * EPOCH;
-                enter(Split::new(convey, router, inputs, first, started), stage)
+                let make = move || {
+                    let settings = &scenario.operators[operator];
+                    let convey = settings.convey.clone().ok_or("it has no settings")?;
+                    let schemas = topology.input_schemas(actor);
+                    let schema = schemas.first().ok_or("it has no input")?;
+                    let mut names: Vec<&str> = settings.input.iter().map(String::as_str).collect();
+                    names.extend(settings.query.as_ref().and_then(|query| query.alias.as_deref()));
+                    let router = Router::new(&convey, schema, &names)?;
+                    Ok(Split::new(convey, router, inputs, entries * EPOCH, started))
+                };
+                self.stage(stage, Box::new(make))?
             }
             Role::Worker { operator, .. } => {
-                let settings = &self.scenario.operators[operator];
-                let convey = settings.convey.as_ref().ok_or("it has no settings")?;
-                let part = (self.make)(operator)?;
-                let operating = Operating::new(part, spec.inputs.len(), settings, first);
-                // The fields that events are dealt by, in the key of the operator's state.
-                let key = match (settings.body()?.keeps(), convey.by.key()) {
-                    (Keeps::Keys(kept), Some(by)) => {
-                        let place = |field: &String| kept.iter().position(|kept| kept == field);
-                        by.iter().map(place).collect()
-                    }
-                    _ => None,
+                let scenario = Arc::clone(&self.scenario);
+                let mut operating = self.operating(actor, operator, first);
+                let make = move || {
+                    let settings = &scenario.operators[operator];
+                    let convey = settings.convey.as_ref().ok_or("it has no settings")?;
+                    // The fields that events are dealt by, in the key of the operator's state.
+                    let key = match (settings.body()?.keeps(), convey.by.key()) {
+                        (Keeping::Keys(kept), Some(by)) => {
+                            let place = |field: &String| kept.iter().position(|kept| kept == field);
+                            by.iter().map(place).collect()
+                        }
+                        _ => None,
+                    };
+                    Ok(Worker::new(operating()?, convey, key, scenario.time.tick))
                 };
-                enter(Worker::new(operating, convey, key, self.scenario.time.tick), stage)
+                self.stage(stage, Box::new(make))?
             }
             Role::Merge { operator } => {
-                let settings = &self.scenario.operators[operator];
-                let convey = settings.convey.as_ref().ok_or("it has no settings")?;
-                let side = settings.late == Late::Side;
-                let part = Box::new(Merge::new(convey, side, self.scenario.time.tick, entries > 0));
-                // Its settings are those of the work; a merge combines and lets go as it must.
-                let settings = script::Operator {
-                    flush_at_end: true,
-                    on_error: OnError::Side,
-                    valve: ValveSettings::default(),
-                    ..settings.clone()
+                let scenario = Arc::clone(&self.scenario);
+                let make = move || {
+                    let settings = &scenario.operators[operator];
+                    let convey = settings.convey.as_ref().ok_or("it has no settings")?;
+                    let side = settings.late == Late::Side;
+                    let part = Box::new(Merge::new(convey, side, scenario.time.tick, entries > 0));
+                    // Its settings are those of the work; a merge combines and lets go as it must.
+                    let settings = script::Operator {
+                        flush_at_end: true,
+                        on_error: OnError::Side,
+                        valve: ValveSettings::default(),
+                        ..settings.clone()
+                    };
+                    Ok(Operating::new(part, inputs, &settings, first))
                 };
-                enter(Operating::new(part, spec.inputs.len(), &settings, first), stage)
+                self.stage(stage, Box::new(make))?
             }
-            Role::Sink { .. } => enter(Sink::default(), stage),
+            Role::Sink { sink } => {
+                let delivery = self.scenario.sinks[sink].delivery;
+                let written = Rc::clone(self.written.entry(actor).or_default());
+                let make = move || Ok(Sink::new(delivery, inputs, Rc::clone(&written)));
+                self.stage(stage, Box::new(make))?
+            }
+            Role::Broker { broker } => {
+                let settings = &self.scenario.brokers[broker];
+                let field = |by: &String| spec.schema.fields.iter().position(|field| field.name == *by);
+                let shelves = Shelves {
+                    inputs,
+                    senders: self.senders(actor),
+                    readers: topology.peers(actor).collect(),
+                    by: settings.by.as_ref().and_then(field),
+                    partitions: settings.partitions,
+                    dedup: settings.dedup,
+                };
+                let kept = Rc::clone(self.kept.entry(actor).or_default());
+                enter(Broker::new(kept, shelves), stage)
+            }
             Role::Counter => {
                 let epoch = self.scenario.epoch.as_ref().ok_or("there are no epochs to count")?;
                 enter(Counter::new(epoch, start), stage)
+            }
+            Role::Coordinator => {
+                let crew = Crew {
+                    all: self.those(|actor| topology.takes_part(actor)),
+                    readers: self.those(|actor| topology.reads(actor)),
+                    store: self
+                        .those(|actor| topology.actors[actor.0 as usize].role == Role::Store)
+                        .pop_first(),
+                    inputs: self.senders(actor),
+                };
+                enter(Coordinator::new(self.scenario.snapshot.clone(), crew), stage)
+            }
+            Role::Store => {
+                let coordinator = self
+                    .those(|actor| topology.actors[actor.0 as usize].role == Role::Coordinator)
+                    .pop_first()
+                    .ok_or("nobody coordinates snapshots")?;
+                let shelf = Rc::clone(&self.shelf);
+                enter(Store::new(shelf, coordinator, self.senders(actor)), stage)
             }
         })
     }

@@ -5,12 +5,39 @@
 
 use actix::{Actor, Context, Handler, Recipient};
 
+use crate::reliability::{State, StateError};
 use crate::world::{Deliver, Effect, Input, Stage};
 
 /// A part in the play: a source, an operator, a watermark generator, a sink.
 pub trait Part: 'static {
     /// Takes one input and does what it causes on the stage.
     fn play(&mut self, input: Input, stage: &mut Stage);
+}
+
+/// A part whose state goes into snapshots: two that were made alike and have the same state do the same with the same input,
+/// to the last bit.
+///
+/// Timers are not state. Those that were set and had not come when a part was saved are set again by whoever restores it,
+/// with the same tokens; all that the part remembers is that they are under way.
+pub trait Keeps {
+    /// Puts everything in that what it does later depends on. Nothing is under way: this comes between two inputs.
+    fn save(&self, state: &mut State);
+
+    /// Takes back what [`Keeps::save`] of a part that was made alike put in. It has had no input yet, not even
+    /// [`Input::Enter`], which does not come any more.
+    ///
+    /// # Errors
+    /// The state is not one of such a part, which is then not to be used.
+    fn restore(&mut self, state: &State) -> Result<(), StateError>;
+
+    /// It has been restored, and goes on: it does again what its world has forgotten with the incarnation before.
+    fn resume(&self, _stage: &Stage) {}
+
+    /// Whether it has put out all that it will.
+    fn over(&self) -> bool;
+
+    /// A snapshot is about to be cut.
+    fn cut(&mut self, _snapshot: u64) {}
 }
 
 /// The actor that plays a part.

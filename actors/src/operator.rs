@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::{Event, EventId, Pane, Row, Span, Time, Value};
@@ -89,7 +90,7 @@ pub enum Dropped {
 }
 
 /// A result to be: what the operator knows of an output event. The host adds identity.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Draft {
     /// Event time of the result.
     pub stamp: Time,
@@ -140,7 +141,7 @@ impl fmt::Display for Failure {
 /// held one when it leaves the state, is reported once: [`Output::caused`] when at least one result goes back to it,
 /// [`Output::dropped`] or [`Output::late`] or [`Output::failed`] otherwise. The host checks at every step that
 /// in = caused + filtered + late + failed + held.
-#[derive(Debug, Default)]
+#[derive(PartialEq, Debug, Default)]
 pub struct Output {
     /// Results and side outputs, in order.
     pub emitted: Vec<Emitted>,

@@ -77,7 +77,7 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
             let both = |f: fn(&wavetank_actors::world::Account) -> u64| f(&meter.account) + f(&meter.before);
             ActorCounts {
                 actor: actor.name.to_string(),
-                role: measured(actor.role).name().into(),
+                role: actor.role.measured().name().into(),
                 taken: meter.taken,
                 emitted: meter.emitted,
                 // A sink keeps what it takes; a generator and a split pass it on.
@@ -182,15 +182,6 @@ fn about(fault: &script::Fault) -> String {
     parts.join(", ")
 }
 
-const fn measured(role: Role) -> Measured {
-    match role {
-        Role::Source { .. } | Role::Counter => Measured::Source,
-        Role::Watermark { .. } => Measured::Generator,
-        Role::Operator { .. } | Role::Split { .. } | Role::Worker { .. } | Role::Merge { .. } => Measured::Operator,
-        Role::Sink { .. } => Measured::Sink,
-    }
-}
-
 /// Puts everything that was measured into the record, by name.
 fn metrics(judge: &Judge, record: &mut Record) {
     for descriptor in METRICS {
@@ -214,7 +205,7 @@ fn metrics(judge: &Judge, record: &mut Record) {
         };
         let gauge = descriptor.form == Form::Gauge;
         for (actor, meter) in judge.topology.actors.iter().zip(&judge.actors) {
-            if descriptor.of.contains(&measured(actor.role)) {
+            if descriptor.of.contains(&actor.role.measured()) {
                 put(&actor.name, meter.read(metric, false), "");
                 if gauge {
                     put(&actor.name, meter.read(metric, true), ".max");

@@ -185,6 +185,11 @@ impl Tank {
             node_plan: faults.node_plan(),
             network: Box::new(faults.waves()),
             epoch: script.scenario.epoch.clone(),
+            barrier: script
+                .scenario
+                .snapshot
+                .as_ref()
+                .map_or_else(Default::default, |s| s.barrier),
             cast: Box::new(players(script, departures, scope.oracle)),
             observer: options
                 .watch

@@ -54,7 +54,7 @@ impl Tracer {
                     Element::Idle(_) => TraceKind::Idle,
                     Element::Epoch(_) | Element::Ask => TraceKind::Note,
                     Element::End => TraceKind::End,
-                    Element::Progress(_) => TraceKind::Note,
+                    Element::Progress(_) | Element::Barrier(_) | Element::Control(_) => TraceKind::Note,
                 };
                 let mut line = self.element(line(kind), element);
                 line.actor = Some(self.actor(*actor));
@@ -71,7 +71,7 @@ impl Tracer {
                 line.actor = Some(self.actor(*actor));
                 if line.detail.is_none() {
                     line.detail = match port {
-                        Port::Main | Port::Counter => None,
+                        Port::Main | Port::Counter | Port::Control => None,
                         Port::Late => Some("late".into()),
                         Port::Failed => Some("failed".into()),
                         Port::Stream(stream) => Some(format!("to sub-stream {stream}")),
@@ -180,6 +180,34 @@ impl Tracer {
                     ..line(kind)
                 }
             }
+            Happening::Told { link, element } => TraceLine {
+                link: Some(self.link(*link)),
+                ..self.element(line(TraceKind::Emit), element)
+            },
+            Happening::Cut { actor, snapshot } => TraceLine {
+                actor: Some(self.actor(*actor)),
+                detail: Some(format!("cuts its part of snapshot {snapshot}")),
+                ..line(TraceKind::Note)
+            },
+            Happening::Restored {
+                actor,
+                attempt,
+                snapshot,
+                ..
+            } => {
+                let to = snapshot.map_or_else(|| "its beginning".into(), |n| format!("snapshot {n}"));
+                TraceLine {
+                    actor: Some(self.actor(*actor)),
+                    detail: Some(format!("goes back to {to}, in recovery {attempt}")),
+                    ..line(TraceKind::Note)
+                }
+            }
+            Happening::Superseded { actor, element } => {
+                let mut line = self.element(line(TraceKind::Lose), element);
+                line.actor = Some(self.actor(*actor));
+                line.detail = Some("sent before everybody went back".into());
+                line
+            }
             Happening::Meddled { actor, fault } => {
                 let fault = &self.script.scenario.faults[*fault];
                 TraceLine {
@@ -237,6 +265,14 @@ impl Tracer {
             },
             Element::Progress(progress) => TraceLine {
                 detail: Some(crate::judge::show_progress(progress)),
+                ..line
+            },
+            Element::Barrier(number) => TraceLine {
+                detail: Some(format!("barrier {number}")),
+                ..line
+            },
+            Element::Control(control) => TraceLine {
+                detail: Some(crate::judge::show_control(control)),
                 ..line
             },
         }

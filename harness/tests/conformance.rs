@@ -7,7 +7,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::script;
+use common::{broken, script};
 use wavetank_harness::{Options, Ran, Tank};
 use wavetank_reports::record::Verdict;
 
@@ -40,8 +40,7 @@ fn on_both_clocks(text: &str) -> Ran {
         "it followed the machine's clock"
     );
     for ran in [&planned, &real] {
-        let broken: Vec<_> = ran.record.broken().collect();
-        assert_eq!(ran.record.verdict, Verdict::Pass, "{broken:#?}");
+        assert_eq!(ran.record.verdict, Verdict::Pass, "{:#?}", broken(ran));
     }
     assert!(planned.record.sinks.iter().all(|sink| sink.rows > 0));
     assert_eq!(planned.record.sinks, real.record.sinks);

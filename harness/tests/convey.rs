@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{play, script, taken};
+use common::{broken, play, play_at, script, taken};
 use proptest::prelude::*;
 use wavetank_actors::operator::{Dropped, Emitted, Operator, Output};
 use wavetank_actors::scaling::convey::Merge;
@@ -56,11 +56,6 @@ fn rows(ran: &Ran) -> Vec<String> {
     taken(ran, "out").iter().map(row).collect()
 }
 
-fn broken(ran: &Ran) -> String {
-    let broken: Vec<_> = ran.record.broken().collect();
-    format!("{broken:#?}")
-}
-
 const WORK: [&str; 6] = [
     r#"filter = "v > 45""#,
     r#"query = "select id, k, v * 2.0 as w from rows where k < 9""#,
@@ -109,7 +104,7 @@ proptest! {
         let tank = Tank::default();
         let conveyed = tank.run(&script(&text(WORK[work], &convey, &(nodes + &link))), &options).expect("it runs");
         let alone = tank.run(&script(&text(WORK[work], "", "")), &options).expect("it runs");
-        prop_assert_eq!(conveyed.record.verdict, Verdict::Pass, "{}", broken(&conveyed));
+        prop_assert_eq!(conveyed.record.verdict, Verdict::Pass, "{:#?}", broken(&conveyed));
         prop_assert_eq!(rows(&conveyed), rows(&alone));
     }
 
@@ -134,10 +129,9 @@ proptest! {
             MOVES[moves]
         );
         let text = text(WORK[work], &convey, &fault).replace("out == truth", "out == admitted");
-        let options = Options { seed: Some(seed), ..Options::default() };
-        let ran = Tank::default().run(&script(&text), &options).expect("it runs");
+        let ran = play_at(&text, seed);
         // A crash after the end puts nothing to the test.
-        prop_assert_ne!(ran.record.verdict, Verdict::Fail, "{}", broken(&ran));
+        prop_assert_ne!(ran.record.verdict, Verdict::Fail, "{:#?}", broken(&ran));
     }
 
     /// The merge against its naive model, over arrivals in any order with copies, parts, tombstones and time-outs.
@@ -212,6 +206,7 @@ fn numbered(number: u64, part: u32, last: bool) -> Event {
             last,
             after: 0,
         }),
+        position: None,
     }
 }
 
@@ -275,7 +270,7 @@ final = "out.results == 240 and out == truth"
             .join(", ")
     );
     let ran = play(&text);
-    assert_eq!(ran.record.verdict, Verdict::Pass, "{}", broken(&ran));
+    assert_eq!(ran.record.verdict, Verdict::Pass, "{:#?}", broken(&ran));
     taken(&ran, "out")
         .iter()
         .map(|line| line.time.0)
@@ -338,7 +333,7 @@ name  = "as one would expect"
 final = "out == truth"
 "#,
     );
-    assert_eq!(ran.record.verdict, Verdict::Pass, "{}", broken(&ran));
+    assert_eq!(ran.record.verdict, Verdict::Pass, "{:#?}", broken(&ran));
     let times: Vec<i64> = taken(&ran, "out").iter().map(|line| common::millis(line)).collect();
     assert_eq!(times, [30, 30, 60, 230, 330, 360, 400]);
 }
@@ -375,7 +370,7 @@ name  = "the one at work and the one that waited"
 final = "named.lost_in_crash == 2 and out.results == 1"
 "#,
     );
-    assert_eq!(ran.record.verdict, Verdict::Pass, "{}", broken(&ran));
+    assert_eq!(ran.record.verdict, Verdict::Pass, "{:#?}", broken(&ran));
 }
 
 /// The problems of a conveyed filter or other work.
@@ -493,7 +488,7 @@ watermark = { behind = "10ms" }"#;
         convey,
         "[[node]]\nname = \"work-1\"\nservice = \"7ms\"\n",
     ));
-    assert_eq!(ran.record.verdict, Verdict::Pass, "{}", broken(&ran));
+    assert_eq!(ran.record.verdict, Verdict::Pass, "{:#?}", broken(&ran));
     assert!(rows(&ran).len() > 20);
 }
 
@@ -521,5 +516,5 @@ final = "aside == truth and aside.results == work.failed and work.failed > 0"
 "#;
     let text = text(work, convey, more).replace("out == truth", "out == admitted");
     let ran = play(&text);
-    assert_eq!(ran.record.verdict, Verdict::Pass, "{}", broken(&ran));
+    assert_eq!(ran.record.verdict, Verdict::Pass, "{:#?}", broken(&ran));
 }

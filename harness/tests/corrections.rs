@@ -5,7 +5,7 @@ mod common;
 
 use std::fmt::Write;
 
-use common::script;
+use common::{broken, script};
 use proptest::prelude::*;
 use wavetank_harness::{Options, Tank};
 
@@ -44,8 +44,7 @@ fn agrees(waves: &[Wave], operator: &str) -> Result<(), TestCaseError> {
     );
     let ran = Tank::default().run(&script(&text), &Options::default());
     let ran = ran.map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
-    let broken: Vec<_> = ran.record.broken().collect();
-    prop_assert!(broken.is_empty(), "{broken:#?}\n{text}");
+    prop_assert!(broken(&ran).is_empty(), "{:#?}\n{text}", broken(&ran));
     Ok(())
 }
 

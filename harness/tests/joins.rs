@@ -50,6 +50,7 @@ fn event(number: u64, input: usize, stamp: i64, key: u8, value: Option<i64>) -> 
         lineage: None,
         pane: None,
         sequence: None,
+        position: None,
     }
 }
 

@@ -258,6 +258,7 @@ fn made(source: u32, number: u64, stamp: i64, value: i64) -> Event {
         lineage: None,
         pane: None,
         sequence: None,
+        position: None,
     }
 }
 

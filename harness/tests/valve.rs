@@ -213,7 +213,7 @@ fn runs(valve: &mut Valve, input: usize, signal: Signal) -> Vec<Signal> {
         Signal::Watermark(watermark) => valve.watermark(input, watermark),
         Signal::Idle(idle) => valve.idle(input, idle),
         Signal::End => valve.end(input),
-        Signal::Hold(..) | Signal::Epoch(_) => {}
+        Signal::Hold(..) | Signal::Epoch(_) | Signal::Barrier(_) => {}
     }
     let turned = valve.turned();
     let mut sent = Vec::new();

@@ -398,6 +398,15 @@ pub fn lost(sent: Time, by: &str, others: &[Journey]) -> Vec<String> {
     .draw()
 }
 
+/// Who gave an event a stamp that is not the time at which it happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stamped {
+    /// Its own clock, which was wrong.
+    Clock,
+    /// The engine, when it came.
+    Arrival,
+}
+
 /// What [`skewed`] draws.
 #[derive(Clone, Debug)]
 pub struct SkewedEvent {
@@ -405,27 +414,31 @@ pub struct SkewedEvent {
     pub happened: Time,
     /// What the clock said.
     pub stamp: Time,
+    /// Whose clock.
+    pub by: Stamped,
     /// The window that it belongs to by true time.
     pub belongs: (Time, Time),
     /// The window that it was counted in.
     pub counted: (Time, Time),
 }
 
-/// An event whose clock was wrong, so that it was counted in another window.
+/// An event whose stamp is not the time at which it happened, so that it was counted in another window.
 pub fn skewed(what: &SkewedEvent) -> Vec<String> {
     let off = what.stamp.since(what.happened);
     let (from, to) = (what.happened.min(what.stamp), what.happened.max(what.stamp));
-    Scene::new(format!(
-        "X the event: its clock is {} {}",
-        Span(off.0.saturating_abs()).short(),
-        if off.0 < 0 { "behind" } else { "ahead" }
-    ))
-    .row(Row::new("belongs to").bar(what.belongs.0, what.belongs.1, interval(what.belongs)))
-    .row(Row::new("true time").named(what.happened, 'X', clock(what.happened)))
-    .row(Row::new("clock off").line(from, to, if off.0 < 0 { '<' } else { '>' }))
-    .row(Row::new("stamp").named(what.stamp, 'X', clock(what.stamp)))
-    .row(Row::new("counted in").bar(what.counted.0, what.counted.1, interval(what.counted)))
-    .draw()
+    let size = Span(off.0.saturating_abs()).short();
+    let (legend, between) = match what.by {
+        Stamped::Clock if off.0 < 0 => (format!("X the event: its clock is {size} behind"), "clock off"),
+        Stamped::Clock => (format!("X the event: its clock is {size} ahead"), "clock off"),
+        Stamped::Arrival => (format!("X the event: stamped when it came, {size} off"), "on its way"),
+    };
+    Scene::new(legend)
+        .row(Row::new("belongs to").bar(what.belongs.0, what.belongs.1, interval(what.belongs)))
+        .row(Row::new("true time").named(what.happened, 'X', clock(what.happened)))
+        .row(Row::new(between).line(from, to, if off.0 < 0 { '<' } else { '>' }))
+        .row(Row::new("stamp").named(what.stamp, 'X', clock(what.stamp)))
+        .row(Row::new("counted in").bar(what.counted.0, what.counted.1, interval(what.counted)))
+        .draw()
 }
 
 #[cfg(test)]
@@ -482,6 +495,7 @@ mod tests {
         let lines = skewed(&SkewedEvent {
             happened: Time(178 * S),
             stamp: Time(183 * S),
+            by: Stamped::Clock,
             belongs: (Time(120 * S), Time(180 * S)),
             counted: (Time(180 * S), Time(240 * S)),
         });
@@ -511,7 +525,7 @@ mod tests {
             let pictures = [
                 late(&LateEvent { window: (start, end), closed: Time(c), stamp: Time(d), seen: Time(e), others: &others }),
                 lost(Time(c), "a fault with quite a long name, all things considered, is it not so", &journeys),
-                skewed(&SkewedEvent { happened: Time(c), stamp: Time(d), belongs: (start, end), counted: (start, end) }),
+                skewed(&SkewedEvent { happened: Time(c), stamp: Time(d), by: Stamped::Arrival, belongs: (start, end), counted: (start, end) }),
             ];
             for lines in pictures {
                 prop_assert!(lines.len() <= LINES);

@@ -79,6 +79,8 @@ impl Checker<'_> {
         self.names();
         self.sources();
         self.operators();
+        self.brokers();
+        self.recovery();
         self.epoch();
         self.tables_and_nodes();
         self.cycles();
@@ -139,7 +141,7 @@ impl Checker<'_> {
 
     fn names(&mut self) {
         let scenario = self.scenario;
-        let lists: [(&str, &str, Vec<&str>); 6] = [
+        let lists: [(&str, &str, Vec<&str>); 7] = [
             (
                 "source",
                 "name",
@@ -151,6 +153,11 @@ impl Checker<'_> {
                 scenario.operators.iter().map(|x| x.name.as_str()).collect(),
             ),
             ("sink", "name", scenario.sinks.iter().map(|x| x.name.as_str()).collect()),
+            (
+                "broker",
+                "name",
+                scenario.brokers.iter().map(|x| x.name.as_str()).collect(),
+            ),
             ("node", "name", scenario.nodes.iter().map(|x| x.name.as_str()).collect()),
             (
                 "table",
@@ -166,7 +173,7 @@ impl Checker<'_> {
                 let path = format!("{list}[{i}].{key}");
                 let ends = [".split", ".merge"].iter().find_map(|end| name.strip_suffix(end));
                 self.name(&path, ends.filter(|_| list == "node").unwrap_or(name));
-                let is_actor = matches!(list, "source" | "operator" | "sink");
+                let is_actor = matches!(list, "source" | "operator" | "sink" | "broker");
                 let first = if is_actor {
                     actors.get(*name).cloned()
                 } else {
@@ -226,6 +233,11 @@ impl Checker<'_> {
                 .map(|(name, _)| *name)
                 .collect();
             match given.as_slice() {
+                [] if self.places.has(&at("events")) => self.say(
+                    &at("events"),
+                    format!("the source `{}` says nothing: its `events` are empty", source.name),
+                    "write some: events = [{ t = \"1s\", row = { n = 1 } }]".to_owned(),
+                ),
                 [] => self.say(
                     &at("name"),
                     format!("the source `{}` says nothing", source.name),
@@ -248,7 +260,7 @@ impl Checker<'_> {
                 );
             }
             let generated = given == ["rate"];
-            if !generated && (!source.fields.is_empty() || source.count.is_some()) {
+            if !generated && !given.is_empty() && (!source.fields.is_empty() || source.count.is_some()) {
                 let key = if source.fields.is_empty() { "count" } else { "fields" };
                 self.say(
                     &at(key),
@@ -294,7 +306,8 @@ impl Checker<'_> {
         }
     }
 
-    fn inputs(&mut self, list: &str, index: usize, own: &str, inputs: &[String]) {
+    /// The names in an `input` list.
+    pub fn inputs(&mut self, list: &str, index: usize, own: &str, inputs: &[String]) {
         let scenario = self.scenario;
         let path = format!("{list}[{index}].input");
         if inputs.is_empty() {
@@ -305,13 +318,9 @@ impl Checker<'_> {
             );
         }
         let mut known: Vec<&str> = scenario.sources.iter().map(|s| s.name.as_str()).collect();
-        known.extend(
-            scenario
-                .operators
-                .iter()
-                .map(|o| o.name.as_str())
-                .filter(|name| *name != own),
-        );
+        let operators = scenario.operators.iter().map(|o| o.name.as_str());
+        let brokers = scenario.brokers.iter().map(|b| b.name.as_str());
+        known.extend(operators.chain(brokers).filter(|name| *name != own));
         for (i, entry) in inputs.iter().enumerate() {
             let path = format!("{path}[{i}]");
             let (name, port) = input_name(entry);
@@ -480,8 +489,9 @@ impl Checker<'_> {
         loop {
             let before = order.len();
             for (i, operator) in operators.iter().enumerate() {
-                let ready = |entry: &String| index(input_name(entry).0).is_none_or(|from| done[from]);
-                if !done[i] && operator.input.iter().all(ready) {
+                let ready = |entry: &str| index(input_name(entry).0).is_none_or(|from| done[from]);
+                let mut inputs = operator.input.iter().flat_map(|entry| self.scenario.behind(entry));
+                if !done[i] && inputs.all(ready) {
                     done[i] = true;
                     order.push(i);
                 }

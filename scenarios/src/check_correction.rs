@@ -1,9 +1,8 @@
-//! What is wrong with the bounds of windows, with early answers, corrections and compensations, and with those who read
-//! them.
+//! What is wrong with early answers, corrections and compensations, and with those who read them.
 
 use crate::check::Checker;
 use crate::query::Window;
-use crate::script::{LateWhen, Must, Operator, Panes, Trigger, WindowAlign, WindowBounds};
+use crate::script::{LateWhen, Must, Operator, Panes, Trigger};
 use crate::time::Span;
 use crate::topology::{Port, input_name};
 
@@ -75,38 +74,6 @@ impl Checker<'_> {
         }
     }
 
-    /// Which ends belong to windows, and where their grid begins.
-    pub fn bounds(&mut self) {
-        let scenario = self.scenario;
-        for (i, operator) in scenario.operators.iter().enumerate() {
-            let window = operator.query.as_ref().and_then(|query| query.window.as_ref());
-            let grid = matches!(
-                window,
-                Some(Window::Tumbling { .. } | Window::Hop { .. } | Window::Cumulate { .. })
-            );
-            let fits = match operator.bounds {
-                WindowBounds::Start => true,
-                WindowBounds::End => grid,
-                WindowBounds::Both => matches!(window, Some(Window::Sliding { .. } | Window::Session { .. })),
-            };
-            if !fits {
-                let help = "\"end\" goes with tumbling, hopping and cumulating windows, \"both\" with time(size) and \
-                            sessions";
-                let path = format!("operator[{i}].bounds");
-                self.say(&path, "this window cannot have these bounds", help.to_owned());
-            }
-            if operator.align == WindowAlign::FirstEvent && !grid {
-                let help = "it goes with tumbling, hopping and cumulating windows";
-                let path = format!("operator[{i}].align");
-                self.say(
-                    &path,
-                    "this window has no grid that could begin somewhere",
-                    help.to_owned(),
-                );
-            }
-        }
-    }
-
     fn trigger(&mut self, path: &str, trigger: Option<&Trigger>) {
         let Some(trigger) = trigger else { return };
         if trigger.is_never() {
@@ -130,7 +97,8 @@ impl Checker<'_> {
         let mut behind = vec![index];
         let mut seen = vec![false; scenario.operators.len()];
         while let Some(reader) = behind.pop() {
-            for entry in &scenario.operators[reader].input {
+            let inputs = scenario.operators[reader].input.iter();
+            for entry in inputs.flat_map(|entry| scenario.behind(entry)) {
                 let (name, port) = input_name(entry);
                 let Some(sender) = scenario.operators.iter().position(|o| o.name == name) else {
                     continue;

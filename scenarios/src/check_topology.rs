@@ -52,10 +52,12 @@ impl Checker<'_> {
         }
         match receiver.role {
             Role::Sink { .. } | Role::Watermark { .. } | Role::Counter => true,
+            // What is agreed on relies on its links.
+            Role::Coordinator | Role::Store => false,
             // Numbers, state and ends of sub-streams rely on their links.
             Role::Split { .. } | Role::Worker { .. } | Role::Merge { .. } => false,
             Role::Operator { operator } if self.puts_in_order(operator) => !behind_generator(topology, link.from),
-            Role::Source { .. } | Role::Operator { .. } => {
+            Role::Source { .. } | Role::Operator { .. } | Role::Broker { .. } => {
                 !behind_generator(topology, link.from)
                     && !receiver.outputs.is_empty()
                     && receiver.outputs.iter().all(|out| self.datagram_fits(topology, *out))
@@ -377,14 +379,7 @@ impl Checker<'_> {
             return (!topology.links_named(of).is_empty()).then_some(Measured::Link);
         }
         if let Some(actor) = topology.actor(of) {
-            return Some(match topology.actors[actor.0 as usize].role {
-                Role::Source { .. } | Role::Counter => Measured::Source,
-                Role::Watermark { .. } => Measured::Generator,
-                Role::Operator { .. } | Role::Split { .. } | Role::Worker { .. } | Role::Merge { .. } => {
-                    Measured::Operator
-                }
-                Role::Sink { .. } => Measured::Sink,
-            });
+            return Some(topology.actors[actor.0 as usize].role.measured());
         }
         if !topology.workers_named(of).is_empty() {
             return Some(Measured::Operator);
@@ -396,7 +391,7 @@ impl Checker<'_> {
 fn leads_to_generator(topology: &Topology, link: LinkId) -> bool {
     let link = &topology.links[link.0 as usize];
     let actor = &topology.actors[link.to.0 as usize];
-    link.port != Port::Back
+    !matches!(link.port, Port::Back | Port::Control)
         && (matches!(actor.role, Role::Watermark { .. })
             || actor.outputs.iter().any(|out| leads_to_generator(topology, *out)))
 }

@@ -2,7 +2,7 @@
 //! each other.
 
 use crate::check::Checker;
-use crate::script::{Every, Operator, Scope, Watermark, WatermarkKind as Kind};
+use crate::script::{Every, Operator, Scope, ValveSettings, Watermark, WatermarkKind as Kind};
 use crate::topology::COUNTER;
 
 impl Checker<'_> {
@@ -33,6 +33,7 @@ impl Checker<'_> {
             Kind::Punctuated => ("punctuated", &["when"], &["time", "behind"]),
             Kind::Percentile => ("percentile", &["share"], &["over", "least", "most"]),
             Kind::Forward => ("forward", &[], &["behind"]),
+            Kind::Arrival => ("arrival", &[], &[]),
         };
         let there = [
             ("behind", watermark.behind.is_some()),
@@ -60,6 +61,9 @@ impl Checker<'_> {
                 let message = format!("`{key}` is missing: a {name} watermark needs it");
                 self.say(&format!("operator[{index}].watermark"), message, help.to_owned());
             }
+        }
+        if watermark.by_clock() {
+            self.by_clock(index, watermark);
         }
         self.not_negative(&at("behind"), watermark.behind);
         self.not_negative(&at("least"), watermark.least);
@@ -108,6 +112,55 @@ impl Checker<'_> {
                     help,
                 );
             }
+        }
+    }
+
+    /// A generator that goes by the engine's clock: there is one for all inputs, and it goes on whatever they do.
+    fn by_clock(&mut self, index: usize, watermark: &Watermark) {
+        let at = |key: &str| format!("operator[{index}].watermark.{key}");
+        let turns =
+            "every = \"1s\": how often the clock is looked at, and what is over is closed though no event comes";
+        match watermark.every {
+            Some(Every::Time(_)) => {}
+            Some(Every::Events(_)) => {
+                let message = "the clock goes on without events: an arrival watermark takes a time";
+                self.say(&at("every"), message, turns.to_owned());
+            }
+            None => {
+                let message = "`every` is missing: an arrival watermark needs it";
+                self.say(&format!("operator[{index}].watermark"), message, turns.to_owned());
+            }
+        }
+        let useless = [
+            (
+                "idle",
+                watermark.idle.is_some(),
+                "a silent input holds nothing up: the clock goes on",
+            ),
+            (
+                "align",
+                watermark.align.is_some(),
+                "no input is ahead of another: all events are stamped by one clock",
+            ),
+            (
+                "scope",
+                watermark.scope != Scope::default(),
+                "there is one clock for all inputs",
+            ),
+            (
+                "back",
+                watermark.back > 0,
+                "nothing is ever behind the clock, so there is nothing to wait for",
+            ),
+        ];
+        for (key, there, why) in useless {
+            if there {
+                self.say(&at(key), why, "leave it out, or choose another kind".to_owned());
+            }
+        }
+        if self.scenario.operators[index].valve != ValveSettings::default() {
+            let message = "there is one clock for all inputs: no watermarks are combined";
+            self.say(&format!("operator[{index}].valve"), message, "leave it out".to_owned());
         }
     }
 }

@@ -52,6 +52,18 @@ pub struct Event {
     /// Its place between a split and its merge; `None` everywhere else.
     #[serde(default)]
     pub sequence: Option<Sequence>,
+    /// Where it lies in the broker that it was read from; `None` everywhere else.
+    #[serde(default)]
+    pub position: Option<Position>,
+}
+
+/// Where an event lies in a broker.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Position {
+    /// Which partition, from 0; 0 in a queue.
+    pub partition: u32,
+    /// Which event of it, from 0: those of a log have no gaps; in a queue a number for each delivery.
+    pub offset: u64,
 }
 
 impl Event {

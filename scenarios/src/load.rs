@@ -397,9 +397,19 @@ fn override_settings(text: &str, overrides: &[(String, String)]) -> Result<Scena
     scenario.ok_or_else(Vec::new)
 }
 
+/// The first step of a dotted path and the rest; a step in quotes may have dots inside.
+fn step(path: &str) -> (&str, &str) {
+    let mut quoted = false;
+    let dot = path.find(|c| {
+        quoted ^= c == '"';
+        c == '.' && !quoted
+    });
+    dot.map_or((path, ""), |dot| (&path[..dot], &path[dot + 1..]))
+}
+
 /// Sets the value at a dotted path; the error has the byte of the path at which it went wrong.
 fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Result<(), (usize, String, Option<String>)> {
-    let (head, rest) = path.split_once('.').unwrap_or((path, ""));
+    let (head, rest) = step(path);
     if head.is_empty() {
         return Err((
             0,
@@ -419,18 +429,20 @@ fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Result<(), (u
         toml::Value::Table(inner) => set(inner, rest, value).map_err(deeper),
         toml::Value::Array(items) => {
             let name_of = |item: &toml::Value| {
-                let named = item.get("name").or_else(|| item.get("id"))?;
-                named.as_str().map(str::to_owned)
+                let text = |key: &str| item.get(key)?.as_str().map(str::to_owned);
+                let way = || Some(format!("{} -> {}", text("from")?, text("to")?));
+                text("name").or_else(|| text("id")).or_else(way)
             };
             let names: Vec<String> = items.iter().filter_map(name_of).collect();
-            let (entry, rest) = rest.split_once('.').unwrap_or((rest, ""));
+            let (written, rest) = step(rest);
+            let entry = written.trim_matches('"');
             let index = items.iter().position(|item| name_of(item).as_deref() == Some(entry));
             match index
                 .or_else(|| entry.parse().ok())
                 .and_then(|i: usize| items.get_mut(i))
             {
                 Some(toml::Value::Table(inner)) if !rest.is_empty() => {
-                    set(inner, rest, value).map_err(|e| deeper((e.0 + entry.len() + 1, e.1, e.2)))
+                    set(inner, rest, value).map_err(|e| deeper((e.0 + written.len() + 1, e.1, e.2)))
                 }
                 Some(item) if rest.is_empty() => {
                     *item = value;

@@ -25,7 +25,7 @@ pub struct Sequence {
 pub const EPOCH: u64 = 1 << 40;
 
 /// What travels between a split, its sub-streams and their merge beside events. It keeps its place among them.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Progress {
     /// From a split: all numbers below this have been given out.
     Given(u64),
@@ -40,7 +40,7 @@ pub enum Progress {
 }
 
 /// A move of keys from one sub-stream to another.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Moving {
     /// The number of the move, which no other move of the same split has; never 0.
     pub id: u32,
@@ -55,7 +55,7 @@ pub struct Moving {
 }
 
 /// Which keys move.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Moves {
     /// These.
     Keys(Vec<Row>),
@@ -74,7 +74,7 @@ impl Moving {
 }
 
 /// State on its way to its new owner: what an operator took out, key by key.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Moved {
     /// Which move.
     pub moving: Arc<Moving>,

@@ -39,7 +39,7 @@ pub fn place(text: &str, range: Range<usize>) -> Place {
 }
 
 /// The index of a file: every key by its path. Entries of lists go by their index (`fault[0].rate`) and, where they have
-/// a `name` or an `id`, by that too (`fault.slow-link.rate`).
+/// a `name` or an `id`, by that too (`fault.slow-link.rate`); links by their ends (`link.a -> b.delay`).
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     entries: BTreeMap<String, Entry>,
@@ -88,10 +88,13 @@ impl Places {
                 for (index, item) in items.iter().enumerate() {
                     self.value(&format!("{path}[{index}]"), item.span(), item);
                     let name = item.get_ref().as_table().and_then(|table| {
-                        let named = |wanted: &str| table.iter().find(|(key, _)| &**key.get_ref() == wanted);
-                        named("name")
-                            .or_else(|| named("id"))
-                            .and_then(|(_, name)| name.get_ref().as_str())
+                        let named = |wanted: &str| {
+                            let mut entries = table.iter();
+                            let (_, value) = entries.find(|(key, _)| &**key.get_ref() == wanted)?;
+                            value.get_ref().as_str()
+                        };
+                        let way = || Some(format!("{} -> {}", named("from")?, named("to")?));
+                        named("name").or_else(|| named("id")).map(str::to_owned).or_else(way)
                     });
                     if let Some(name) = name {
                         self.value(&format!("{path}.{name}"), item.span(), item);
@@ -100,6 +103,11 @@ impl Places {
             }
             _ => {}
         }
+    }
+
+    /// Whether something stands at a path.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.entries.contains_key(path)
     }
 
     /// The bytes of what is wrong with the value at a path: the value where it is a single one, else its key; of what

@@ -36,11 +36,15 @@ impl Time {
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
-    /// The last grid point `offset + k·size` at or before this point (floor division, so negative times work too).
+    /// The last grid point `offset + k·size` at or before this point (floor division, so negative times work too), clamped at
+    /// the ends of the axis.
     ///
     /// `size` must be positive; the parsers of windows refuse anything else.
     pub const fn floor_to(self, size: Span, offset: Span) -> Self {
-        Self(self.0 - (self.0.wrapping_sub(offset.0)).rem_euclid(size.0))
+        Self(
+            self.0
+                .saturating_sub((self.0.wrapping_sub(offset.0)).rem_euclid(size.0)),
+        )
     }
     /// Reads an RFC 3339 instant such as `2013-01-01T10:15:00Z`; anything finer than a microsecond is cut off.
     ///

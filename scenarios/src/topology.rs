@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use arcstr::ArcStr;
 
+use crate::metric::Measured;
 use crate::schema::{Schema, StreamId};
 use crate::script::{self, Scenario};
 
@@ -22,7 +23,8 @@ pub struct NodeId(pub u32);
 
 /// A scenario's actors, nodes and links. The order of actors is: sources (each part), then operators, each preceded by
 /// its watermark generator (in place of a conveyed operator its split, its sub-streams and its merge), then sinks, as the
-/// file lists them, then the counter of epochs if there is one.
+/// file lists them, then brokers, then the counter of epochs, the coordinator of snapshots and their store, as far as there
+/// are any.
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
     /// All actors.
@@ -95,8 +97,17 @@ pub enum Role {
         /// Which sink.
         sink: usize,
     },
+    /// A broker.
+    Broker {
+        /// Which broker.
+        broker: usize,
+    },
     /// The counter of epochs.
     Counter,
+    /// Who has snapshots made, and sets everybody back after a crash.
+    Coordinator,
+    /// Where snapshots are kept.
+    Store,
 }
 
 impl Role {
@@ -109,7 +120,21 @@ impl Role {
             | Self::Split { .. }
             | Self::Merge { .. }
             | Self::Sink { .. }
-            | Self::Counter => None,
+            | Self::Broker { .. }
+            | Self::Counter
+            | Self::Coordinator
+            | Self::Store => None,
+        }
+    }
+    /// What kind of thing it is to metrics.
+    pub const fn measured(self) -> Measured {
+        match self {
+            Self::Source { .. } | Self::Broker { .. } | Self::Counter | Self::Coordinator | Self::Store => {
+                Measured::Source
+            }
+            Self::Watermark { .. } => Measured::Generator,
+            Self::Operator { .. } | Self::Split { .. } | Self::Worker { .. } | Self::Merge { .. } => Measured::Operator,
+            Self::Sink { .. } => Measured::Sink,
         }
     }
     /// Whether it passes on what comes in as it is.
@@ -139,6 +164,10 @@ pub struct Link {
 
 /// The name of the counter of epochs.
 pub const COUNTER: &str = "epoch-counter";
+/// The name of who has snapshots made.
+pub const COORDINATOR: &str = "snapshots";
+/// The name of the store of snapshots.
+pub const STORE: &str = "snapshot-store";
 
 /// An output of an operator.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -155,6 +184,8 @@ pub enum Port {
     Back,
     /// Of a source: what it asks the counter of epochs.
     Counter,
+    /// What snapshots, brokers and replicas agree on: one link for each who is told.
+    Control,
 }
 
 impl Port {
@@ -166,7 +197,8 @@ impl Port {
             Self::Failed => 2,
             Self::Back => 3,
             Self::Counter => 4,
-            Self::Stream(stream) => 5 + stream as u64,
+            Self::Stream(stream) => 6 + stream as u64,
+            Self::Control => 5,
         }
     }
 }
@@ -239,10 +271,35 @@ impl Topology {
             .filter(move |(_, actor)| actor.role.works() == Some(operator))
             .map(|(i, _)| ActorId(i as u32))
     }
-    /// The links that lead to an actor and carry its input: all but those that a split's sub-streams answer by.
+    /// The links that lead to an actor and carry its input: all but those that a split's sub-streams answer by, and those
+    /// that are not for events.
     pub fn forward(&self, actor: ActorId) -> impl Iterator<Item = LinkId> + '_ {
         let links = self.actors[actor.0 as usize].inputs.iter().copied();
-        links.filter(|link| self.links[link.0 as usize].port != Port::Back)
+        links.filter(|link| !matches!(self.links[link.0 as usize].port, Port::Back | Port::Control))
+    }
+    /// Whether an actor is set back after a crash, to a snapshot or to its beginning: it answers to a coordinator.
+    pub fn takes_part(&self, actor: ActorId) -> bool {
+        self.actors[actor.0 as usize].role != Role::Store
+            && self
+                .peers(actor)
+                .any(|peer| self.actors[peer.0 as usize].role == Role::Coordinator)
+    }
+    /// Those whom an actor can tell something by a control link.
+    pub fn peers(&self, actor: ActorId) -> impl Iterator<Item = ActorId> + '_ {
+        let links = self.actors[actor.0 as usize].outputs.iter();
+        let links = links.map(|link| &self.links[link.0 as usize]);
+        links.filter(|link| link.port == Port::Control).map(|link| link.to)
+    }
+    /// Whether barriers travel on a link that those it leads to wait for: it joins two that take part, and is not the way
+    /// back of a sub-stream.
+    pub fn carries_barriers(&self, link: LinkId) -> bool {
+        let link = &self.links[link.0 as usize];
+        let (from, to) = (link.from, link.to);
+        !matches!(link.port, Port::Control | Port::Back) && self.takes_part(from) && self.takes_part(to)
+    }
+    /// Whether an actor reads from a source or a broker: nobody that takes part stands before it.
+    pub fn reads(&self, actor: ActorId) -> bool {
+        self.takes_part(actor) && self.forward(actor).all(|link| !self.carries_barriers(link))
     }
     /// The schemas of an operator's inputs, one for each entry of its `input` list. What a watermark generator or a
     /// split passes on keeps the schema of where it came from.
@@ -357,8 +414,24 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
             Schema::default(),
         );
     }
+    for (index, broker) in scenario.brokers.iter().enumerate() {
+        let node = builder.node(broker.node.as_deref().unwrap_or(&broker.name), None);
+        // What it puts out is what comes in; that is filled in when its links are known.
+        let role = Role::Broker { broker: index };
+        let actor = builder.actor(
+            &broker.name,
+            role,
+            node,
+            default_stream(&broker.name),
+            Schema::default(),
+        );
+        builder.senders.entry(&broker.name).or_default().push(actor);
+    }
     if scenario.epoch.as_ref().is_some_and(|epoch| epoch.counter.is_some()) {
         builder.counter();
+    }
+    for broker in &scenario.brokers {
+        builder.connect(&broker.name, &broker.input);
     }
     for operator in &scenario.operators {
         builder.connect(&operator.name, &operator.input);
@@ -371,6 +444,7 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
             builder.belts(&operator.name, convey);
         }
     }
+    builder.controls();
     builder.fill();
     builder.topology
 }
@@ -571,12 +645,103 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The control links: between readers and their brokers, between those who take part in recovery and their
+    /// coordinator and store.
+    fn controls(&mut self) {
+        let scenario = self.scenario;
+        let actors = |topology: &Topology, fits: &dyn Fn(&Actor) -> bool| -> Vec<ActorId> {
+            let actors = topology.actors.iter().enumerate();
+            actors
+                .filter(|(_, actor)| fits(actor))
+                .map(|(i, _)| ActorId(i as u32))
+                .collect()
+        };
+        let brokers = actors(&self.topology, &|actor| matches!(actor.role, Role::Broker { .. }));
+        for broker in brokers {
+            let outputs = self.topology.actors[broker.0 as usize].outputs.clone();
+            let mut readers: Vec<ActorId> = Vec::new();
+            for link in outputs {
+                let reader = self.topology.links[link.0 as usize].to;
+                if !readers.contains(&reader) {
+                    readers.push(reader);
+                }
+            }
+            for reader in readers {
+                self.control(reader, broker);
+                self.control(broker, reader);
+            }
+        }
+        if scenario.snapshot.is_none() && scenario.replay.is_none() {
+            return;
+        }
+        let takes_part = |actor: &Actor| match actor.role {
+            Role::Watermark { .. } | Role::Split { .. } | Role::Merge { .. } => true,
+            Role::Operator { .. } | Role::Worker { .. } => true,
+            Role::Sink { sink } => {
+                scenario.snapshot.is_some() && scenario.sinks[sink].delivery == script::Delivery::Transactional
+            }
+            Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => false,
+        };
+        let participants = actors(&self.topology, &takes_part);
+        let nobody = Schema::default;
+        let node = self.node(COORDINATOR, None);
+        let coordinator = self.actor(
+            COORDINATOR,
+            Role::Coordinator,
+            node,
+            default_stream(COORDINATOR),
+            nobody(),
+        );
+        let store = scenario.snapshot.as_ref().map(|_| {
+            let node = self.node(STORE, None);
+            self.actor(STORE, Role::Store, node, default_stream(STORE), nobody())
+        });
+        for participant in participants {
+            for other in [Some(coordinator), store].into_iter().flatten() {
+                self.control(participant, other);
+                self.control(other, participant);
+            }
+        }
+        if let Some(store) = store {
+            self.control(coordinator, store);
+            self.control(store, coordinator);
+        }
+    }
+
+    /// A control link.
+    fn control(&mut self, from: ActorId, to: ActorId) {
+        // As on links for events, a generator goes by its operator's name.
+        let name = |actor: ActorId| {
+            let name = &self.topology.actors[actor.0 as usize].name;
+            name.strip_suffix(".watermark").unwrap_or(name).to_owned()
+        };
+        let (sender, receiver) = (name(from), name(to));
+        let settings = self.scenario.links.iter();
+        let settings = settings
+            .clone()
+            .find(|link| link.from == sender && link.to == receiver)
+            .cloned();
+        // What a broker gives to a reader has a link of that name already.
+        let settings = settings.filter(|_| !self.joined(from, to));
+        let settings = settings.unwrap_or_else(|| script::Link::plain(&sender, &receiver));
+        self.link(format!("{sender} -> {receiver}"), from, to, Port::Control, 0, settings);
+    }
+
+    /// Whether a link for events leads from one actor to another.
+    fn joined(&self, from: ActorId, to: ActorId) -> bool {
+        let outputs = self.topology.actors[from.0 as usize].outputs.iter();
+        let mut links = outputs.map(|link| &self.topology.links[link.0 as usize]);
+        links.any(|link| link.to == to && link.port != Port::Control)
+    }
+
     /// Gives generators, splits and sinks the stream and schema of what comes in.
     fn fill(&mut self) {
         for index in 0..self.topology.actors.len() {
             let actor = &self.topology.actors[index];
-            if let (Role::Watermark { .. } | Role::Split { .. } | Role::Sink { .. }, Some(first)) =
-                (actor.role, actor.inputs.first())
+            if let (
+                Role::Watermark { .. } | Role::Split { .. } | Role::Sink { .. } | Role::Broker { .. },
+                Some(first),
+            ) = (actor.role, actor.inputs.first())
             {
                 let (stream, schema) = self.carried(*first);
                 let actor = &mut self.topology.actors[index];
@@ -591,7 +756,7 @@ impl<'a> Builder<'a> {
         let link = &self.topology.links[link.0 as usize];
         let from = &self.topology.actors[link.from.0 as usize];
         let aside = matches!(link.port, Port::Late | Port::Failed) && !matches!(from.role, Role::Merge { .. });
-        let passes = from.role.passes() || aside;
+        let passes = from.role.passes() || aside || matches!(from.role, Role::Broker { .. });
         match from.inputs.first() {
             Some(input) if passes => self.carried(*input),
             _ => (from.stream.clone(), from.schema.clone()),

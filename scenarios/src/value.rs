@@ -35,9 +35,43 @@ pub enum Value {
     /// Raw bytes, such as an Avro datum.
     Bytes(Arc<Vec<u8>>),
     /// A list, whose items need not be of one type.
-    List(Arc<Vec<Value>>),
+    List(#[serde(deserialize_with = "depth::one_deeper")] Arc<Vec<Value>>),
     /// A nested record: names and values, in order.
-    Record(Arc<Vec<(ArcStr, Value)>>),
+    Record(#[serde(deserialize_with = "depth::one_deeper")] Arc<Vec<(ArcStr, Value)>>),
+}
+
+/// Values that are read may lie within each other only so deep: bytes that say otherwise must not use up the stack.
+mod depth {
+    use std::cell::Cell;
+
+    use serde::de::{Deserialize, Deserializer, Error};
+
+    /// How deep. What is read from JSON is less deep than this.
+    pub const DEEPEST: u32 = 128;
+
+    thread_local! {
+        /// How deep the value lies that is being read.
+        static DEPTH: Cell<u32> = const { Cell::new(0) };
+    }
+
+    struct Level;
+
+    impl Drop for Level {
+        fn drop(&mut self) {
+            DEPTH.set(DEPTH.get() - 1);
+        }
+    }
+
+    pub fn one_deeper<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+        if DEPTH.get() == DEEPEST {
+            return Err(D::Error::custom(format!(
+                "values lie within each other more than {DEEPEST} deep"
+            )));
+        }
+        DEPTH.set(DEPTH.get() + 1);
+        let _level = Level;
+        T::deserialize(from)
+    }
 }
 
 impl Value {
@@ -195,5 +229,29 @@ impl From<&str> for Value {
 impl From<Time> for Value {
     fn from(v: Time) -> Self {
         Self::Time(v)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(deep: usize) -> Vec<u8> {
+        let list = postcard::to_stdvec(&Value::List(Arc::new(vec![]))).unwrap();
+        let mut bytes = [list[0], 1].repeat(deep - 1);
+        bytes.extend(list);
+        bytes
+    }
+
+    #[test]
+    fn values_within_values_are_read_to_a_depth_and_no_deeper() {
+        let deepest = depth::DEEPEST as usize;
+        assert!(postcard::from_bytes::<Value>(&nested(deepest)).is_ok());
+        assert!(postcard::from_bytes::<Value>(&nested(deepest + 1)).is_err());
+        assert!(postcard::from_bytes::<Value>(&nested(1_000_000)).is_err());
+        assert!(
+            postcard::from_bytes::<Value>(&nested(deepest)).is_ok(),
+            "an error leaves nothing behind"
+        );
     }
 }

@@ -123,6 +123,27 @@ fn watermarks_of_every_kind_are_told_what_they_lack_or_cannot_use() {
         ("{ kind = \"percentile\", share = 1.5 }", "a share is above 0"),
         ("{ kind = \"percentil\", share = 0.9 }", "percentile"),
         ("{ behind = \"1s\", idle = \"0s\" }", "longer than zero"),
+        ("{ kind = \"arrival\" }", "`every` is missing"),
+        ("{ kind = \"arrival\", every = 10 }", "the clock goes on without events"),
+        ("{ kind = \"arrival\", every = \"0s\" }", "longer than zero"),
+        (
+            "{ kind = \"arrival\", every = \"1s\", behind = \"1s\" }",
+            "reads no `behind`",
+        ),
+        (
+            "{ kind = \"arrival\", every = \"1s\", idle = \"1s\" }",
+            "a silent input",
+        ),
+        ("{ kind = \"arrival\", every = \"1s\", scope = \"input\" }", "one clock"),
+        ("{ kind = \"arrival\", every = \"1s\", back = 2 }", "behind the clock"),
+        (
+            "{ kind = \"arrival\", every = \"1s\", align = { ahead = \"1s\" } }",
+            "no input is ahead",
+        ),
+        (
+            "{ kind = \"arrival\", every = \"1s\" }\nvalve = { combine = \"max\" }",
+            "no watermarks are combined",
+        ),
         (
             "{ behind = \"1s\", align = { ahead = \"-1s\" } }",
             "must not be negative",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wavetank_scenarios::input::{Planned, What};
 use wavetank_scenarios::load::{expand, json_schema};
+use wavetank_scenarios::script::LinkKind;
 use wavetank_scenarios::topology::{Port, Role};
 use wavetank_scenarios::{FieldType, Files, LIBRARY, LibraryFiles, Problem, Script, Span, Time, Value};
 
@@ -145,6 +146,8 @@ fn overrides_win_over_the_file_and_go_by_name() {
             ("operator.per-minute.watermark.behind", "5s"),
             ("time.seed", "7"),
             ("link.0.delay", "{ exp = \"1s\" }"),
+            ("link.orders -> per-minute.kind", "stream"),
+            ("link.\"orders -> per-minute\".capacity", "9"),
             ("time.tick", "1ms"),
         ],
     )
@@ -154,6 +157,8 @@ fn overrides_win_over_the_file_and_go_by_name() {
         script.scenario.operators[0].watermark.as_ref().and_then(|w| w.behind),
         Some(Span::from_secs(5))
     );
+    let link = &script.scenario.links[0];
+    assert_eq!((link.kind, link.capacity), (LinkKind::Stream, Some(9)));
     assert_eq!(script.scenario.time.seed, 7);
     assert_eq!(script.scenario.time.tick, Span::from_millis(1));
 }
@@ -172,6 +177,12 @@ fn a_wrong_override_says_which_and_what_was_meant() {
             "3s",
             "there is no key `horizn` here",
             "did you mean `horizon`?",
+        ),
+        (
+            "link.orders -> per-hour.kind",
+            "stream",
+            "no link is called `orders -> per-hour`",
+            "did you mean `orders -> per-minute`?",
         ),
         ("time.length", "soon", "not a duration", ""),
         ("time.seed.x", "3", "is a single value", ""),

@@ -291,6 +291,11 @@ const WRONG: &[(&str, &str, &str)] = &[
         "",
         "says nothing",
     ),
+    (
+        "events = [{ t = \"1s\", row = { a = 1 } }, { t = \"2s\", row = { a = 2 } }]\n",
+        "events = []\nfields = { a = { seq = 1 } }\n",
+        "its `events` are empty",
+    ),
     ("{ t = \"2s\", row", "{ row", "when this event happened"),
     ("{ t = \"2s\", row", "{ t = \"2s\", watermark = \"1s\", row", "not both"),
     (

@@ -4,9 +4,12 @@ use std::hash::{Hash, Hasher};
 
 use hashbrown::HashTable;
 use rustc_hash::FxHasher;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use wavetank_scenarios::{Row, Schema, Value};
 
 use super::expr::unknown;
+use crate::reliability::{State, StateError};
 
 /// The key of one event's group: slots of its row, or values that were computed.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +87,10 @@ impl<S: Default> Keyed<S> {
             .entry(key.hash(), |(k, _)| key.equals(k), |(k, _)| hash_of(k));
         &mut entry.or_insert_with(|| (key.to_row(), S::default())).into_mut().1
     }
+    /// All keys and their states, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Row, &S)> {
+        self.table.iter().map(|(key, state)| (key, state))
+    }
     /// Takes out the states of the keys that `moves` says yes to, ascending by key.
     pub fn take(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Vec<(Row, S)> {
         let taken = self.table.extract_if(|(key, _)| moves(key));
@@ -98,6 +105,31 @@ impl<S: Default> Keyed<S> {
             .table
             .entry(keys.hash(), |(k, _)| keys.equals(k), |(k, _)| hash_of(k));
         entry.insert((key.clone(), state));
+    }
+    /// Puts all states in as a part of a saved state.
+    pub fn save(&self, part: &str, state: &mut State)
+    where
+        S: Serialize,
+    {
+        state.put_each(part, self.table.iter().map(|(key, value)| (key, value)));
+    }
+    /// Takes the states of a part back.
+    ///
+    /// # Errors
+    /// It is not a part with such keys and states.
+    pub fn restore(&mut self, part: &str, state: &State) -> Result<(), StateError>
+    where
+        S: DeserializeOwned,
+    {
+        for (key, value) in state.each::<Row, S>(part)? {
+            StateError::unless(
+                key.len() == self.slots.len(),
+                part,
+                "a key is not of the fields that it is by",
+            )?;
+            self.put(key, value);
+        }
+        Ok(())
     }
     /// Roughly how many bytes it takes.
     pub fn state_bytes(&self) -> usize {

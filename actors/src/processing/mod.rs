@@ -7,6 +7,7 @@ pub mod join;
 pub mod keyed;
 pub mod select;
 pub mod sequence;
+mod slab;
 pub mod transform;
 pub mod window;
 
@@ -43,6 +44,15 @@ pub struct Surroundings<'a> {
     pub tick: Span,
     /// Whether results name all their inputs.
     pub lineage: bool,
+}
+
+/// How much more than the horizon the watermark must be ahead before an event is late.
+pub(crate) fn shift(late: script::LateWhen, tick: Span) -> Span {
+    match late {
+        script::LateWhen::AtEnd => Span::ZERO,
+        script::LateWhen::TickBeforeEnd => -tick,
+        script::LateWhen::AfterEnd => tick,
+    }
 }
 
 /// Builds an operator, of the processing family or another one.
@@ -110,5 +120,7 @@ fn one_schema<'a>(operator: &script::Operator, inputs: &[&'a Schema]) -> Result<
     Ok(first)
 }
 
+#[cfg(test)]
+mod saving;
 #[cfg(test)]
 pub(crate) mod testing;

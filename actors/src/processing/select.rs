@@ -5,6 +5,7 @@ use wavetank_scenarios::{Event, Row, Time, Value};
 
 use super::expr::{Compiled, Fields, Scope};
 use crate::operator::{Draft, Dropped, Operator, Output};
+use crate::reliability::{State, StateError};
 
 /// The operator.
 #[derive(Debug)]
@@ -73,6 +74,10 @@ impl Operator for Select {
         }
     }
     fn on_watermark(&mut self, _watermark: Time, _out: &mut Output) {}
+    fn save(&self, _state: &mut State) {}
+    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
+        Ok(())
+    }
     fn held(&self) -> u64 {
         0
     }

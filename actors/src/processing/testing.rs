@@ -32,6 +32,7 @@ pub fn event(number: u64, stamp: i64, row: Row) -> Event {
         lineage: None,
         pane: None,
         sequence: None,
+        position: None,
     }
 }
 

@@ -1,11 +1,13 @@
 //! The parts that are not patterns themselves: sources, sinks, and the host of an operator.
 
+mod broker;
 mod counter;
 mod operating;
 mod sink;
 mod source;
 
+pub(crate) use broker::{Broker, Kept, Shelves};
 pub(crate) use counter::Counter;
 pub(crate) use operating::Operating;
-pub(crate) use sink::Sink;
+pub(crate) use sink::{Sink, Written};
 pub(crate) use source::{Marked, Plan, Source};

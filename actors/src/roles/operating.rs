@@ -7,8 +7,9 @@ use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, EventId, Producer, Row, Span, Time, Value};
 
 use crate::element::Element;
-use crate::host::Part;
+use crate::host::{Keeps, Part};
 use crate::operator::{Dropped, Emitted, Operator, Output};
+use crate::reliability::{State, StateError, counted};
 use crate::scaling::watermark::Valve;
 use crate::world::{Account, Effect, Input, Stage};
 
@@ -80,6 +81,10 @@ impl Operating {
     pub const fn waited(&mut self) {
         self.account.taken -= 1;
         self.waiting -= 1;
+    }
+    /// How many have come that wait outside of the operator.
+    pub const fn outside(&self) -> u64 {
+        self.waiting
     }
     /// No watermark above this is passed on.
     pub const fn hold_back(&mut self, limit: Time) {
@@ -163,6 +168,7 @@ impl Operating {
                             last: part + 1 == of,
                             after: 0,
                         }),
+                        position: None,
                     };
                     part += 1;
                     stage.send(Port::Main, Element::Event(Box::new(event)));
@@ -243,7 +249,7 @@ impl Part for Operating {
                 }
                 // It comes when it has come on every input: all before it has been worked on, and put out.
                 Element::Epoch(number) => stage.send(Port::Main, Element::Epoch(number)),
-                Element::Ask => {}
+                Element::Ask | Element::Barrier(_) | Element::Control(_) => {}
                 Element::End => {
                     let all = Progress::Done(u64::MAX);
                     self.operator.on_progress(input, &all, &mut self.output);
@@ -253,5 +259,42 @@ impl Part for Operating {
                 }
             },
         }
+    }
+}
+
+/// The part of a saved state that holds the books.
+const ACCOUNT: &str = "account";
+
+impl Keeps for Operating {
+    fn save(&self, state: &mut State) {
+        let mut of_operator = State::default();
+        self.operator.save(&mut of_operator);
+        state.put_state("operator", of_operator);
+        self.valve.save(state);
+        state.put(ACCOUNT, &(self.account, self.unmeasured));
+        state.put("numbered", &self.numbered);
+        state.put("passed", &self.passed);
+        state.put("over", &self.over);
+        state.put("outside", &(self.waiting, self.limit));
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        let of_operator = self.operator.restore(&state.state("operator"));
+        of_operator.map_err(|wrong| StateError::of(&format!("operator/{}", wrong.part), wrong.why))?;
+        self.valve.restore(state)?;
+        (self.account, self.unmeasured) = state.get(ACCOUNT)?;
+        let books = self.account;
+        for count in [books.taken, books.caused, books.filtered, books.late, books.failed] {
+            counted(ACCOUNT, count)?;
+        }
+        self.numbered = counted("numbered", state.get("numbered")?)?;
+        self.passed = state.get("passed")?;
+        self.over = state.get("over")?;
+        (self.waiting, self.limit) = state.get("outside")?;
+        StateError::unless(self.waiting <= books.taken, "outside", "more wait than have come")
+    }
+
+    fn over(&self) -> bool {
+        self.over
     }
 }

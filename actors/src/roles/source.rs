@@ -122,6 +122,7 @@ impl Source {
                     lineage: None,
                     pane: None,
                     sequence: None,
+                    position: None,
                 };
                 stage.send(Port::Main, Element::Event(Box::new(event)));
             }

@@ -9,11 +9,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use wavetank_scenarios::script::{self, Compensate, Late, LateWhen, Stands};
+use serde::{Deserialize, Serialize};
+use wavetank_scenarios::script::{self, Compensate, Late, Stands};
 use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Schema, Span, Time, Timing, Value};
 
 use crate::operator::{Draft, Dropped, Operator, Output};
 use crate::processing::expr::unknown;
+use crate::processing::shift;
+use crate::reliability::{State, StateError};
+
+/// The latest watermark.
+const WATERMARK: &str = "watermark";
+/// By key: what was decided.
+const DECIDED: &str = "decided";
 
 /// The operator.
 #[derive(Debug)]
@@ -30,7 +38,7 @@ pub struct Compensation {
 }
 
 /// What was decided of a key.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Decision {
     /// The event that stands, and the revision of its answer.
     stands: (Event, u32),
@@ -58,12 +66,7 @@ impl Compensation {
         Ok(Self {
             by: by.map_err(|problem: String| format!("in `compensate.by`: {problem}"))?,
             stands: settings.stands,
-            patience: operator.horizon
-                + match operator.late_when {
-                    LateWhen::AtEnd => Span::ZERO,
-                    LateWhen::TickBeforeEnd => -tick,
-                    LateWhen::AfterEnd => tick,
-                },
+            patience: operator.horizon + shift(operator.late_when, tick),
             side: operator.late == Late::Side,
             watermark: Time::MIN,
             decided: BTreeMap::new(),
@@ -149,6 +152,23 @@ impl Operator for Compensation {
                 self.decided.remove(&key);
             }
         }
+    }
+
+    fn save(&self, state: &mut State) {
+        state.put(WATERMARK, &self.watermark);
+        state.put_each(DECIDED, &self.decided);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.watermark = state.get(WATERMARK)?;
+        for (key, decision) in state.each::<Row, Decision>(DECIDED)? {
+            let (event, revision) = &decision.stands;
+            let fits = key.len() == self.by.len() && *revision == 0;
+            StateError::unless(fits, DECIDED, "it is no decision on such a key")?;
+            self.forget.insert((event.stamp + self.patience, key.clone()));
+            self.decided.insert(key, decision);
+        }
+        Ok(())
     }
 
     fn held(&self) -> u64 {

@@ -67,6 +67,7 @@ impl World {
             }
             Effect::Meddled(fault) => tell!(self, Happening::Meddled { actor, fault }),
             Effect::Timer { due, token, class } => {
+                let attempt = self.attempt_of(actor);
                 let incarnation = self.node_of(actor).incarnation;
                 self.fabric.push(
                     due.max(self.now.get()),
@@ -74,6 +75,7 @@ impl World {
                     Entry::Timer {
                         actor,
                         incarnation,
+                        attempt,
                         token,
                     },
                 );
@@ -115,6 +117,37 @@ impl World {
                     self.put_on(link, 0, element);
                 }
             }
+            Effect::Tell { to, control } => self.give(actor, to, true, Element::Control(control)),
+            Effect::Give { to, element } => self.give(actor, to, false, element),
+            Effect::Cut(snapshot) => tell!(self, Happening::Cut { actor, snapshot }),
+            Effect::Away => self.goes_away(actor),
+            Effect::Restored {
+                attempt,
+                snapshot,
+                same,
+            } => {
+                let happening = Happening::Restored {
+                    actor,
+                    attempt,
+                    snapshot,
+                    same,
+                };
+                self.say(&happening);
+                self.comes_back(actor, attempt, snapshot);
+            }
+            Effect::Attempt { to, attempt } => {
+                for link in self.topology.actors[actor.0 as usize].outputs.clone() {
+                    let spec = &self.topology.links[link.0 as usize];
+                    if spec.to == to && spec.port != Port::Control {
+                        self.links[link.0 as usize].attempt = Some(attempt);
+                    }
+                }
+            }
+            Effect::Again { input, lane, element } => {
+                let sequence = self.fabric.fresh();
+                let input = Input::Element { input, lane, element };
+                self.hand_over(actor, sequence, input);
+            }
             Effect::Hold { input, hold } => {
                 let inputs = &self.topology.actors[actor.0 as usize].inputs;
                 if let Some(link) = inputs.get(input).copied() {
@@ -147,6 +180,24 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// An actor gives one other an element, by the control link to it or by that for events.
+    fn give(&mut self, actor: ActorId, to: ActorId, control: bool, element: Element) {
+        let outputs = &self.topology.actors[actor.0 as usize].outputs;
+        let there = |id: &&LinkId| {
+            let link = &self.topology.links[id.0 as usize];
+            (link.port == Port::Control) == control && link.to == to
+        };
+        if let Some(link) = outputs.iter().find(there).copied() {
+            let told = Happening::Told {
+                link,
+                element: &element,
+            };
+            self.say(&told);
+            let lane = self.links[link.0 as usize].lane;
+            self.put_on(link, lane, element);
+        }
     }
 
     /// An actor puts out an element.
@@ -218,7 +269,7 @@ impl World {
         if let Element::Epoch(number) = element {
             link.epoch = number;
         }
-        let epoch = link.epoch;
+        let (epoch, attempt) = (link.epoch, link.attempt);
         let (fabric, hash, observer) = (&mut self.fabric, &mut self.hash, &mut self.observer);
         let lost_before = link.counts.lost + link.counts.stuck;
         let watched = observer.is_some().then(|| element.clone());
@@ -237,6 +288,7 @@ impl World {
                         incarnation,
                         sent: now,
                         epoch,
+                        attempt,
                     };
                     fabric.push(at, Class::Event, Entry::Arrive(arriving));
                 }

@@ -71,7 +71,7 @@ impl World {
                 sent: arriving.sent
             }
         );
-        self.merge(sequence, arriving);
+        self.align(sequence, arriving);
     }
 
     /// An element stands in front of its actor.
@@ -87,6 +87,7 @@ impl World {
             cause: sequence,
             input,
             link: Some(arriving.link),
+            attempt: arriving.attempt,
         };
         self.reach(actor, waiting);
     }

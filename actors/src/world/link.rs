@@ -158,6 +158,8 @@ pub(crate) struct Arriving {
     pub sent: Time,
     /// The number of the last marker that was put on the link before it; of a marker, its own.
     pub epoch: u64,
+    /// In which recovery it was sent; `None` from those whom none sets back.
+    pub attempt: Option<u32>,
 }
 
 /// A link at work.
@@ -183,6 +185,8 @@ pub(crate) struct Link {
     pub linger: Option<Span>,
     /// The number of the last marker that was put on the link.
     pub epoch: u64,
+    /// In which recovery its sender works, where it is set back.
+    pub attempt: Option<u32>,
     /// A lost marker is sent again, on a datagram link too.
     pub resends_markers: bool,
     /// Elements that wait for their batch to be full.
@@ -228,6 +232,7 @@ impl Link {
             batch: settings.batch,
             linger: settings.linger,
             epoch: 0,
+            attempt: None,
             resends_markers: false,
             waiting: Vec::new(),
             batches: 0,

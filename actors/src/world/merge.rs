@@ -40,12 +40,15 @@ pub(super) struct Merge {
 }
 
 impl Merge {
-    pub fn new(actor: &Actor, epoch: &Epoch) -> Self {
-        let inputs = actor.inputs.len();
+    /// For an actor and its inputs, each of which carries events, or is a control link (`false`).
+    pub fn new(actor: &Actor, forward: &[bool], epoch: &Epoch) -> Self {
+        let inputs = forward.iter().filter(|forward| **forward).count();
+        let controls = forward.iter().map(|forward| if *forward { 0 } else { u64::MAX });
         // What a counter is asked belongs to no epoch.
         let orders = epoch.order == EpochOrder::Stamp && inputs > 1 && actor.role != Role::Counter;
         Self {
-            came: vec![0; inputs],
+            // No marker comes by a control link.
+            came: controls.collect(),
             early: BTreeSet::new(),
             highest: 0,
             skips: matches!(actor.role, Role::Source { .. }),
@@ -212,6 +215,7 @@ impl World {
             cause: sequence,
             input,
             link: None,
+            attempt: None,
         };
         self.reach(actor, waiting);
     }
@@ -228,26 +232,16 @@ impl World {
         for arriving in lost {
             self.acknowledge(Some(arriving.link));
             if let Some(event) = arriving.element.event() {
-                self.tell(&Happening::LostInMailbox { actor, event });
+                self.say(&Happening::LostInMailbox { actor, event });
             }
         }
     }
 
     fn tell_gave_up(&mut self, actor: ActorId, number: u64) {
-        self.tell(&Happening::GaveUp { actor, number });
+        self.say(&Happening::GaveUp { actor, number });
     }
 
     fn tell_held(&mut self, actor: ActorId, elements: usize) {
-        self.tell(&Happening::HeldBack { actor, elements });
-    }
-
-    fn tell(&mut self, happening: &Happening<'_>) {
-        let at = self.now.get();
-        if let Some(hash) = &mut self.hash {
-            hash.add(at, happening);
-        }
-        if let Some(observer) = &mut self.observer {
-            observer.see(at, happening);
-        }
+        self.say(&Happening::HeldBack { actor, elements });
     }
 }

@@ -26,6 +26,7 @@ macro_rules! tell {
 }
 
 mod acting;
+mod align;
 mod arriving;
 mod clock;
 mod fabric;
@@ -46,8 +47,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::Recipient;
 use wavetank_scenarios::draw::{DrawKey, name_key};
-use wavetank_scenarios::script::{Epoch, LinkKind, OnCrash, Overflow};
-use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Port, Topology};
+use wavetank_scenarios::script::{BarrierMode, Epoch, LinkKind, OnCrash, Overflow};
+use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Span, Time};
 
 pub use clock::{NodeClock, Segment};
@@ -58,6 +59,7 @@ pub use stage::{Account, Deliver, Effect, Input, Stage};
 pub use trace::{Happening, LossReason, TraceHash};
 
 use crate::element::Element;
+use align::Recovery;
 use fabric::Fabric;
 use link::{Arriving, Link, Shipped};
 use merge::Merge;
@@ -137,6 +139,8 @@ pub struct Setup {
     pub network: Box<dyn Network>,
     /// The markers that cut the run into epochs, if there are any.
     pub epoch: Option<Epoch>,
+    /// How snapshots are cut where several inputs meet.
+    pub barrier: BarrierMode,
     /// Who plays.
     pub cast: Box<dyn Cast>,
     /// Who watches.
@@ -211,6 +215,8 @@ enum Entry {
     Timer {
         actor: ActorId,
         incarnation: u32,
+        /// In which recovery it was set; `None` where none changes it.
+        attempt: Option<u32>,
         token: u64,
     },
     Served {
@@ -252,6 +258,8 @@ struct Player {
     /// The sequence of what was delivered to it last.
     last: u64,
     station: Option<Station>,
+    /// What is known of it, where it is saved and set back.
+    recovery: Option<Recovery>,
 }
 
 struct Node {
@@ -307,11 +315,17 @@ impl World {
         for (i, link) in topology.links.iter().enumerate() {
             let id = LinkId(i as u32);
             let mut link = Link::new(id, link, setup.seed, setup.network.disturbs(id));
+            let from = topology.links[i].from;
+            let broker = matches!(topology.actors[from.0 as usize].role, Role::Broker { .. });
+            let to = topology.links[i].to;
+            let counts = topology.links[i].port != Port::Control && topology.takes_part(to);
+            link.attempt = (counts && (broker || topology.takes_part(from))).then_some(0);
             link.resends_markers = setup.epoch.as_ref().is_some_and(|epoch| epoch.resend);
             links.push(link);
         }
         let mut players = Vec::with_capacity(topology.actors.len());
-        for actor in &topology.actors {
+        for (i, actor) in topology.actors.iter().enumerate() {
+            let id = ActorId(i as u32);
             let node = &topology.nodes[actor.node.0 as usize];
             let service = match &node.service {
                 Some(delay) => Some((
@@ -332,6 +346,9 @@ impl World {
                 address: None,
                 last: 0,
                 station,
+                recovery: topology
+                    .takes_part(id)
+                    .then(|| Recovery::new(&topology, id, setup.barrier)),
             });
         }
         let mut nodes: Vec<Node> = setup
@@ -354,7 +371,14 @@ impl World {
             producers: topology.actors.iter().map(|actor| name_key(&actor.name)).collect(),
             marks: vec![0; topology.actors.len()],
             merges: match &setup.epoch {
-                Some(epoch) => topology.actors.iter().map(|actor| Merge::new(actor, epoch)).collect(),
+                Some(epoch) => {
+                    let merge = |actor: &wavetank_scenarios::topology::Actor| {
+                        let inputs = actor.inputs.iter();
+                        let forward = inputs.map(|link| topology.links[link.0 as usize].port != Port::Control);
+                        Merge::new(actor, &forward.collect::<Vec<_>>(), epoch)
+                    };
+                    topology.actors.iter().map(merge).collect()
+                }
                 None => Vec::new(),
             },
             epoch: setup.epoch,
@@ -515,6 +539,7 @@ impl World {
             clock: Rc::clone(&node.clock),
             outbox: Rc::clone(&self.outbox),
             watched: self.observer.is_some(),
+            armed: None,
         };
         let address = self.cast.enter(actor, stage).map_err(|why| WorldError::Enter {
             actor: self.topology.actors[actor.0 as usize].name.to_string(),
@@ -560,22 +585,26 @@ impl World {
             Entry::Timer {
                 actor,
                 incarnation,
+                attempt,
                 token,
             } => {
+                let current = self.attempt_of(actor);
                 let node = self.node_of(actor);
                 if node.paused > 0 {
                     node.stalled.push(Entry::Timer {
                         actor,
                         incarnation,
+                        attempt,
                         token,
                     });
-                } else if node.up && node.incarnation == incarnation {
+                } else if node.up && node.incarnation == incarnation && attempt == current {
                     self.reach(
                         actor,
                         Waiting {
                             cause: sequence,
                             input: Input::Timer(token),
                             link: None,
+                            attempt,
                         },
                     );
                 }
@@ -638,6 +667,23 @@ impl World {
             Entry::Node { node, fault, by } => self.befall(node, fault, by)?,
         }
         Ok(())
+    }
+
+    /// In which recovery an actor works, where it is set back.
+    fn attempt_of(&self, actor: ActorId) -> Option<u32> {
+        let recovery = self.players[actor.0 as usize].recovery.as_ref();
+        recovery.map(|recovery| recovery.attempt)
+    }
+
+    /// Tells hash and observer.
+    fn say(&mut self, happening: &Happening<'_>) {
+        let at = self.now.get();
+        if let Some(hash) = &mut self.hash {
+            hash.add(at, happening);
+        }
+        if let Some(observer) = &mut self.observer {
+            observer.see(at, happening);
+        }
     }
 
     fn node_of(&mut self, actor: ActorId) -> &mut Node {

@@ -30,6 +30,7 @@ impl World {
                 for actor in actors {
                     self.players[actor.0 as usize].address = None;
                     self.forget_held(actor);
+                    self.forget_ahead(actor);
                     let at_work = self.players[actor.0 as usize].station.as_mut().map(Station::stop);
                     for id in at_work.unwrap_or_default() {
                         tell!(self, Happening::LostAtWork { actor, id });
@@ -69,6 +70,7 @@ impl World {
                 let actors = node.actors.clone();
                 tell!(self, Happening::Node { node: id, fault, by });
                 for actor in actors {
+                    self.goes_away(actor);
                     self.enter(actor, true)?;
                     for link in self.topology.actors[actor.0 as usize].inputs.clone() {
                         let parked = std::mem::take(&mut self.links[link.0 as usize].parked);

@@ -6,7 +6,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::topology::{ActorId, Port};
 use wavetank_scenarios::{Event, EventId, Span, Time};
@@ -16,6 +18,7 @@ use super::fabric::Class;
 use super::quiescence::Guard;
 use crate::element::Element;
 use crate::operator::{Dropped, Failure};
+use crate::reliability::Control;
 
 /// What reaches an actor.
 #[derive(Debug)]
@@ -114,6 +117,50 @@ pub enum Effect {
         /// Whether it is held.
         hold: bool,
     },
+    /// A message for one actor, by the control link to it.
+    Tell {
+        /// Who is told.
+        to: ActorId,
+        /// What.
+        control: Arc<Control>,
+    },
+    /// An element for one actor, by the link for events to it.
+    Give {
+        /// Who gets it.
+        to: ActorId,
+        /// What.
+        element: Element,
+    },
+    /// The actor's part of a snapshot has been cut.
+    Cut(u64),
+    /// The actor waits for what it is to go back to: nothing but messages reaches it from now on.
+    Away,
+    /// The actor has gone back, to that snapshot or to its beginning, and works in that recovery from now on. `same` says
+    /// whether it would save again, to the last bit, what it has been given.
+    Restored {
+        /// Which recovery.
+        attempt: u32,
+        /// The snapshot.
+        snapshot: Option<u64>,
+        /// Whether what it keeps is what was saved.
+        same: bool,
+    },
+    /// What the actor sends to another from now on belongs to that recovery.
+    Attempt {
+        /// To whom.
+        to: ActorId,
+        /// Which recovery.
+        attempt: u32,
+    },
+    /// The actor takes an element again that was saved with a snapshot because a barrier had overtaken it.
+    Again {
+        /// By which input.
+        input: usize,
+        /// For which entry of its `input` list.
+        lane: usize,
+        /// What it is.
+        element: Element,
+    },
     /// The handler has returned: all that this input caused has been put.
     Done,
     /// The run must stop: an actor was given something that it cannot be given, and says what.
@@ -123,7 +170,7 @@ pub enum Effect {
 }
 
 /// An operator's books after an input.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Account {
     /// Events taken in since it entered.
     pub taken: u64,
@@ -160,6 +207,9 @@ pub struct Stage {
     pub(crate) clock: Rc<NodeClock>,
     pub(crate) outbox: Outbox,
     pub(crate) watched: bool,
+    /// The timers that are set and have not come, where somebody keeps track: when each is due by the node's monotonic
+    /// clock, and its token.
+    pub(crate) armed: Option<Rc<RefCell<Vec<(Time, u64)>>>>,
 }
 
 impl Stage {
@@ -210,10 +260,20 @@ impl Stage {
     /// Comes back when the node's monotonic clock has advanced by `after`.
     pub fn timer(&self, after: Span, token: u64) {
         let due = self.clock.due(self.now.get(), after);
+        if let Some(armed) = &self.armed {
+            armed.borrow_mut().push((self.clock.monotonic(due), token));
+        }
         self.put(Effect::Timer {
             due,
             token,
             class: Class::Timer,
+        });
+    }
+    /// Tells an actor something, by the control link to it.
+    pub fn tell(&self, to: ActorId, control: Control) {
+        self.put(Effect::Tell {
+            to,
+            control: Arc::new(control),
         });
     }
     /// Comes back at an instant of the plan: for sources, whose departures the world decides and no clock of a node.

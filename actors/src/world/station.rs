@@ -19,6 +19,8 @@ pub(crate) struct Waiting {
     pub input: Input,
     /// The link it came by, whose sender is told when it is taken.
     pub link: Option<LinkId>,
+    /// In which recovery it was sent, or of a timer set; `None` where none changes it.
+    pub attempt: Option<u32>,
 }
 
 /// The mailbox and the service of one actor.

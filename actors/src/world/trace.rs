@@ -108,6 +108,38 @@ pub enum Happening<'a> {
         /// Whether it is held.
         hold: bool,
     },
+    /// An actor gives one other something, by the link to it.
+    Told {
+        /// Which link.
+        link: LinkId,
+        /// What.
+        element: &'a Element,
+    },
+    /// An actor has cut its part of a snapshot, behind what it had taken until then.
+    Cut {
+        /// Which actor.
+        actor: ActorId,
+        /// The snapshot's number.
+        snapshot: u64,
+    },
+    /// An actor has gone back to a snapshot, or to its beginning.
+    Restored {
+        /// Which actor.
+        actor: ActorId,
+        /// Which recovery of the run it is, from 1.
+        attempt: u32,
+        /// The snapshot; `None` for the beginning.
+        snapshot: Option<u64>,
+        /// Whether it keeps, to the last bit, what was saved.
+        same: bool,
+    },
+    /// What an actor was sent before everybody went back counts no longer, and does not reach it.
+    Superseded {
+        /// Which actor.
+        actor: ActorId,
+        /// What.
+        element: &'a Element,
+    },
     /// Something befalls a node; `by` is the fault's index in the scenario.
     Node { node: NodeId, fault: NodeFault, by: usize },
     /// A declared fault fires, on this event if it is about one.
@@ -137,6 +169,11 @@ impl TraceHash {
             Element::Watermark(w) => words[5..8].copy_from_slice(&[1, w.micros() as u64, 0]),
             Element::Idle(idle) => words[5..8].copy_from_slice(&[2, u64::from(*idle), 0]),
             Element::Epoch(number) => words[5..8].copy_from_slice(&[4, *number, 0]),
+            Element::Barrier(number) => words[5..8].copy_from_slice(&[9, *number, 0]),
+            Element::Control(control) => {
+                let [kind, number] = control.code();
+                words[5..8].copy_from_slice(&[10, kind, number]);
+            }
             Element::Ask => words[5] = 5,
             Element::End => words[5] = 3,
             Element::Progress(progress) => words[5..8].copy_from_slice(&told(progress)),
@@ -213,6 +250,26 @@ impl TraceHash {
             }
             Happening::Answered { link, element: e } => {
                 words[1..3].copy_from_slice(&[17, u64::from(link.0)]);
+                element(&mut words, e);
+            }
+            Happening::Told { link, element: e } => {
+                words[1..3].copy_from_slice(&[19, u64::from(link.0)]);
+                element(&mut words, e);
+            }
+            Happening::Cut { actor, snapshot } => {
+                words[1..4].copy_from_slice(&[20, u64::from(actor.0), *snapshot]);
+            }
+            Happening::Restored {
+                actor,
+                attempt,
+                snapshot,
+                same,
+            } => {
+                let to = snapshot.map_or(0, |snapshot| snapshot + 1);
+                words[1..6].copy_from_slice(&[21, u64::from(actor.0), u64::from(*attempt), to, u64::from(*same)]);
+            }
+            Happening::Superseded { actor, element: e } => {
+                words[1..3].copy_from_slice(&[22, u64::from(actor.0)]);
                 element(&mut words, e);
             }
             Happening::Hold { link, hold } => {

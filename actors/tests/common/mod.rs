@@ -11,7 +11,7 @@ use wavetank_actors::world::{
     World, WorldError,
 };
 use wavetank_actors::{Element, Part, enter};
-use wavetank_scenarios::script::{self, Tie};
+use wavetank_scenarios::script::{self, BarrierMode, Tie};
 use wavetank_scenarios::topology::{Actor, ActorId, Link, LinkId, NodeId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Producer, Schema, Span, StreamId, Time, Value};
 
@@ -57,6 +57,7 @@ pub fn sender(count: u64, gap: Span) -> impl Part {
             lineage: None,
             pane: None,
             sequence: None,
+            position: None,
         };
         stage.send(Port::Main, Element::Event(Box::new(event)));
         stage.timer(gap, 0);
@@ -166,6 +167,7 @@ impl Tank {
             node_plan: self.node_plan,
             network: self.network.unwrap_or_else(|| Box::new(CalmNetwork)),
             epoch: None,
+            barrier: BarrierMode::Aligned,
             cast: Box::new(Parts(self.parts)),
             observer: self.observer,
             hash: !self.no_hash,

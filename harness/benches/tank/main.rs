@@ -213,6 +213,7 @@ fn plain_loop(script: &Arc<Script>) {
             lineage: None,
             pane: None,
             sequence: None,
+            position: None,
         };
         if stamp >= next {
             operator.on_watermark(stamp - Span::UNIT, &mut output);

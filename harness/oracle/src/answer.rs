@@ -15,6 +15,7 @@ use crate::aggregate::{self, Bound};
 use crate::expr::{OfEvent, Scope, eval, holds};
 
 /// A query that aggregates, and the settings that its answers depend on.
+#[derive(Clone)]
 pub(crate) struct Asked {
     pub query: Query,
     schema: Schema,
@@ -27,6 +28,7 @@ pub(crate) struct Asked {
 }
 
 /// An event as the query sees it.
+#[derive(Clone)]
 pub(crate) struct Read {
     pub event: Event,
     /// The values of `group by`.

@@ -11,6 +11,7 @@ use wavetank_scenarios::{Change, Event, Pane, Row, Schema, Span, Time, Timing, V
 
 use crate::{Arrival, Due, DueResult, Reference, Why};
 
+#[derive(Clone)]
 pub(crate) struct Compensated {
     by: Vec<usize>,
     stands: Stands,
@@ -20,6 +21,7 @@ pub(crate) struct Compensated {
 }
 
 /// An event that was decided, what was said of it, and how often.
+#[derive(Clone)]
 struct Said {
     event: Event,
     accepted: Option<bool>,

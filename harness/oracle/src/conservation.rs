@@ -73,7 +73,7 @@ pub enum Imbalance {
 }
 
 /// The account of one operator.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Account {
     events: BTreeMap<EventId, Fate>,
     /// Which input events a source event is behind.

@@ -28,6 +28,7 @@ pub enum Sent {
 }
 
 /// The naive model of a split.
+#[derive(Clone)]
 pub struct Split {
     settings: Convey,
     schema: Schema,

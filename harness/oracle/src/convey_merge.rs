@@ -17,6 +17,7 @@ use wavetank_scenarios::{Event, Span};
 use crate::{Arrival, Due, DueResult, Reference, Why};
 
 /// The naive model of a merge.
+#[derive(Clone)]
 pub struct Merge {
     how: How,
     tick: Span,

@@ -40,6 +40,7 @@ pub struct Worked {
 }
 
 /// The naive model of a sub-stream.
+#[derive(Clone)]
 pub struct Worker {
     settings: Convey,
     tick: Span,
@@ -155,7 +156,8 @@ impl Worker {
                 worked.sent.push(Sent::Progress(Port::Back, state));
             }
             Progress::State(moved) => {
-                let here = self.under_way.borrow_mut().remove(&moved.moving.id);
+                // It may come again, when everybody has gone back to a snapshot.
+                let here = self.under_way.borrow().get(&moved.moving.id).cloned();
                 self.operators.extend(here.unwrap_or_default());
                 while !self.waiting.is_empty() {
                     let (lane, event) = self.waiting.remove(0);

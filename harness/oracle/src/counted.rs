@@ -12,6 +12,7 @@ use wavetank_scenarios::{Event, EventId, Schema, Span, Time};
 use crate::answer::{Asked, Read};
 use crate::{Arrival, Due, DueResult, Reference, Why};
 
+#[derive(Clone)]
 pub(crate) struct Counted {
     asked: Asked,
     n: usize,
@@ -22,6 +23,7 @@ pub(crate) struct Counted {
     held: Vec<Held>,
 }
 
+#[derive(Clone)]
 struct Held {
     read: Read,
     caused: bool,

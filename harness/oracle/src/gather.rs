@@ -14,6 +14,7 @@ use wavetank_scenarios::{Event, EventId, Schema, Span, Time, Value};
 use crate::{Arrival, Due, DueResult, Reference, Why};
 
 /// One answer in the making.
+#[derive(Clone)]
 struct Round {
     number: u64,
     key: Vec<Value>,
@@ -37,6 +38,7 @@ impl Round {
 }
 
 /// The naive model.
+#[derive(Clone)]
 pub(crate) struct Gather {
     settings: Settings,
     schemas: Vec<Schema>,

@@ -21,6 +21,7 @@ use crate::expr::{self, Scope, eval, holds};
 use crate::{Arrival, Due, DueResult, Reference, Why};
 
 /// A stream as the query knows it.
+#[derive(Clone)]
 pub(crate) struct Stream {
     pub names: Vec<ArcStr>,
     pub schema: Schema,
@@ -220,6 +221,7 @@ struct Waiting {
 }
 
 /// One joined stream and what waits at it.
+#[derive(Clone)]
 struct Stage {
     join: Join,
     lefts: Vec<Waiting>,
@@ -227,6 +229,7 @@ struct Stage {
 }
 
 /// The naive model of a query with joins over distances, versions or last events.
+#[derive(Clone)]
 pub(crate) struct Joined {
     query: Query,
     settings: JoinSettings,

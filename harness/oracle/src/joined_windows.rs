@@ -15,6 +15,7 @@ use crate::windows::{Bounds, Shape};
 use crate::{Arrival, Due, Reference, Why};
 
 /// An event that was taken in.
+#[derive(Clone)]
 struct Held {
     stream: usize,
     event: Event,
@@ -25,6 +26,7 @@ struct Held {
 }
 
 /// The naive model.
+#[derive(Clone)]
 pub(crate) struct JoinedWindows {
     query: Query,
     streams: Vec<Stream>,

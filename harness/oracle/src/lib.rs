@@ -155,8 +155,27 @@ pub enum Why {
     Failed,
 }
 
+/// A model that can be copied as it stands: for the judge, who goes back to the copy when its operator goes back to a
+/// snapshot.
+pub trait Copied {
+    /// Another one in the same state.
+    fn copied(&self) -> Box<dyn Reference>;
+}
+
+impl<R: Reference + Clone + 'static> Copied for R {
+    fn copied(&self) -> Box<dyn Reference> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Reference> {
+    fn clone(&self) -> Self {
+        (**self).copied()
+    }
+}
+
 /// The naive model of one operator, told what arrived and saying what is due.
-pub trait Reference {
+pub trait Reference: Copied {
     /// The next arrival.
     fn arrive(&mut self, arrival: &Arrival) -> Due;
     /// An input of a merge said how far it has come (the end: that it is done with everything). `None` where that means

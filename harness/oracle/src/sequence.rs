@@ -26,6 +26,7 @@ use crate::sequence_ways::{NotThis, Todo, Way, ways};
 use crate::{Arrival, Due, DueResult, Reference, Why};
 
 /// The naive model of a sequence.
+#[derive(Clone)]
 pub(crate) struct Sequences {
     asked: Asked,
     future: Future,
@@ -39,6 +40,7 @@ pub(crate) struct Sequences {
 }
 
 /// What is looked for.
+#[derive(Clone)]
 struct Asked {
     settings: Sequence,
     names: Names,
@@ -48,7 +50,7 @@ struct Asked {
 }
 
 /// The events of one key.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Line {
     events: Vec<Looked>,
     /// The events before those that may still break an absence at the beginning.

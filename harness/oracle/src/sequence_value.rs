@@ -13,6 +13,7 @@ use crate::aggregate::{compute, fits};
 use crate::expr::{OfEvent, Scope, eval};
 
 /// The names that expressions may use.
+#[derive(Clone)]
 pub(crate) struct Names {
     pub steps: Vec<ArcStr>,
     pub inputs: Vec<Schema>,

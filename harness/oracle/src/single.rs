@@ -18,6 +18,7 @@ use crate::{Arrival, Due, DueResult, Reference, Why};
 pub(crate) type Fate = Result<Vec<(Time, Row)>, Why>;
 
 /// An operator that answers each event when it arrives.
+#[derive(Clone)]
 pub(crate) struct Single<S> {
     state: S,
     fate: fn(&mut S, &Event) -> Fate,
@@ -30,7 +31,7 @@ impl<S> Single<S> {
     }
 }
 
-impl<S> Reference for Single<S> {
+impl<S: Clone + 'static> Reference for Single<S> {
     fn arrive(&mut self, arrival: &Arrival) -> Due {
         let mut due = Due::default();
         match arrival {
@@ -133,6 +134,7 @@ fn number(expr: &Expr, schema: &Schema, event: &Event) -> Result<f64, Why> {
     }
 }
 
+#[derive(Clone)]
 struct ThresholdState {
     settings: Threshold,
     schema: Schema,
@@ -201,6 +203,7 @@ pub(crate) fn threshold(settings: &Threshold, schema: &Schema) -> Result<Box<dyn
     )))
 }
 
+#[derive(Clone)]
 struct ChangeState {
     settings: RateOfChange,
     schema: Schema,

@@ -35,6 +35,7 @@ impl From<String> for Stop {
     }
 }
 
+#[derive(Clone)]
 struct Steps {
     steps: Vec<TransformStep>,
     schema: Schema,

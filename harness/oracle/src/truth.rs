@@ -24,6 +24,10 @@
 //! # }
 //! ```
 //!
+//! Generators leave stamps as they are, also those that go by the engine's clock: what is true does not depend on when it is
+//! processed. So the truth of a pipeline that stamps events by their arrival is what it would say if each arrived at
+//! the instant at which it happened.
+//!
 //! Windows that are told not to fire at the end see a last watermark as a generator with that operator's bounded disorder
 //! would have sent it.
 
@@ -115,8 +119,10 @@ impl<'a> Truth<'a> {
         match role {
             None => Err(format!("there is no actor {}", actor.0)),
             Some(Role::Source { .. }) => Ok(self.source(actor)),
-            Some(Role::Watermark { .. } | Role::Split { .. } | Role::Sink { .. }) => self.inputs(actor),
-            Some(Role::Counter) => Ok(Box::new(std::iter::empty())),
+            Some(Role::Watermark { .. } | Role::Split { .. } | Role::Sink { .. } | Role::Broker { .. }) => {
+                self.inputs(actor)
+            }
+            Some(Role::Counter | Role::Coordinator | Role::Store) => Ok(Box::new(std::iter::empty())),
             Some(Role::Operator { operator }) => self.operator(actor, actor, operator, port),
             // A conveyed operator must say what it would say if it stood there alone: its merge says all of it, and its
             // first sub-stream what failed.
@@ -154,6 +160,7 @@ impl<'a> Truth<'a> {
                             lineage: None,
                             pane: None,
                             sequence: None,
+                            position: None,
                         },
                         bounds: vec![],
                         lane: 0,
@@ -323,6 +330,7 @@ impl Stage<'_> {
                 lineage: (!alone).then(|| result.origins.into()),
                 pane: result.pane.map(std::sync::Arc::new),
                 sequence: None,
+                position: None,
             };
             self.number += 1;
             self.ready.push_back(Said {

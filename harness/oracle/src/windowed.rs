@@ -21,6 +21,7 @@ use crate::windows::{Bounds, Held, Shape};
 use crate::{Arrival, Due, DueResult, Reference, Why};
 
 /// The naive model of a query over windows of time.
+#[derive(Clone)]
 pub(crate) struct Windowed {
     pub(crate) asked: Asked,
     pub(crate) shape: Shape,
@@ -39,6 +40,7 @@ pub(crate) struct Windowed {
 }
 
 /// What a crash takes away.
+#[derive(Clone)]
 pub(crate) struct State {
     watermark: Time,
     pub held: Vec<Held>,
@@ -59,6 +61,7 @@ pub(crate) struct State {
 }
 
 /// The last answer for a window and group.
+#[derive(Clone)]
 pub(crate) struct Given {
     pub result: DueResult,
     pub revision: u32,

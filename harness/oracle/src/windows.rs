@@ -16,6 +16,7 @@ use crate::answer::Read;
 pub(crate) type Bounds = (Time, Time);
 
 /// An event that was taken in.
+#[derive(Clone)]
 pub(crate) struct Held {
     pub read: Read,
     /// Snapshots: how long it lasts.
@@ -31,6 +32,7 @@ pub(crate) struct Held {
 }
 
 /// What decides which windows there are.
+#[derive(Clone)]
 pub(crate) struct Shape {
     pub window: Window,
     pub tick: Span,

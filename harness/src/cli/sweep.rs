@@ -13,7 +13,6 @@ use wavetank_reports::record::Metric;
 use wavetank_reports::sweep::{Sweep, Swept};
 use wavetank_scenarios::exit::Exit;
 use wavetank_scenarios::metric::{Form, METRICS, Measured, STATISTICS};
-use wavetank_scenarios::topology::Role;
 use wavetank_scenarios::{Script, suggest};
 
 use super::output::Output;
@@ -89,15 +88,7 @@ impl Shown {
         let topology = &script.topology;
         let mut places: Vec<(String, Measured)> = Vec::new();
         for actor in &topology.actors {
-            let measured = match actor.role {
-                Role::Source { .. } | Role::Counter => Measured::Source,
-                Role::Operator { .. } | Role::Split { .. } | Role::Worker { .. } | Role::Merge { .. } => {
-                    Measured::Operator
-                }
-                Role::Watermark { .. } => Measured::Generator,
-                Role::Sink { .. } => Measured::Sink,
-            };
-            places.push((actor.name.to_string(), measured));
+            places.push((actor.name.to_string(), actor.role.measured()));
         }
         let links = topology
             .links

@@ -131,6 +131,17 @@ impl Judge {
         })
     }
 
+    /// The operator that first saw an event, if it goes by its own clock and so counted the event at another time than that
+    /// at which it happened.
+    fn stamped_anew(&self, id: EventId) -> Option<&script::Operator> {
+        let (_, actor, stamp) = self.seen.get(&id)?;
+        let of = self.topology.actors.get(actor.0 as usize)?.role.works()?;
+        let operator = &self.script.scenario.operators[of];
+        let by_clock = operator.watermark.as_ref().is_some_and(script::Watermark::by_clock);
+        let anew = by_clock && self.origin(id).is_some_and(|origin| origin.happened != *stamp);
+        anew.then_some(operator)
+    }
+
     fn name_of(&self, id: EventId) -> String {
         let name = self
             .topology
@@ -157,6 +168,10 @@ impl Judge {
         let origin = self.origin(id)?;
         let fate = match (loss, seen) {
             (Some((_, loss)), _) => self.how(loss),
+            (None, Some((_, _, stamp))) if self.stamped_anew(id).is_some() => {
+                let after = span(stamp.since(origin.happened)).short();
+                format!("stamped when it came, {after} after it happened")
+            }
             (None, Some((_, _, stamp))) if *stamp != origin.happened => {
                 let off = stamp.since(origin.happened);
                 let way = if off.is_negative() { "behind" } else { "ahead" };
@@ -231,7 +246,12 @@ impl Judge {
                 .map(|f| format!("fault.{}", f.id))
         };
         let actor = |id: ActorId| &self.topology.actors[id.0 as usize];
+        let anew = event.and_then(|id| self.stamped_anew(id));
         let (path, note) = match loss {
+            None if anew.is_some() => (
+                anew.map(|operator| format!("operator.{}.watermark", operator.name)),
+                "stamps events when they come".into(),
+            ),
             Some(Loss::Late(id)) => {
                 let operator = actor(id).role.works()?;
                 let operator = &scenario.operators[operator];
@@ -370,6 +390,10 @@ impl Judge {
                 let belongs = origin.happened.floor_to(size, start.since(Time::ZERO));
                 let counted = stamp.floor_to(size, start.since(Time::ZERO));
                 picture::skewed(&picture::SkewedEvent {
+                    by: match self.stamped_anew(id) {
+                        Some(_) => picture::Stamped::Arrival,
+                        None => picture::Stamped::Clock,
+                    },
                     happened: time(origin.happened),
                     stamp: time(*stamp),
                     belongs: (time(belongs), time(belongs + size)),
@@ -444,6 +468,17 @@ impl Judge {
             price,
         };
         match loss {
+            None => {
+                let seen = event.and_then(|id| Some((self.stamped_anew(id)?, self.origin(id)?, self.seen.get(&id)?)));
+                let Some((operator, origin, (at, ..))) = seen else {
+                    return vec![];
+                };
+                let late = at.since(origin.happened).max(Span::ZERO);
+                let wait = Span::from_secs((late.micros() + 999_999) / 1_000_000);
+                let change = format!("operator.{}.watermark = {{ behind = \"{wait}\" }}", operator.name);
+                let price = format!("every answer waits for stamps that are {wait} behind the largest");
+                vec![idea(change, "this event is counted where it happened", price)]
+            }
             Some((at, Loss::Late(actor))) => {
                 let Some(operator) = self.topology.actors[actor.0 as usize].role.works() else {
                     return vec![];

@@ -1,11 +1,12 @@
 //! One operator and its naive model, step by step: after each input the operator must have done exactly what the model
 //! says, no more and no less.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use wavetank_actors::Element;
 use wavetank_actors::TELL;
+use wavetank_actors::reliability::Control;
 use wavetank_actors::world::NodeClock;
 use wavetank_oracle::conservation::{self, Step};
 use wavetank_oracle::convey::{Sent, Split};
@@ -65,6 +66,7 @@ pub struct Deviation {
 }
 
 /// The model that an actor is held to.
+#[derive(Clone)]
 pub enum Model {
     /// An operator.
     Operator {
@@ -140,6 +142,17 @@ pub struct Lockstep {
     caused_before: u64,
     /// How far the operator lets the watermark go, by the model.
     limit: Option<Time>,
+    /// The model as it was at each cut, with what was held then.
+    cuts: BTreeMap<u64, (Model, u64, u64, Option<Time>)>,
+    /// The last snapshot whose barrier was passed on.
+    barrier: u64,
+    /// It has begun afresh with what it is given.
+    afresh: bool,
+    /// The recovery that it was told of last, and whether it waits for what it is to go back to.
+    attempt: u32,
+    away: bool,
+    /// It has just gone back.
+    back: bool,
     /// Input events that the model has seen.
     pub steps: u64,
     /// The first departure from the model.
@@ -164,6 +177,12 @@ impl Lockstep {
             caused: 0,
             caused_before: 0,
             limit: None,
+            cuts: BTreeMap::new(),
+            barrier: 0,
+            afresh: false,
+            attempt: 0,
+            away: false,
+            back: false,
             steps: 0,
             deviation: None,
             misplaced: None,
@@ -172,16 +191,53 @@ impl Lockstep {
     }
     /// The actor is given something.
     pub fn give(&mut self, given: Given) {
+        if let Given::Element {
+            element: Element::Control(control),
+            ..
+        } = &given
+            && let Control::Recover { attempt, .. } = **control
+            && attempt > self.attempt
+        {
+            (self.attempt, self.away) = (attempt, true);
+        }
         self.given.push_back(given);
     }
     /// The actor does something.
     pub fn act(&mut self, did: Did) {
+        // What it holds back after it has gone back it held back when it was saved.
+        if self.back && matches!(did, Did::Hold(..)) {
+            return;
+        }
         self.did.push(did);
     }
     /// The node crashed: everything held is lost.
     pub fn crash(&mut self) {
         self.given.clear();
         self.did.clear();
+        self.forget();
+        self.away = true;
+    }
+    /// A part of a snapshot has been cut.
+    pub fn cut(&mut self, snapshot: u64) {
+        let (held, caused, limit) = (self.held, self.caused, self.limit);
+        self.cuts.insert(snapshot, (self.model.clone(), held, caused, limit));
+    }
+    /// The actor has gone back to a cut, or to its beginning.
+    pub fn restored(&mut self, snapshot: Option<u64>) {
+        (self.away, self.back) = (false, true);
+        match snapshot.and_then(|snapshot| self.cuts.get(&snapshot)) {
+            Some((model, held, caused, limit)) => {
+                self.model = model.clone();
+                (self.held, self.caused, self.caused_before, self.limit) = (*held, *caused, *caused, *limit);
+            }
+            None => {
+                self.forget();
+                self.afresh = true;
+            }
+        }
+    }
+    /// The model begins afresh.
+    fn forget(&mut self) {
         match &mut self.model {
             Model::Operator {
                 reference,
@@ -212,7 +268,9 @@ impl Lockstep {
 
     /// The actor is done with the oldest thing that it was given. Hands every result that is due to `due`.
     pub fn done(&mut self, at: Time, mut due: impl FnMut(&DueResult)) {
-        let Some(given) = self.given.pop_front() else {
+        let given = self.given.pop_front();
+        self.back = false;
+        if std::mem::take(&mut self.afresh) || given.is_none() {
             // A new incarnation has entered.
             let now = self.clock.monotonic(at);
             match &mut self.model {
@@ -228,7 +286,8 @@ impl Lockstep {
             }
             self.did.clear();
             return;
-        };
+        }
+        let Some(given) = given else { return };
         self.steps += 1;
         let implied = self.expect(at, &given);
         for result in &implied.due.results {
@@ -256,12 +315,12 @@ impl Lockstep {
             faults: self.did.iter().filter_map(Did::fault).collect(),
         };
         if self.deviation.is_none()
-            && let Err(wrong) = self.compare(given, implied)
+            && let Err(wrong) = self.compare(implied)
         {
             self.deviation = Some(departs(wrong));
         }
         if self.misplaced.is_none()
-            && let Err(wrong) = self.compare_controls(&implied.controls)
+            && let Err(wrong) = self.compare_controls(implied)
         {
             self.misplaced = Some(departs(wrong));
         }
@@ -288,7 +347,7 @@ impl Lockstep {
                 Did::Control(_) | Did::Hold(..) | Did::Fault(_) | Did::Sent(..) => {}
             }
         }
-        let caused = self.caused - self.caused_before;
+        let caused = self.caused.saturating_sub(self.caused_before);
         let (results, dropped) = (results.as_slice(), dropped.as_slice());
         let step = Step {
             at,
@@ -306,10 +365,19 @@ impl Lockstep {
 
     /// What the model does with an input: results and ends, then the watermarks, idle markers and ends that it passes on.
     fn expect(&mut self, at: Time, given: &Given) -> Implied {
+        if let Some(said) = self.expect_of_recovery(given) {
+            let held = self.held;
+            return Implied {
+                due: Due { held, ..Due::default() },
+                controls: said,
+                ..Implied::default()
+            };
+        }
         match &mut self.model {
             Model::Split { .. } => self.expect_of_split(given),
             Model::Worker { .. } => self.expect_of_worker(at, given),
-            Model::Operator { .. } | Model::Generator { .. } => {
+            Model::Generator { .. } => self.expect_of_generator(at, given),
+            Model::Operator { .. } => {
                 let (due, controls) = self.expect_of_one(at, given);
                 Implied {
                     due,
@@ -318,6 +386,33 @@ impl Lockstep {
                 }
             }
         }
+    }
+
+    /// What an actor passes on of what snapshots and recovery are agreed by: each barrier once, while it has not ended.
+    fn expect_of_recovery(&mut self, given: &Given) -> Option<Vec<Signal>> {
+        let Given::Element { element, .. } = given else {
+            return None;
+        };
+        let number = match element {
+            Element::Barrier(number) => *number,
+            Element::Control(control) => match **control {
+                Control::Trigger { snapshot } if !self.away => snapshot,
+                _ => return Some(vec![]),
+            },
+            _ => return None,
+        };
+        let over = match &self.model {
+            Model::Operator { minimum, .. } | Model::Worker { minimum, .. } => minimum.over(),
+            Model::Split { model, .. } => model.over(),
+            Model::Generator { model, .. } => model.over(),
+        };
+        let new = number > self.barrier;
+        self.barrier = self.barrier.max(number);
+        Some(if new && !over {
+            vec![Signal::Barrier(number)]
+        } else {
+            vec![]
+        })
     }
 
     fn expect_of_split(&mut self, given: &Given) -> Implied {
@@ -385,6 +480,39 @@ impl Lockstep {
         let passes = !matches!(given, Given::Timer(_));
         if passes {
             implied.controls = minimum.say(self.limit.unwrap_or(Time::MAX), signalled);
+        }
+        implied
+    }
+
+    fn expect_of_generator(&mut self, at: Time, given: &Given) -> Implied {
+        let Model::Generator { model, entered } = &mut self.model else {
+            return Implied::default();
+        };
+        let mut implied = Implied::default();
+        if let Given::Element {
+            element: Element::Epoch(number),
+            ..
+        } = given
+        {
+            // A marker changes nothing, and is passed on where it stands.
+            implied.controls = vec![Signal::Epoch(*number)];
+            return implied;
+        }
+        let (wall, at) = (self.clock.wall(at), self.clock.monotonic(at).since(*entered));
+        if let Some(heard) = heard(given, at, wall) {
+            implied.controls = model.arrive(&heard);
+        }
+        if let Given::Element {
+            element: Element::Event(event),
+            ..
+        } = given
+        {
+            let stamped = model.stamps();
+            implied.leads = stamped.is_some();
+            implied.passed = Some(Event {
+                stamp: stamped.unwrap_or(event.stamp),
+                ..(**event).clone()
+            });
         }
         implied
     }
@@ -466,24 +594,28 @@ impl Lockstep {
                 let controls = minimum.say(due.limit.unwrap_or(Time::MAX), said.is_some());
                 (due, controls)
             }
-            Model::Generator { model, entered, .. } => {
-                let at = self.clock.monotonic(at).since(*entered);
-                let controls = heard(given, at).map_or_else(Vec::new, |heard| model.arrive(&heard));
-                (Due::default(), controls)
-            }
-            Model::Split { .. } | Model::Worker { .. } => (Due::default(), vec![]),
+            Model::Generator { .. } | Model::Split { .. } | Model::Worker { .. } => (Due::default(), vec![]),
         }
     }
 
     /// Watermarks and the like, and their place: what an input causes goes out before the watermark that it moves.
-    fn compare_controls(&self, controls: &[Signal]) -> Result<(), (String, String)> {
+    fn compare_controls(&self, implied: &Implied) -> Result<(), (String, String)> {
+        let controls = &implied.controls;
         let mut came = Vec::new();
+        let mut passed = None;
         for did in &self.did {
             match did {
-                Did::Control(element) => came.extend(signal(element)),
+                Did::Control(element) => {
+                    came.extend(signal(element));
+                    if let (true, Some(event), Some(signal)) = (implied.leads, passed, came.last()) {
+                        let (signal, event) = (show_signal(signal), show(event));
+                        return Err((format!("{signal} before {event}"), format!("{event} before {signal}")));
+                    }
+                }
+                Did::Result(event) if implied.leads => passed = Some(event),
                 Did::Hold(input, hold) => came.push(Signal::Hold(*input, *hold)),
                 Did::Result(event) => {
-                    if let Some(Signal::Watermark(_) | Signal::Epoch(_)) = came.last() {
+                    if let Some(Signal::Watermark(_) | Signal::Epoch(_) | Signal::Barrier(_)) = came.last() {
                         let watermark = list(came.iter().map(show_signal));
                         return Err((
                             format!("{} before {watermark}", show(event)),
@@ -494,7 +626,7 @@ impl Lockstep {
                 Did::Ended(..) | Did::Fault(_) | Did::Sent(..) => {}
             }
         }
-        if controls == came {
+        if *controls == came {
             return Ok(());
         }
         Err((
@@ -503,7 +635,7 @@ impl Lockstep {
         ))
     }
 
-    fn compare(&self, given: Option<&Given>, implied: &Implied) -> Result<(), (String, String)> {
+    fn compare(&self, implied: &Implied) -> Result<(), (String, String)> {
         let Implied { due, .. } = implied;
         let mut results = Vec::new();
         let mut ended = Vec::new();
@@ -524,18 +656,12 @@ impl Lockstep {
             ));
         }
         if let Model::Generator { .. } = &self.model {
-            // A generator passes every event on, unchanged and first.
-            let passed: Vec<&Event> = match given {
-                Some(Given::Element {
-                    element: Element::Event(event),
-                    ..
-                }) => vec![&**event],
-                _ => vec![],
-            };
+            // A generator passes every event on, unchanged but for its stamp where it goes by the clock.
+            let passed: Vec<&Event> = implied.passed.iter().collect();
             if passed != results {
                 return Err((
-                    format!("{} passed on", count(passed.len(), "event")),
-                    format!("{} came", results.len()),
+                    list(passed.into_iter().map(show_stamped)) + " passed on",
+                    list(results.into_iter().map(show_stamped)),
                 ));
             }
         } else {
@@ -586,10 +712,10 @@ impl Did {
     }
 }
 
-/// What a generator hears when it is given something; `at` counts from when it entered.
-fn heard(given: &Given, at: Span) -> Option<Heard> {
+/// What a generator hears when it is given something; `at` counts from when it entered, and `wall` is its node's clock.
+fn heard(given: &Given, at: Span, wall: Time) -> Option<Heard> {
     let (input, lane, element) = match given {
-        Given::Timer(wavetank_actors::EVERY) => return Some(Heard::Tick),
+        Given::Timer(wavetank_actors::EVERY) => return Some(Heard::Tick { wall }),
         Given::Timer(wavetank_actors::ALIGN) => return Some(Heard::Align { at }),
         Given::Timer(_) => return Some(Heard::Look { at }),
         Given::Element { input, lane, element } => (*input, *lane, element),
@@ -601,6 +727,7 @@ fn heard(given: &Given, at: Span) -> Option<Heard> {
             stamp: event.stamp,
             row: event.row.clone(),
             at,
+            wall,
         },
         Element::Watermark(watermark) => Heard::Watermark {
             input,
@@ -608,7 +735,9 @@ fn heard(given: &Given, at: Span) -> Option<Heard> {
             at,
         },
         Element::Idle(idle) => Heard::Idle { input, idle: *idle, at },
-        Element::Epoch(_) | Element::Ask | Element::Progress(_) => return None,
+        Element::Epoch(_) | Element::Barrier(_) | Element::Ask | Element::Progress(_) | Element::Control(_) => {
+            return None;
+        }
         Element::End => Heard::End { input, at },
     })
 }
@@ -646,6 +775,9 @@ struct Implied {
     sent: Vec<Sent>,
     /// The number of each result, which part of it it is, and whether it is the last; of sub-streams.
     numbers: Option<Vec<Option<(u64, u32, bool)>>>,
+    /// The event that a generator passes on, and whether what it sends because of it goes before it.
+    passed: Option<Event>,
+    leads: bool,
 }
 
 /// What was dealt or told.
@@ -653,7 +785,8 @@ fn sending(port: Port, element: &Element) -> Option<Sent> {
     match element {
         Element::Event(event) => Some(Sent::Event(port, event.id, event.sequence?)),
         Element::Progress(progress) => Some(Sent::Progress(port, progress.clone())),
-        Element::Watermark(_) | Element::Idle(_) | Element::Epoch(_) | Element::Ask | Element::End => None,
+        Element::Watermark(_) | Element::Idle(_) | Element::Epoch(_) | Element::Barrier(_) => None,
+        Element::Ask | Element::End | Element::Control(_) => None,
     }
 }
 
@@ -686,7 +819,8 @@ pub(crate) fn show_progress(progress: &Progress) -> String {
 
 fn signal(element: &Element) -> Option<Signal> {
     match element {
-        Element::Event(_) | Element::Progress(_) | Element::Ask => None,
+        Element::Event(_) | Element::Progress(_) | Element::Ask | Element::Control(_) => None,
+        Element::Barrier(number) => Some(Signal::Barrier(*number)),
         Element::Watermark(watermark) => Some(Signal::Watermark(*watermark)),
         Element::Epoch(number) => Some(Signal::Epoch(*number)),
         Element::Idle(idle) => Some(Signal::Idle(*idle)),
@@ -705,6 +839,10 @@ fn describe(given: &Given) -> String {
             element: Element::Progress(progress),
             ..
         } => show_progress(progress),
+        Given::Element {
+            element: Element::Control(_),
+            ..
+        } => "a message".into(),
         Given::Element { element, .. } => signal(element).as_ref().map_or_else(String::new, show_signal),
     }
 }
@@ -731,6 +869,11 @@ pub fn row(row: &[wavetank_scenarios::Value]) -> String {
 
 fn show(event: &Event) -> String {
     window(event.pane.as_deref()) + &row(&event.row)
+}
+
+fn show_stamped(event: &Event) -> String {
+    let stamp = wavetank_reports::time::Time(event.stamp.micros());
+    format!("{} stamped {stamp}", show(event))
 }
 
 fn show_due(due: &DueResult) -> String {
@@ -760,6 +903,7 @@ fn show_signal(signal: &Signal) -> String {
         Signal::Idle(false) => "active".into(),
         Signal::End => "the end".into(),
         Signal::Epoch(number) => format!("marker {number}"),
+        Signal::Barrier(number) => format!("barrier {number}"),
         Signal::Hold(input, true) => format!("input {input} held back"),
         Signal::Hold(input, false) => format!("input {input} let go"),
     }

@@ -20,6 +20,8 @@ pub struct ActorMeter {
     pub shed: u64,
     pub missed: u64,
     pub lost_in_crash: u64,
+    /// Elements that did not reach it any more, because everybody had gone back.
+    pub superseded: u64,
     pub corrections: u64,
     pub queue: u64,
     pub queue_max: u64,
@@ -78,6 +80,7 @@ impl Default for ActorMeter {
             shed: 0,
             missed: 0,
             lost_in_crash: 0,
+            superseded: 0,
             corrections: 0,
             queue: 0,
             queue_max: 0,

@@ -5,6 +5,7 @@ pub mod claims;
 mod explain;
 mod lockstep;
 mod meters;
+mod recovery;
 mod streams;
 mod verdict;
 
@@ -33,6 +34,7 @@ pub(crate) use lockstep::show_progress;
 use lockstep::{Did, Given, Lockstep, Model};
 use meters::Waits;
 pub use meters::{ActorMeter, FaultMeter, LinkMeter, Reading};
+pub(crate) use recovery::show_control;
 pub use verdict::Ending;
 
 /// Why an event of the input is missing from the results.
@@ -88,6 +90,8 @@ pub(crate) struct SinkWatch {
     twice: Option<Breach>,
     /// Answers that do not follow from those before them.
     changes: wavetank_oracle::table::Changes,
+    /// What came straight from a source, or was put aside: due as it comes, and kept where it may be folded again.
+    plain: Vec<Event>,
     inconsistent: Option<Breach>,
 }
 
@@ -113,6 +117,12 @@ pub struct Judge {
     /// For each actor: whether it is a reordering buffer, whose events are timed.
     buffers: Vec<bool>,
     books: Option<(ActorId, Breach)>,
+    /// Who first kept something else after a recovery than was saved.
+    changed: Option<(ActorId, Breach)>,
+    /// What was due, where it may be undone.
+    history: recovery::History,
+    /// Whether anybody is set back after a crash.
+    recovers: bool,
     stepped_back: Option<(ActorId, Breach)>,
     epochs: wavetank_oracle::epoch::Epochs,
     /// The first event or marker that was in a wrong epoch.
@@ -165,7 +175,7 @@ impl Judge {
                         &tables,
                         script.scenario.time.tick,
                     )?;
-                    Some(Model::operator(reference, actor.inputs.len(), settings.valve))
+                    Some(Model::operator(reference, topology.forward(id).count(), settings.valve))
                 }
                 Role::Split { operator } => {
                     let settings = &script.scenario.operators[operator];
@@ -190,13 +200,13 @@ impl Judge {
                     let settings = &script.scenario.operators[operator];
                     settings.convey.as_ref().map(|convey| {
                         let merge = Merge::new(convey, script.scenario.time.tick);
-                        Model::operator(Box::new(merge), actor.inputs.len(), ValveSettings::default())
+                        Model::operator(Box::new(merge), topology.forward(id).count(), ValveSettings::default())
                     })
                 }
                 Role::Watermark { operator } => {
                     let of = &script.scenario.operators[operator];
                     of.watermark.as_ref().map(|settings| {
-                        let (tick, links) = (script.scenario.time.tick, actor.inputs.len());
+                        let (tick, links) = (script.scenario.time.tick, topology.forward(id).count());
                         let schemas = topology.input_schemas(id);
                         let model = Generator::new(settings, of.valve, links, tick, &schemas, &of.input);
                         let entered = clocks[actor.node.0 as usize].monotonic(run.start);
@@ -216,7 +226,7 @@ impl Judge {
                     }
                     None
                 }
-                Role::Source { .. } | Role::Counter => None,
+                Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => None,
             };
             lockstep.push(model.map(|model| Lockstep::new(model, Rc::clone(&clocks[actor.node.0 as usize]), true)));
         }
@@ -238,6 +248,9 @@ impl Judge {
             sinks,
             readers,
             books: None,
+            changed: None,
+            history: recovery::History::default(),
+            recovers: script.scenario.snapshot.is_some() || script.scenario.replay.is_some(),
             stepped_back: None,
             epochs: wavetank_oracle::epoch::Epochs::default(),
             misplaced: None,
@@ -342,7 +355,9 @@ impl Judge {
                         LossReason::Network => Loss::Link(*link),
                         LossReason::Crash => Loss::Crash(*link),
                     };
-                    self.lose(at, id, loss);
+                    if *why != LossReason::Crash || !self.link_comes_again(*link) {
+                        self.lose(at, id, loss);
+                    }
                 }
             }
             Happening::Shed { actor, event } => {
@@ -366,11 +381,15 @@ impl Judge {
             }
             Happening::LostInMailbox { actor, event } => {
                 self.actors[actor.0 as usize].lost_in_crash += 1;
-                self.lose(at, event.id, Loss::Mailbox(*actor));
+                if !self.comes_again(*actor) {
+                    self.lose(at, event.id, Loss::Mailbox(*actor));
+                }
             }
             Happening::LostAtWork { actor, id } => {
                 self.actors[actor.0 as usize].lost_in_crash += 1;
-                self.lose(at, *id, Loss::Mailbox(*actor));
+                if !self.comes_again(*actor) {
+                    self.lose(at, *id, Loss::Mailbox(*actor));
+                }
             }
             Happening::Queue { actor, depth } => {
                 let meter = &mut self.actors[actor.0 as usize];
@@ -390,6 +409,12 @@ impl Judge {
             }
             Happening::GaveUp { actor, .. } => self.actors[actor.0 as usize].given_up += 1,
             Happening::Answered { link, .. } => self.put_on(*link, None),
+            Happening::Told { link, element } => self.put_on(*link, element.event().map(|event| event.id)),
+            Happening::Cut { actor, snapshot } => self.cut(*actor, *snapshot),
+            Happening::Restored {
+                actor, snapshot, same, ..
+            } => self.restored(at, *actor, *snapshot, *same),
+            Happening::Superseded { actor, .. } => self.actors[actor.0 as usize].superseded += 1,
             Happening::Hold { link, hold } => self.hold(at, *link, *hold),
             Happening::Node { node, fault, by } => {
                 if !matches!(fault, NodeFault::Restart | NodeFault::Resume | NodeFault::Slow(1.0)) {
@@ -612,7 +637,7 @@ impl Judge {
             if self.buffers[index] {
                 meter.enters(at, event);
             }
-            if self.scope.oracle && !role.passes() {
+            if self.scope.oracle && !role.passes() && !matches!(role, Role::Broker { .. }) {
                 self.seen.entry(event.id).or_insert((at, actor, event.stamp));
             }
         }
@@ -629,7 +654,15 @@ impl Judge {
         let index = actor.0 as usize;
         if let Some(lockstep) = &mut self.lockstep[index] {
             let (sinks, readers) = (&mut self.sinks, &self.readers[index]);
+            let history = self
+                .recovers
+                .then_some(&mut self.history)
+                .filter(|_| !readers.is_empty());
+            let mut history = history;
             lockstep.done(at, |due| {
+                if let Some(history) = &mut history {
+                    history.due(actor, due);
+                }
                 for sink in readers {
                     if let Some(watch) = sinks.get_mut(sink) {
                         watch.admitted.fold_due(due);
@@ -704,6 +737,9 @@ impl Judge {
             && let Some(watch) = self.sinks.get_mut(&actor)
         {
             watch.admitted.fold_event(event);
+            if self.recovers {
+                watch.plain.push(event.clone());
+            }
         }
     }
 
@@ -719,8 +755,8 @@ impl Judge {
     }
 
     fn crashed(&mut self, at: Time, node: wavetank_scenarios::topology::NodeId, by: usize) {
-        for (index, actor) in self
-            .topology
+        let topology = Arc::clone(&self.topology);
+        for (index, actor) in topology
             .actors
             .iter()
             .enumerate()
@@ -731,6 +767,8 @@ impl Judge {
             let held = meter.account.held;
             if held > 0 {
                 meter.lost_in_crash += held;
+            }
+            if held > 0 && !topology.takes_part(id) {
                 let entry = self
                     .losses
                     .entry(Loss::State(id))

@@ -6,7 +6,7 @@ use wavetank_actors::world::{Outcome, WorldError};
 use wavetank_oracle::table::{Distance, Name, Table as Results};
 use wavetank_reports::record::{Expectation, Failure, Holds, Kind};
 use wavetank_scenarios::expectation::Table;
-use wavetank_scenarios::script::Promise;
+use wavetank_scenarios::script::{Delivery, Promise};
 use wavetank_scenarios::topology::{ActorId, Role};
 use wavetank_scenarios::{EventId, Time};
 
@@ -326,6 +326,11 @@ impl Judge {
                 let breach = self.books.as_ref().map(|(actor, breach)| self.at_actor(*actor, breach));
                 all.push(self.rule("every event is accounted for", text, tested, breach.as_ref()));
             }
+            if let Some((actor, breach)) = &self.changed {
+                let text = "what an operator keeps after a recovery is what was saved, to the last bit";
+                let breach = self.at_actor(*actor, breach);
+                all.push(self.rule("what was saved is what comes back", text, true, Some(&breach)));
+            }
             let tested = self.actors.iter().any(|actor| actor.watermark > Time::MIN) || self.stepped_back.is_some();
             if tested {
                 let breach = self
@@ -401,7 +406,9 @@ impl Judge {
                 let name = format!("{} gets nothing twice", actor.name);
                 all.push(self.rule(&name, "each result arrives at most once", tested, twice));
             }
-            if watch.inconsistent.is_some() {
+            // What comes again does not follow from what was there already.
+            let again = self.recovers && self.script.scenario.sinks[sink].delivery == Delivery::AtLeastOnce;
+            if watch.inconsistent.is_some() && !again {
                 let name = format!("{} can fold its answers", actor.name);
                 let text = "each answer follows from those before it, and changes something";
                 all.push(self.rule(&name, text, true, watch.inconsistent.as_ref()));

@@ -25,6 +25,21 @@ pub fn play(text: &str) -> Ran {
     Tank::default().run(&script(text), &options).expect("it runs")
 }
 
+/// A scenario run in virtual time at a seed.
+pub fn play_at(text: &str, seed: u64) -> Ran {
+    let options = Options {
+        seed: Some(seed),
+        ..Options::default()
+    };
+    Tank::default().run(&script(text), &options).expect("it runs")
+}
+
+/// What is broken in a run, each with its explanation.
+pub fn broken(ran: &Ran) -> Vec<String> {
+    let broken = ran.record.broken();
+    broken.map(|e| format!("{}: {:#?}", e.name, e.failure)).collect()
+}
+
 /// What a sink took: one line an event.
 pub fn taken<'a>(ran: &'a Ran, sink: &str) -> Vec<&'a TraceLine> {
     let lines = ran.trace.iter();

@@ -78,6 +78,7 @@ impl Pair {
             lineage: None,
             pane: None,
             sequence: None,
+            position: None,
         };
         let mut out = Output::default();
         self.operator.on_event(input, event.clone(), stamp, &mut out);

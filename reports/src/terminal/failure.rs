@@ -118,10 +118,7 @@ fn identity(culprit: &Culprit) -> String {
 fn journey(culprit: &Culprit) -> String {
     let mut text = format!("happened {}", culprit.happened);
     if let Some(stamp) = culprit.stamp.filter(|s| *s != culprit.happened) {
-        text += &format!(
-            ", stamped {stamp} (clock off by {})",
-            stamp.since(culprit.happened).short()
-        );
+        text += &format!(", stamped {stamp} (off by {})", stamp.since(culprit.happened).short());
     }
     let by = if culprit.at.is_empty() {
         String::new()

@@ -192,15 +192,11 @@ impl<'a> Reader<'a> {
                     {
                         break;
                     }
-                    Token::Word(w)
-                        if alias.is_none()
-                            && !self.next_is_bracket()
-                            && (w.value.len() <= 2 || hint(&w.value, words()).is_empty()) =>
-                    {
+                    Token::Word(w) if alias.is_none() && !self.next_is_bracket() && self.may_name(&w.value) => {
                         alias = Some(self.simple_name("a name is missing")?);
                     }
                     other => {
-                        let near = hint(&other.to_string(), words());
+                        let near = hint(&other.to_string(), words().chain(JOINS.iter().copied()));
                         return self.refuse(format!("`{other}` is not expected after the stream's name{near}"));
                     }
                 }
@@ -215,6 +211,16 @@ impl<'a> Reader<'a> {
             window,
             matching,
         })
+    }
+
+    /// Whether a word may be an alias without `as`: one that looks like a slip in a word of the language may not.
+    pub fn may_name(&self, word: &str) -> bool {
+        let behind = self.tokens.get(self.next + 1);
+        // `a lef join b` would be another join than is meant.
+        let joins = behind.is_some_and(|token| is_word(token, "join") || is_word(token, "outer"));
+        let slip = |words: &[&str]| !hint(word, words.iter().copied()).is_empty();
+        let words: Vec<&str> = words().collect();
+        word.len() <= 2 || !(slip(&words) || (joins && slip(JOINS)))
     }
 
     fn next_is_bracket(&self) -> bool {

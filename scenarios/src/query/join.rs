@@ -36,6 +36,7 @@ use sqlparser::tokenizer::Token;
 use super::from::{CLAUSES, From, Place, Reader, span};
 use super::parse::{SyntaxError, expr_of, is_word, point};
 use super::{BinaryOp, Expr, Function, Query, SelectItem, UnaryOp, Window};
+use crate::suggest::hint;
 use crate::time::Span;
 
 type Result<T> = std::result::Result<T, SyntaxError>;
@@ -242,7 +243,7 @@ pub(super) fn joins(reader: &mut Reader<'_>, from: &mut From) -> Result<Vec<Join
         let mut on = Vec::new();
         for condition in conditions {
             if let Some(unknown) = unknown_stream(&condition, &names) {
-                let near = crate::suggest::hint(&unknown, names.iter().map(|(n, a)| a.unwrap_or(n).as_str()));
+                let near = hint(&unknown, names.iter().map(|(n, a)| a.unwrap_or(n).as_str()));
                 let message = format!("`event_time` takes a stream of the join, and there is no `{unknown}`{near}");
                 return Err(SyntaxError::at(condition_at, message));
             }
@@ -370,7 +371,15 @@ fn kind(reader: &mut Reader<'_>) -> Result<Option<(JoinKind, Place)>> {
         let _ = reader.take_word("outer");
     }
     if !reader.take_word("join") {
-        return reader.refuse("`join` is missing here");
+        let word = match kind {
+            JoinKind::Inner => "inner",
+            JoinKind::Left => "left",
+            JoinKind::Right => "right",
+            JoinKind::Full => "full",
+        };
+        return reader.refuse(format!(
+            "`join` is missing here: write `{word} join b on …`, or `as {word}` if it is another name of the stream"
+        ));
     }
     Ok(Some((kind, place)))
 }
@@ -397,10 +406,20 @@ fn alias(reader: &mut Reader<'_>) -> Result<Option<ArcStr>> {
         return reader.simple_name("a name is missing after `as`").map(Some);
     }
     match reader.peek() {
-        Some(token) if matches!(token.token, Token::Word(_)) && !ends_stream(token) => {
-            reader.simple_name("a name is missing").map(Some)
-        }
-        _ => Ok(None),
+        Some(token) if ends_stream(token) => Ok(None),
+        Some(token) => match &token.token {
+            Token::Word(word) if reader.may_name(&word.value) => reader.simple_name("a name is missing").map(Some),
+            Token::Word(word) => {
+                let known = CLAUSES.iter().chain(JOINS).chain(BEHIND).chain(&["window", "as"]);
+                let near = hint(&word.value, known.copied());
+                reader.refuse(format!(
+                    "`{}` is not expected after the stream's name{near}",
+                    word.value
+                ))
+            }
+            _ => Ok(None),
+        },
+        None => Ok(None),
     }
 }
 
@@ -705,7 +724,7 @@ pub(super) fn check(query: &Query, start: Place) -> Result<()> {
             }
         }
         if let Some(name) = unknown(expr, &streams) {
-            let near = crate::suggest::hint(&name, streams.iter().map(|(n, a)| a.unwrap_or(n).as_str()));
+            let near = hint(&name, streams.iter().map(|(n, a)| a.unwrap_or(n).as_str()));
             return refuse(&format!(
                 "`event_time` takes a stream of the join, and there is no `{name}`{near}"
             ));

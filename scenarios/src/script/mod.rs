@@ -5,6 +5,7 @@
 //! `wavetank check --expand` can print it.
 
 mod bounds;
+mod broker;
 mod convey;
 mod emit;
 mod epoch;
@@ -15,6 +16,7 @@ mod gather;
 mod join;
 mod link;
 mod operator;
+mod recovery;
 mod reorder;
 mod sequence;
 mod source;
@@ -29,6 +31,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bounds::*;
+pub use broker::*;
 pub use convey::*;
 pub use emit::*;
 pub use epoch::*;
@@ -39,6 +42,7 @@ pub use gather::*;
 pub use join::*;
 pub use link::*;
 pub use operator::*;
+pub use recovery::*;
 pub use reorder::*;
 pub use sequence::*;
 pub use source::*;
@@ -78,6 +82,12 @@ pub struct Scenario {
     /// Markers that cut the run into epochs. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<Epoch>,
+    /// What is saved of the operators' state, and how often. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
+    /// Where operators begin to read again after a crash. Default: where they were, when the links still have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// Nodes that need settings of their own; every actor without `node` stands on a node of its own name.
     #[serde(default, rename = "node", skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<Node>,
@@ -87,6 +97,9 @@ pub struct Scenario {
     /// Where events come from.
     #[serde(default, rename = "source")]
     pub sources: Vec<Source>,
+    /// Where events are kept until they have been worked on.
+    #[serde(default, rename = "broker", skip_serializing_if = "Vec::is_empty")]
+    pub brokers: Vec<Broker>,
     /// What is done with them.
     #[serde(default, rename = "operator", skip_serializing_if = "Vec::is_empty")]
     pub operators: Vec<Operator>,
@@ -102,6 +115,27 @@ pub struct Scenario {
     /// What must hold, besides what follows from the topology's promises.
     #[serde(default, rename = "expect", skip_serializing_if = "Vec::is_empty")]
     pub expects: Vec<Expect>,
+}
+
+impl Scenario {
+    /// The sources and operators whose events an entry of an `input` list carries: itself, or what a broker takes in.
+    pub fn behind<'a>(&'a self, entry: &'a str) -> Vec<&'a str> {
+        let mut found = Vec::new();
+        let mut left = vec![entry];
+        // A ring of brokers is an error that is told elsewhere.
+        let mut brokers = self.brokers.len();
+        while let Some(entry) = left.pop() {
+            match self.brokers.iter().find(|broker| broker.name == entry) {
+                Some(broker) if brokers > 0 => {
+                    brokers -= 1;
+                    left.extend(broker.input.iter().rev().map(String::as_str));
+                }
+                Some(_) => {}
+                None => found.push(entry),
+            }
+        }
+        found
+    }
 }
 
 /// Whether a scenario is to pass or to fail.
@@ -269,6 +303,9 @@ pub struct Sink {
     /// What the pipeline promises this sink; the harness derives expectations from it.
     #[serde(default)]
     pub promise: Promise,
+    /// When it shows what it is given, and what it does with what comes again.
+    #[serde(default)]
+    pub delivery: Delivery,
 }
 
 /// What a pipeline promises a sink.

@@ -10,6 +10,13 @@ use crate::query::Predicate;
 use crate::time::Span;
 
 /// A watermark generator: what it goes by, how often it speaks, and when an input is left out.
+///
+/// Its `kind` is also the time domain of everything behind it. Event time, where nothing else is said: stamps are those of
+/// the sources. A clock that events drive (playback) with `ascending`: the largest stamp is now. The engine's clock with
+/// `arrival`: an event belongs to the window of the instant at which it reaches the generator (a wait in a mailbox behind
+/// it does not count). The watermark is sent before each event, as all before now is over, and by a timer. So a window
+/// that ends at a multiple of `every` closes exactly at its end; one that owns its end, at what is next. When the input
+/// has ended the end follows at once, whatever the clock shows.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Watermark {
@@ -49,7 +56,8 @@ pub struct Watermark {
     #[serde(default)]
     pub scope: Scope,
     /// How often a watermark is sent: a time by the node's monotonic clock (`"200ms"`), or every so many events (`100`).
-    /// Default: whenever it grows.
+    /// Default: whenever it grows. `arrival`, which needs it: a time; one is sent whenever the node's wall clock shows a
+    /// whole multiple of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<Every>,
     /// What is sent is the watermark that was worked out this many turns of `every` ago (of events, where there is no
@@ -78,6 +86,10 @@ pub enum WatermarkKind {
     Percentile,
     /// The watermarks that come from upstream (a source's literal ones, an operator's), less `behind`: they are believed.
     Forward,
+    /// The engine's clock: each event is stamped anew with what the node's wall clock shows when it comes, and the
+    /// watermark is a tick behind that clock. Nothing is late, and windows close though no event comes. A clock that is
+    /// set back stands still until it has come up again.
+    Arrival,
 }
 
 /// How often a generator speaks.
@@ -164,6 +176,10 @@ impl Watermark {
             behind: Some(behind),
             ..Self::default()
         }
+    }
+    /// Whether it goes by the engine's clock, and stamps events by it.
+    pub fn by_clock(&self) -> bool {
+        self.kind == WatermarkKind::Arrival
     }
     /// What is taken off the largest stamp or a mark; nothing where that is not set.
     pub fn behind(&self) -> Span {

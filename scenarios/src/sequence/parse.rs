@@ -314,16 +314,13 @@ impl Reader<'_> {
             _ => None,
         };
         let min = number(self);
-        let bounds = if self.sign(",") {
-            (min.unwrap_or(0), number(self))
-        } else {
-            match min {
-                Some(times) => (times, Some(times)),
-                None => return self.refuse("how often? Write {3}, {2,}, {,5} or {2,5}"),
-            }
-        };
+        let range = self.sign(",");
+        let max = if range { number(self) } else { min };
+        if min.is_none() && max.is_none() {
+            return self.refuse("how often? Write {3}, {2,}, {,5} or {2,5}; * for any number of times");
+        }
         self.expect("}")?;
-        Ok(bounds)
+        Ok((min.unwrap_or(0), max))
     }
 
     fn unit(&mut self) -> Result<Tree> {

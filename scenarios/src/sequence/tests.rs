@@ -75,6 +75,11 @@ fn what_cannot_be_read_is_named_at_its_place() {
         error("a{5,2}"),
         "line 1, column 2: a step repeats from the first to the second number of times: {2,5}"
     );
+    assert!(
+        error("a{,} b").starts_with("line 1, column 4: how often?"),
+        "{}",
+        error("a{,} b")
+    );
     assert_eq!(
         error("a -> until"),
         "line 1, column 6: `until` is a word of the language; give the step another name"

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use wavetank_scenarios::script::RateOfChange as Settings;
 use wavetank_scenarios::{Event, Row, Span, Time, Value};
 
-use super::{Gate, Verdict, number, saved, unreadable};
+use super::{Gate, KEYS, Verdict, number, saved, unreadable};
 use crate::processing::expr::{Compiled, Fields};
 use crate::processing::keyed::Keyed;
+use crate::reliability::{State, StateError};
 
 /// The gate.
 #[derive(Debug)]
@@ -62,6 +63,12 @@ impl Gate for RateOfChange {
     }
     fn state_bytes(&self) -> usize {
         self.before.state_bytes()
+    }
+    fn save(&self, state: &mut State) {
+        self.before.save(KEYS, state);
+    }
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.before.restore(KEYS, state)
     }
     fn take_keys(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
         let value = |(value, stamp)| Value::List(Arc::new(vec![Value::Float(value), Value::Time(stamp)]));

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use wavetank_scenarios::script::FirstOfBurst as Settings;
 use wavetank_scenarios::{Event, Row, Schema, Span, Time, Value};
 
-use super::{Gate, Verdict, saved, unreadable};
+use super::{Gate, KEYS, Verdict, saved, unreadable};
 use crate::processing::keyed::Keyed;
+use crate::reliability::{State, StateError};
 
 /// The gate.
 #[derive(Debug)]
@@ -38,6 +39,12 @@ impl Gate for FirstOfBurst {
     }
     fn state_bytes(&self) -> usize {
         self.latest.state_bytes()
+    }
+    fn save(&self, state: &mut State) {
+        self.latest.save(KEYS, state);
+    }
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.latest.restore(KEYS, state)
     }
     fn take_keys(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
         saved(self.latest.take(moves), |latest| {

@@ -12,6 +12,7 @@ use wavetank_scenarios::{Event, Row, Time, Value};
 
 use super::expr::{Compiled, Scope};
 use crate::operator::{Draft, Dropped, Operator, Output};
+use crate::reliability::{State, StateError};
 
 /// What is said of one event.
 #[derive(Clone, PartialEq, Debug)]
@@ -35,6 +36,13 @@ pub trait Gate {
     fn state_bytes(&self) -> usize {
         0
     }
+    /// See [`Operator::save`].
+    fn save(&self, state: &mut State);
+    /// See [`Operator::restore`].
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn restore(&mut self, state: &State) -> Result<(), StateError>;
     /// See [`Operator::take_keys`].
     fn take_keys(&mut self, _moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
         None
@@ -47,6 +55,9 @@ pub trait Gate {
         Err(format!("it keeps no state by key, and was given one for {key:?}"))
     }
 }
+
+/// The part of a saved state that holds what a gate keeps by key.
+const KEYS: &str = "keys";
 
 /// The states that a gate took out, as values.
 fn saved<S>(taken: Vec<(Row, S)>, save: impl Fn(S) -> Value) -> Option<Vec<(Row, Value)>> {
@@ -80,6 +91,12 @@ impl<G: Gate> Operator for Filter<G> {
     fn state_bytes(&self) -> usize {
         self.0.state_bytes()
     }
+    fn save(&self, state: &mut State) {
+        self.0.save(state);
+    }
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.0.restore(state)
+    }
     fn take_keys(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
         self.0.take_keys(moves)
     }
@@ -98,6 +115,10 @@ impl Gate for Predicate {
             Some(true) => Verdict::Pass,
             _ => Verdict::Filter,
         })
+    }
+    fn save(&self, _state: &mut State) {}
+    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
+        Ok(())
     }
 }
 

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::script::{Threshold as Settings, ThresholdEmit};
 use wavetank_scenarios::{Event, Row, Schema, Span, Time, Value};
 
-use super::{Gate, Verdict, number, saved, unreadable};
+use super::{Gate, KEYS, Verdict, number, saved, unreadable};
 use crate::processing::expr::{Compiled, Fields};
 use crate::processing::keyed::Keyed;
+use crate::reliability::{State, StateError};
 
 /// The gate.
 #[derive(Debug)]
@@ -20,12 +22,12 @@ pub struct Threshold {
     emit: ThresholdEmit,
     /// Where the field `on` goes.
     on_slot: Option<usize>,
-    states: Keyed<State>,
+    states: Keyed<Switch>,
 }
 
 /// One key's state.
-#[derive(Debug, Default)]
-struct State {
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Switch {
     on: bool,
     /// While off: since when the value has been above `high` without a break.
     above: Option<Time>,
@@ -94,9 +96,15 @@ impl Gate for Threshold {
     fn state_bytes(&self) -> usize {
         self.states.state_bytes()
     }
+    fn save(&self, state: &mut State) {
+        self.states.save(KEYS, state);
+    }
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.states.restore(KEYS, state)
+    }
     fn take_keys(&mut self, moves: &dyn Fn(&[Value]) -> bool) -> Option<Vec<(Row, Value)>> {
         let above = |above: Option<Time>| above.map_or(Value::Null, Value::Time);
-        let value = |state: State| Value::List(Arc::new(vec![Value::Bool(state.on), above(state.above)]));
+        let value = |state: Switch| Value::List(Arc::new(vec![Value::Bool(state.on), above(state.above)]));
         saved(self.states.take(moves), value)
     }
     fn put_key(&mut self, key: &Row, state: &Value) -> Result<(), String> {
@@ -108,7 +116,7 @@ impl Gate for Threshold {
             [Value::Bool(on), Value::Time(above)] => (*on, Some(*above)),
             _ => return Err(unreadable(key, state)),
         };
-        self.states.put(Arc::clone(key), State { on, above });
+        self.states.put(Arc::clone(key), Switch { on, above });
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 //! what the stages before may still give: [`Chain::promised`].
 
 use wavetank_scenarios::query::{Anchor, Query};
-use wavetank_scenarios::script::{Future, Late, LateWhen, ResultStamp};
+use wavetank_scenarios::script::{Future, Late, ResultStamp};
 use wavetank_scenarios::{Event, Span, Time, script};
 
 use super::names::Streams;
@@ -14,7 +14,12 @@ use super::parts::{PartId, Parts};
 use super::results::{Results, Tuple, ids};
 use super::stage::{Entry, Mode, Stage};
 use crate::operator::{Operator, Output};
-use crate::processing::Surroundings;
+use crate::processing::{Surroundings, shift};
+use crate::reliability::{State, StateError};
+
+/// The parts of a saved state: what waits on the left of a stage, and on its right.
+const LEFTS: &str = "lefts";
+const RIGHTS: &str = "rights";
 
 /// The operator.
 #[derive(Debug)]
@@ -46,10 +51,7 @@ impl Chain {
         streams: &Streams,
         around: Surroundings<'_>,
     ) -> Result<Self, String> {
-        let mut stages = Vec::with_capacity(query.joins.len());
-        for (i, join) in query.joins.iter().enumerate() {
-            stages.push(Stage::new(join, i + 1, streams, &operator.join)?);
-        }
+        let mut stages = Stage::of(query, streams, &operator.join)?;
         // Where a later stage measures time from stream x, everything that x's events wait in is watched.
         for later in 0..stages.len() {
             if let Anchor::Stream(x) = stages[later].anchor {
@@ -68,12 +70,7 @@ impl Chain {
             stages,
             results: Results::new(query, streams, around.lineage)?,
             parts: Parts::default(),
-            behind: operator.horizon
-                + match operator.late_when {
-                    LateWhen::AtEnd => Span::ZERO,
-                    LateWhen::TickBeforeEnd => -tick,
-                    LateWhen::AfterEnd => tick,
-                },
+            behind: operator.horizon + shift(operator.late_when, tick),
             watermark: Time::MIN,
             tick,
             side: operator.late == Late::Side,
@@ -507,6 +504,53 @@ impl Operator for Chain {
 
     fn watermark_limit(&self) -> Time {
         self.promised(self.stages.len(), Anchor::Left)
+    }
+
+    fn save(&self, state: &mut State) {
+        state.put("watermark", &self.watermark);
+        self.parts.save(state);
+        let next = |stage: &Stage| (stage.lefts.next(), stage.rights.next());
+        state.put("next", &self.stages.iter().map(next).collect::<Vec<_>>());
+        for (k, stage) in self.stages.iter().enumerate() {
+            stage.lefts.save(state, LEFTS, k);
+            stage.rights.save(state, RIGHTS, k);
+        }
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.watermark = state.get("watermark")?;
+        self.parts = Parts::restore(state)?;
+        let next: Vec<(u64, u64)> = state.get("next")?;
+        StateError::unless(
+            next.len() == self.stages.len(),
+            "next",
+            "it joins another number of streams",
+        )?;
+        for (stage, (left, right)) in self.stages.iter_mut().zip(next) {
+            stage.lefts.begin_again(left)?;
+            stage.rights.begin_again(right)?;
+        }
+        for part in [LEFTS, RIGHTS] {
+            let right = part == RIGHTS;
+            for ((k, seq), (entry, open)) in state.each::<(usize, u64), (Entry, bool)>(part)? {
+                // On the left wait combinations of the streams so far, on the right one event in its place behind them.
+                let streams = k.saturating_add(1 + usize::from(right));
+                let fits = k < self.stages.len() && entry.tuple.parts.len() == streams;
+                StateError::unless(fits, part, "a combination is of other streams")?;
+                self.parts.hold_again(part, &entry.tuple.parts)?;
+                let stage = &mut self.stages[k];
+                let side = if right { &mut stage.rights } else { &mut stage.lefts };
+                let stamps = Self::stamps(&self.parts, &side.guarded(), &entry.tuple.parts);
+                side.restore(part, seq, (entry, open), &stamps)?;
+            }
+        }
+        for stage in &mut self.stages {
+            if let Mode::Last { .. } = stage.mode {
+                stage.lefts.queue_all();
+                stage.rights.queue_all();
+            }
+        }
+        self.parts.all_held()
     }
 
     fn held(&self) -> u64 {

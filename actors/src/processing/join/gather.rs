@@ -4,19 +4,24 @@
 //! answer is given, and remembered until no part of it can open another one, so that what comes after the answer is
 //! known as late.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arcstr::ArcStr;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::metric::Metric;
-use wavetank_scenarios::script::{Future, Gather as Settings, GatherClock, Late, LateBy, LateWhen, ResultStamp};
+use wavetank_scenarios::script::{Future, Gather as Settings, GatherClock, Late, LateBy, ResultStamp};
 use wavetank_scenarios::{Event, Row, Schema, Span, Time, Value, script};
 
 use super::results::draft;
 use crate::operator::{Dropped, Operator, Output};
-use crate::processing::Surroundings;
 use crate::processing::expr::unknown;
+use crate::processing::{Surroundings, shift};
+use crate::reliability::{State, StateError, counted};
+
+/// The part of a saved state that holds the rounds.
+const ROUNDS: &str = "rounds";
 
 /// The operator.
 #[derive(Debug)]
@@ -52,7 +57,7 @@ struct Input {
     index: Option<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Round {
     key: Row,
     /// For each part the event, and on which input it came.
@@ -110,11 +115,7 @@ impl Gather {
             names,
             lineage: around.lineage,
             tick,
-            behind: match operator.late_when {
-                LateWhen::AtEnd => Span::ZERO,
-                LateWhen::TickBeforeEnd => -tick,
-                LateWhen::AfterEnd => tick,
-            },
+            behind: shift(operator.late_when, tick),
             watermark: Time::MIN,
             side: operator.late == Late::Side,
             future: operator.future,
@@ -384,6 +385,42 @@ impl Operator for Gather {
             ResultStamp::Last | ResultStamp::End => self.watermark,
             ResultStamp::Latest | ResultStamp::Earliest => self.watermark - self.length(self.settings.ask),
         }
+    }
+
+    fn save(&self, state: &mut State) {
+        state.put("watermark", &self.watermark);
+        state.put("next", &self.next);
+        state.put_each(ROUNDS, &self.rounds);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.watermark = state.get("watermark")?;
+        self.next = counted("next", state.get("next")?)?;
+        self.rounds.clear();
+        self.by_key.clear();
+        self.by_due.clear();
+        self.by_stamp.clear();
+        self.held = 0;
+        // Those of one key stand in the order in which they were opened.
+        let rounds: BTreeMap<u64, Round> = state.each(ROUNDS)?.into_iter().collect();
+        for (id, round) in rounds {
+            StateError::unless(id < self.next, ROUNDS, "a round has a number that was not given out")?;
+            let parts = round.parts.len() == self.names.len();
+            let inputs = round
+                .parts
+                .iter()
+                .flatten()
+                .all(|(input, _)| *input < self.inputs.len());
+            StateError::unless(parts && inputs, ROUNDS, "a round is of other parts or inputs")?;
+            self.by_key.entry(round.key.clone()).or_default().push(id);
+            self.by_due.insert((round.due, id));
+            self.by_stamp.extend(round.listed.map(|stamp| (stamp, id)));
+            if !round.answered {
+                self.held += round.parts.iter().flatten().count() as u64;
+            }
+            self.rounds.insert(id, round);
+        }
+        Ok(())
     }
 
     fn held(&self) -> u64 {

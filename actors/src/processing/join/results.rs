@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::query::{Expr, Query, SelectItem};
 use wavetank_scenarios::{Event, EventId, Row, Time, Value};
 
@@ -11,7 +12,7 @@ use crate::operator::{Draft, Output};
 use crate::processing::expr::{Compiled, Scope};
 
 /// Some events, one of each stream or none, and the event time of their combination.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tuple {
     /// One of each stream so far.
     pub parts: Vec<Option<PartId>>,

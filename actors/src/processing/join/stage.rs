@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
-use wavetank_scenarios::query::{Anchor, Join, JoinBound, JoinKind, Limit};
+use serde::{Deserialize, Serialize};
+use wavetank_scenarios::query::{Anchor, Join, JoinBound, JoinKind, Limit, Query};
 use wavetank_scenarios::script::{End, JoinSettings, Nulls, Versions};
 use wavetank_scenarios::{Row, Span, Time, Value};
 
 use super::names::Streams;
 use super::results::Tuple;
 use crate::processing::expr::{Compiled, Scope, normal};
+use crate::reliability::{State, StateError, counted};
 
 /// How a stage pairs.
 #[derive(Clone, Copy, Debug)]
@@ -63,11 +65,22 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// The stages of a query, one for each stream that it joins.
+    ///
+    /// # Errors
+    /// A condition that cannot be compiled.
+    pub fn of(query: &Query, streams: &Streams, settings: &JoinSettings) -> Result<Vec<Self>, String> {
+        let joins = query.joins.iter().enumerate();
+        joins
+            .map(|(i, join)| Self::new(join, i + 1, streams, settings))
+            .collect()
+    }
+
     /// The stage of the join that adds stream `joined`.
     ///
     /// # Errors
     /// A condition that cannot be compiled.
-    pub fn new(join: &Join, joined: usize, streams: &Streams, settings: &JoinSettings) -> Result<Self, String> {
+    fn new(join: &Join, joined: usize, streams: &Streams, settings: &JoinSettings) -> Result<Self, String> {
         let closed = |limit: &Limit, end: End| limit.inclusive.unwrap_or(end == End::Inclusive);
         let inside = |limit: &Limit, end: End| if closed(limit, end) { Span::ZERO } else { Span::UNIT };
         let (mode, anchor) = match &join.bound {
@@ -151,7 +164,7 @@ fn key(exprs: &[Compiled], scope: &Scope<'_>) -> Option<Row> {
 }
 
 /// Something that waits for partners.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Entry {
     /// What waits.
     pub tuple: Tuple,
@@ -200,6 +213,10 @@ impl Side {
     pub fn insert(&mut self, entry: Entry, open: bool, stamps: &[(usize, Time)]) -> Seq {
         let seq = self.next;
         self.next += 1;
+        self.insert_as(seq, entry, open, stamps);
+        seq
+    }
+    fn insert_as(&mut self, seq: Seq, entry: Entry, open: bool, stamps: &[(usize, Time)]) {
         if let Some(key) = &entry.key {
             self.by_key.entry(key.clone()).or_default().insert((entry.at, seq));
         }
@@ -213,7 +230,6 @@ impl Side {
             }
         }
         self.entries.insert(seq, entry);
-        seq
     }
     /// Takes something away. `stamps` as they were when it came.
     pub fn remove(&mut self, seq: Seq, stamps: impl Fn(&Entry) -> Vec<(usize, Time)>) -> Option<Entry> {
@@ -291,5 +307,54 @@ impl Side {
     /// The smallest stamp of a guarded stream.
     pub fn first_of(&self, stream: usize) -> Option<Time> {
         self.guards.get(&stream)?.first().map(|(stamp, _)| *stamp)
+    }
+
+    /// Puts what waits here, at stage `k`, into a part of a snapshot, one by one.
+    pub fn save(&self, state: &mut State, part: &str, k: usize) {
+        let entries = self.entries.iter().map(|(seq, entry)| {
+            let open = self.open.contains(&(entry.tuple.stamp, *seq));
+            ((k, *seq), (entry, open))
+        });
+        state.put_each(part, entries);
+    }
+    /// What the next one that waits here will be.
+    pub const fn next(&self) -> Seq {
+        self.next
+    }
+    /// Everything goes; what comes is counted from there on.
+    ///
+    /// # Errors
+    /// No run counts that far.
+    pub fn begin_again(&mut self, next: Seq) -> Result<(), StateError> {
+        self.entries.clear();
+        self.by_key.clear();
+        self.by_due.clear();
+        self.open.clear();
+        self.guards.values_mut().for_each(BTreeSet::clear);
+        self.queue.clear();
+        self.next = counted("next", next)?;
+        Ok(())
+    }
+    /// Takes one back that [`Side::save`] put in. `stamps` are those of the guarded streams.
+    ///
+    /// # Errors
+    /// It cannot have waited here, or is there already.
+    pub fn restore(
+        &mut self,
+        part: &str,
+        seq: Seq,
+        (entry, open): (Entry, bool),
+        stamps: &[(usize, Time)],
+    ) -> Result<(), StateError> {
+        let is_new = seq < self.next && !self.entries.contains_key(&seq);
+        StateError::unless(is_new, part, "something waits twice, or has not come yet")?;
+        self.insert_as(seq, entry, open, stamps);
+        Ok(())
+    }
+    /// All that waits is in the queue, in order of arrival.
+    pub fn queue_all(&mut self) {
+        let mut all: Vec<Seq> = self.entries.keys().copied().collect();
+        all.sort_unstable();
+        self.queue = all.into();
     }
 }

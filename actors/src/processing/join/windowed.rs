@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::query::{Query, Window};
-use wavetank_scenarios::script::{Future, Late, LateBy, LateWhen, ResultStamp};
+use wavetank_scenarios::script::{Future, Late, LateBy, ResultStamp};
 use wavetank_scenarios::{Event, Row, Span, Time, script};
 
 use super::names::Streams;
@@ -12,7 +13,8 @@ use super::parts::{PartId, Parts};
 use super::results::{Results, Tuple, ids};
 use super::stage::Stage;
 use crate::operator::{Dropped, Operator, Output};
-use crate::processing::Surroundings;
+use crate::processing::{Surroundings, shift};
+use crate::reliability::{State, StateError, counted};
 
 /// End and start of a window: so windows sort as they are given.
 type Bounds = (Time, Time);
@@ -48,7 +50,7 @@ struct Sessions {
     next: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Session {
     /// Nothing joins one without a key.
     key: Option<Row>,
@@ -68,10 +70,7 @@ impl Windowed {
         streams: &Streams,
         around: Surroundings<'_>,
     ) -> Result<Self, String> {
-        let stages = query.joins.iter().enumerate();
-        let stages: Vec<Stage> = stages
-            .map(|(i, join)| Stage::new(join, i + 1, streams, &operator.join))
-            .collect::<Result<_, _>>()?;
+        let stages = Stage::of(query, streams, &operator.join)?;
         let window = query.window.clone().ok_or("the join has no window")?;
         if !matches!(
             window,
@@ -87,12 +86,7 @@ impl Windowed {
             parts: Parts::default(),
             window,
             touching: operator.session_touching_merge,
-            behind: operator.horizon
-                + match operator.late_when {
-                    LateWhen::AtEnd => Span::ZERO,
-                    LateWhen::TickBeforeEnd => -tick,
-                    LateWhen::AfterEnd => tick,
-                },
+            behind: operator.horizon + shift(operator.late_when, tick),
             watermark: Time::MIN,
             tick,
             side: operator.late == Late::Side,
@@ -306,6 +300,38 @@ impl Windowed {
     }
 }
 
+/// The parts of a saved state.
+const WINDOWS: &str = "windows";
+const SESSIONS: &str = "sessions";
+
+impl Windowed {
+    /// The events of a window that was saved are held by it again.
+    fn take_back(&mut self, part: &str, events: &[Vec<PartId>]) -> Result<(), StateError> {
+        let streams = self.stages.len() + 1;
+        StateError::unless(events.len() == streams, part, "it joins another number of streams")?;
+        let all: Vec<Option<PartId>> = events.iter().flatten().copied().map(Some).collect();
+        self.parts.hold_again(part, &all)
+    }
+
+    /// A session that was saved is open again.
+    fn take_session(&mut self, id: u64, session: Session) -> Result<(), StateError> {
+        let Window::Session { gap } = self.window else {
+            return Err(StateError::of(SESSIONS, "the windows of this join are none"));
+        };
+        let sessions = &mut self.sessions;
+        if let Some(key) = &session.key {
+            sessions.by_key.entry(key.clone()).or_default().push(id);
+        }
+        sessions.by_end.insert((session.last + gap, session.first, id));
+        for part in session.events.iter().flatten() {
+            let stamp = self.parts.event(*part).map(|event| event.stamp);
+            sessions.stamps.extend(stamp.map(|stamp| (stamp, *part)));
+        }
+        sessions.all.insert(id, session);
+        Ok(())
+    }
+}
+
 impl Operator for Windowed {
     fn on_event(&mut self, input: usize, event: Event, now: Time, out: &mut Output) {
         let Some(stream) = self.of_input.get(input).copied() else {
@@ -368,6 +394,41 @@ impl Operator for Windowed {
             .first()
             .map_or(Time::MAX, |(stamp, _)| *stamp - self.tick);
         first.min(self.watermark - self.reach())
+    }
+
+    fn save(&self, state: &mut State) {
+        state.put("watermark", &self.watermark);
+        self.parts.save(state);
+        state.put_each(WINDOWS, &self.grid);
+        state.put("next-session", &self.sessions.next);
+        state.put_each(SESSIONS, &self.sessions.all);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.watermark = state.get("watermark")?;
+        self.parts = Parts::restore(state)?;
+        self.grid.clear();
+        for (bounds, events) in state.each::<Bounds, Vec<Vec<PartId>>>(WINDOWS)? {
+            self.take_back(WINDOWS, &events)?;
+            let twice = self.grid.insert(bounds, events).is_some();
+            StateError::unless(!twice, WINDOWS, "a window is there twice")?;
+        }
+        self.sessions = Sessions {
+            next: counted("next-session", state.get("next-session")?)?,
+            ..Sessions::default()
+        };
+        // Those of one key stand in the order in which they began.
+        let sessions: BTreeMap<u64, Session> = state.each(SESSIONS)?.into_iter().collect();
+        for (id, session) in sessions {
+            StateError::unless(
+                id < self.sessions.next,
+                SESSIONS,
+                "a session has a number that was not given out",
+            )?;
+            self.take_back(SESSIONS, &session.events)?;
+            self.take_session(id, session)?;
+        }
+        self.parts.all_held()
     }
 
     fn held(&self) -> u64 {

@@ -1,62 +1,16 @@
 //! The events that beginnings of matches have taken, each kept once: a beginning is a list whose tail it shares with those
 //! that it was forked from, and an event goes when the last list that has it is gone.
 
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::Event;
 
-/// Things by small numbers, which are used again.
-#[derive(Debug)]
-pub struct Slab<T> {
-    items: Vec<Option<T>>,
-    free: Vec<u32>,
-}
-
-impl<T> Default for Slab<T> {
-    fn default() -> Self {
-        Self {
-            items: Vec::new(),
-            free: Vec::new(),
-        }
-    }
-}
-
-impl<T> Slab<T> {
-    /// Puts one in.
-    pub fn insert(&mut self, item: T) -> u32 {
-        match self.free.pop() {
-            Some(at) => {
-                self.items[at as usize] = Some(item);
-                at
-            }
-            None => {
-                self.items.push(Some(item));
-                (self.items.len() - 1) as u32
-            }
-        }
-    }
-    /// Takes one out.
-    pub fn remove(&mut self, at: u32) -> Option<T> {
-        let item = self.items.get_mut(at as usize)?.take();
-        if item.is_some() {
-            self.free.push(at);
-        }
-        item
-    }
-    /// Looks at one.
-    pub fn get(&self, at: u32) -> Option<&T> {
-        self.items.get(at as usize)?.as_ref()
-    }
-    /// Changes one.
-    pub fn get_mut(&mut self, at: u32) -> Option<&mut T> {
-        self.items.get_mut(at as usize)?.as_mut()
-    }
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.items.len() - self.free.len()
-    }
-}
+use crate::processing::slab::Slab;
+use crate::reliability::{State, StateError};
 
 /// An event in its place.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Entry {
     /// The event.
     pub event: Event,
@@ -68,15 +22,19 @@ pub struct Entry {
     pub caused: bool,
     /// It is part of one that could not be computed.
     pub failed: bool,
+    /// How many have it; not saved, because the lists are.
+    #[serde(skip)]
     refs: u32,
 }
 
 /// An event taken by a step, behind others.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Link {
     entry: u32,
     step: usize,
     before: Option<u32>,
+    /// How many have the list that ends here; not saved, because they are.
+    #[serde(skip)]
     refs: u32,
 }
 
@@ -186,4 +144,85 @@ impl History {
     pub fn bytes(&self) -> usize {
         self.entries.len() * size_of::<Entry>() + self.links.len() * size_of::<Link>()
     }
+
+    /// Puts all events and lists into a snapshot.
+    pub fn save(&self, state: &mut State) {
+        self.entries.save(state, TAKEN, "free-taken");
+        self.links.save(state, LISTS, "free-lists");
+    }
+    /// Takes them back. Nobody has a list yet: who had one takes it with [`History::keep_again`].
+    ///
+    /// # Errors
+    /// They are not what was saved by a pattern with that many inputs and steps, of which so many places were given out.
+    pub fn restore(state: &State, inputs: usize, steps: usize, places: u64) -> Result<Self, StateError> {
+        let mut entries: Slab<Entry> = Slab::restore(state, TAKEN, "free-taken")?;
+        let mut links: Slab<Link> = Slab::restore(state, LISTS, "free-lists")?;
+        for (_, entry) in entries.iter() {
+            StateError::unless(entry.input < inputs, TAKEN, "an event is of an input that there is not")?;
+            StateError::unless(
+                entry.place < places,
+                TAKEN,
+                "an event has a place that was not given out",
+            )?;
+        }
+        // How many lists have each list as their beginning, and each event.
+        let pairs: Vec<(u32, Option<u32>)> = links.iter().map(|(_, link)| (link.entry, link.before)).collect();
+        for (entry, before) in pairs {
+            let entry = entries.get_mut(entry);
+            let entry = entry.ok_or_else(|| StateError::of(LISTS, "a list has an event that is not there"))?;
+            entry.refs += 1;
+            if let Some(before) = before {
+                let before = links.get_mut(before);
+                let before = before.ok_or_else(|| StateError::of(LISTS, "a list has a beginning that is not there"))?;
+                before.refs += 1;
+            }
+        }
+        let wrong = links.iter().any(|(_, link)| link.step >= steps);
+        StateError::unless(!wrong, LISTS, "a list has a step that there is not")?;
+        let unused = entries.iter().any(|(_, entry)| entry.refs == 0);
+        StateError::unless(!unused, TAKEN, "an event is in no list")?;
+        let held = entries.iter().filter(|(_, entry)| !entry.caused).count() as u64;
+        let history = Self { entries, links, held };
+        StateError::unless(history.lists_end(), LISTS, "a list is its own beginning")?;
+        Ok(history)
+    }
+    /// Whether every list has a first event.
+    fn lists_end(&self) -> bool {
+        let mut ends: BTreeSet<u32> = BTreeSet::new();
+        for (at, _) in self.links.iter() {
+            let mut walked = Vec::new();
+            let mut next = Some(at);
+            while let Some(at) = next.filter(|at| !ends.contains(at)) {
+                walked.push(at);
+                if walked.len() > self.links.len() {
+                    return false;
+                }
+                next = self.links.get(at).and_then(|link| link.before);
+            }
+            ends.extend(walked);
+        }
+        true
+    }
+    /// One more has this list, by something from that part of a saved state.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn keep_again(&mut self, part: &str, link: u32) -> Result<(), StateError> {
+        let link = self.links.get_mut(link);
+        link.ok_or_else(|| StateError::of(part, "it has a list that is not there"))?
+            .refs += 1;
+        Ok(())
+    }
+    /// Everyone who has a list has been restored.
+    ///
+    /// # Errors
+    /// Nobody has a list.
+    pub fn all_kept(&self) -> Result<(), StateError> {
+        let unused = self.links.iter().any(|(_, link)| link.refs == 0);
+        StateError::unless(!unused, LISTS, "nobody has a list")
+    }
 }
+
+/// The parts of a saved state: events that were taken, and the lists over them.
+const TAKEN: &str = "taken";
+const LISTS: &str = "lists";

@@ -12,12 +12,14 @@ mod condition;
 mod history;
 mod plan;
 mod results;
+mod saved;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::script::{self, Future, Restart};
 use wavetank_scenarios::sequence::Contiguity;
@@ -25,16 +27,20 @@ use wavetank_scenarios::{Event, EventId, Row, Time};
 
 use self::automaton::{Edge, START};
 use self::condition::Seen;
-use self::history::{Entry, History, Slab};
+use self::history::{Entry, History};
 use self::plan::Plan;
 use self::results::fates;
 use super::Surroundings;
 use super::keyed::Keys;
+use super::slab::Slab;
 use crate::operator::{Operator, Output};
+use crate::reliability::{State, StateError};
 
 /// A beginning of a match.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Run {
+    /// Not saved, because the key has its runs.
+    #[serde(skip)]
     key: Row,
     /// What it has taken.
     list: u32,
@@ -47,12 +53,13 @@ struct Run {
     start: u64,
     first: Time,
     last: Time,
-    /// When it must be looked at because of the time.
+    /// When it must be looked at because of the time; not saved, because it follows from the rest.
+    #[serde(skip)]
     due: Option<Time>,
 }
 
 /// What is known of a key.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Key {
     runs: Vec<u32>,
     /// When an event last fitted each absence at the beginning of the pattern, with the number of that note.
@@ -64,7 +71,7 @@ struct Key {
 }
 
 /// A match that is complete.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Complete {
     list: u32,
     start: u64,
@@ -134,6 +141,9 @@ impl Operator for Sequence {
                 format!("it is stamped more than {tolerance} ahead of its arrival"),
             );
         }
+        if input >= self.plan.keys.len() {
+            return out.failed(event, "it came on an input that is not read");
+        }
         if self.plan.arrival {
             self.look(input, event, out);
             return self.report(out);
@@ -165,6 +175,14 @@ impl Operator for Sequence {
         self.stamps
             .first_key_value()
             .map_or(Time::MAX, |(stamp, _)| *stamp - self.plan.tick)
+    }
+
+    fn save(&self, state: &mut State) {
+        self.put_into(state);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.take_from(state)
     }
 
     fn held(&self) -> u64 {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 use wavetank_scenarios::{Span, Value};
 
+use crate::reliability::{State, StateError, counted};
+
 /// The memory of one look-up step: the least recently used key goes first.
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -55,6 +57,28 @@ impl Cache {
         self.used.insert(key.clone(), self.lookups);
         self.order.insert(self.lookups, key);
         (self.cost, false)
+    }
+
+    /// Puts it in as that of the `number`-th look-up: how many look-ups there were, and by key when it was used last.
+    pub fn save(&self, number: usize, state: &mut State) {
+        state.put(&format!("lookups {number}"), &self.lookups);
+        state.put_each(&format!("cache {number}"), &self.used);
+    }
+
+    /// Takes it back.
+    ///
+    /// # Errors
+    /// It is not that of such a look-up.
+    pub fn restore(&mut self, number: usize, state: &State) -> Result<(), StateError> {
+        let part = format!("lookups {number}");
+        self.lookups = counted(&part, state.get(&part)?)?;
+        let part = format!("cache {number}");
+        for (key, used) in state.each::<Vec<Value>, u64>(&part)? {
+            let known = self.used.insert(key.clone(), used).is_some() || self.order.insert(used, key).is_some();
+            let fits = !known && used <= self.lookups && self.order.len() <= self.size;
+            StateError::unless(fits, &part, "it is not what such look-ups leave behind")?;
+        }
+        Ok(())
     }
 
     pub fn state_bytes(&self) -> usize {

@@ -24,6 +24,7 @@ use self::codec::{Decoder, Encoder};
 use super::Table;
 use super::expr::{Compiled, Fields, Scope, normal, unknown};
 use crate::operator::{Draft, Dropped, Operator, Output};
+use crate::reliability::{State, StateError};
 
 /// The operator.
 #[derive(Debug)]
@@ -236,6 +237,15 @@ impl Operator for Transform {
         }
     }
     fn on_watermark(&mut self, _watermark: Time, _out: &mut Output) {}
+    fn save(&self, state: &mut State) {
+        for (i, cache) in self.caches.iter().enumerate() {
+            cache.save(i, state);
+        }
+    }
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        let mut caches = self.caches.iter_mut().enumerate();
+        caches.try_for_each(|(i, cache)| cache.restore(i, state))
+    }
     fn held(&self) -> u64 {
         0
     }

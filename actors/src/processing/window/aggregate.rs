@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use datasketches::hll::{HllSketch, HllType, HllUnion};
 use rustc_hash::FxHashSet;
+use serde::{Deserialize, Serialize, Serializer};
 use wavetank_scenarios::query::AggregateFunction;
 use wavetank_scenarios::{EventId, Time, Value};
 
+use super::cardinality::Cardinality;
 use super::exact::Exact;
 use super::sketch::Quantiles;
 use crate::processing::expr::{normal, order};
@@ -27,7 +28,7 @@ pub struct Kind {
 }
 
 /// Sum of numbers, whole ones and floats apart.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sums {
     count: u64,
     whole: i128,
@@ -74,7 +75,7 @@ impl Sums {
 }
 
 /// What an aggregate knows of the values so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum State {
     /// Left to a later pass (see [`State::holistic`]).
     Absent,
@@ -95,17 +96,21 @@ pub enum State {
     /// Every value with stamp and id.
     Stamped(Vec<(Time, EventId, Value)>),
     /// The different values. Whole floats and the whole numbers that equal them are one value.
-    Distinct(FxHashSet<Value>),
+    Distinct(#[serde(serialize_with = "ascending")] FxHashSet<Value>),
     /// A quantile sketch.
     Quantiles(Box<Quantiles>),
     /// A sketch of how many different values.
-    Cardinality(Box<HllSketch>),
+    Cardinality(Box<Cardinality>),
     /// Misra–Gries counters and how many values there were.
     Heavy(BTreeMap<Value, u64>),
 }
 
-/// HyperLogLog registers: 2^12.
-const LG_REGISTERS: u8 = 12;
+/// A set in an order that depends on nothing but what is in it.
+fn ascending<S: Serializer>(values: &FxHashSet<Value>, s: S) -> Result<S::Ok, S::Error> {
+    let mut values: Vec<&Value> = values.iter().collect();
+    values.sort_unstable();
+    s.collect_seq(values)
+}
 
 impl Kind {
     /// Why a value cannot be taken in, if it cannot.
@@ -145,6 +150,35 @@ impl Kind {
         self.distinct || matches!(self.function, F::Median | F::Quantile(_) | F::Collect)
     }
 
+    /// True when the result may depend on the order in which values and states were taken in.
+    pub const fn goes_by_order(&self) -> bool {
+        matches!(self.function, AggregateFunction::HeavyHitters(_))
+    }
+
+    /// Whether this can be a state of the aggregate after so many events.
+    pub fn fits(&self, state: &State, events: u64) -> bool {
+        use AggregateFunction as F;
+        let few = |values: usize| values as u64 <= events;
+        match (self.function, state) {
+            (_, State::Distinct(values)) => self.distinct && few(values.len()),
+            _ if self.distinct => false,
+            (F::Count, State::Count(n)) => *n <= events,
+            (F::Sum | F::Avg, State::Sums(sums)) => sums.count <= events,
+            (F::StddevPop | F::StddevSamp | F::VarPop | F::VarSamp, State::Spread(spread)) => spread.0.count <= events,
+            (F::Min | F::Max, State::Extreme(_)) | (F::First | F::Last, State::Edge(_)) => true,
+            (F::Top(k), State::Top(top)) => top.len() as u64 <= u64::from(k) && few(top.len()),
+            (F::Median | F::Quantile(_), State::Values(values)) => few(values.len()),
+            (F::Collect, State::Stamped(values)) => few(values.len()),
+            (F::ApproxQuantile(_), State::Quantiles(sketch)) => sketch.holds_at_most(events),
+            (F::ApproxCountDistinct, State::Cardinality(_)) => true,
+            (F::HeavyHitters(k), State::Heavy(counters)) => {
+                let sum = counters.values().try_fold(0u64, |sum, n| sum.checked_add(*n));
+                counters.len() as u64 <= u64::from(k) && sum.is_some_and(|sum| sum <= events)
+            }
+            _ => false,
+        }
+    }
+
     /// The state of no values.
     pub fn empty(&self) -> State {
         use AggregateFunction as F;
@@ -159,9 +193,9 @@ impl Kind {
             F::Median | F::Quantile(_) => State::Values(Vec::new()),
             F::Collect => State::Stamped(Vec::new()),
             F::ApproxQuantile(_) => State::Quantiles(Box::default()),
-            F::ApproxCountDistinct => match HllSketch::new(LG_REGISTERS, HllType::Hll8) {
-                Ok(sketch) => State::Cardinality(Box::new(sketch)),
-                Err(_) => State::Absent,
+            F::ApproxCountDistinct => match Cardinality::new() {
+                Some(sketch) => State::Cardinality(Box::new(sketch)),
+                None => State::Absent,
             },
             F::HeavyHitters(_) => State::Heavy(BTreeMap::new()),
         }
@@ -214,7 +248,7 @@ impl Kind {
                 values.insert(normal(value));
             }
             State::Quantiles(sketch) => sketch.add(value.as_f64().unwrap_or_default()),
-            State::Cardinality(sketch) => sketch.update(normal(value)),
+            State::Cardinality(sketch) => sketch.add(value),
             State::Heavy(counters) => self.heavy(counters, &normal(value), 1),
             State::Absent | State::Count(_) | State::Sums(_) | State::Extreme(_) => {}
         }
@@ -278,13 +312,7 @@ impl Kind {
             (State::Stamped(a), State::Stamped(b)) => a.extend_from_slice(b),
             (State::Distinct(a), State::Distinct(b)) => a.extend(b.iter().cloned()),
             (State::Quantiles(a), State::Quantiles(b)) => a.merge(b),
-            (State::Cardinality(a), State::Cardinality(b)) => {
-                if let Ok(mut union) = HllUnion::new(LG_REGISTERS) {
-                    union.update(a);
-                    union.update(b);
-                    **a = union.to_sketch(HllType::Hll8);
-                }
-            }
+            (State::Cardinality(a), State::Cardinality(b)) => a.merge(b),
             (State::Heavy(a), State::Heavy(b)) => self.merge_heavy(a, b),
             _ => {}
         }
@@ -352,9 +380,7 @@ impl Kind {
                 }
             }
             (F::ApproxQuantile(q), State::Quantiles(sketch)) => sketch.quantile(q).map_or(Value::Null, Value::Float),
-            (F::ApproxCountDistinct, State::Cardinality(sketch)) => {
-                Value::Int(libm::round(sketch.composite_estimate()) as i64)
-            }
+            (F::ApproxCountDistinct, State::Cardinality(sketch)) => Value::Int(libm::round(sketch.estimate()) as i64),
             (F::HeavyHitters(_), State::Heavy(counters)) => {
                 let mut found: Vec<(&Value, &u64)> = counters.iter().collect();
                 found.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));

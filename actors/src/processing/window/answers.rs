@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::script::{Emit, Panes, Trigger};
 use wavetank_scenarios::{Change, Event, EventId, Pane, Row, Time, Timing};
 
@@ -17,15 +18,15 @@ use super::slice::{Slice, lineage};
 use crate::operator::{Draft, Output};
 
 /// What was last said of a group in a window.
-#[derive(Debug)]
-struct Answer {
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Answer {
     /// Absent when it was never in the result, or was taken out of it.
     given: Option<Given>,
     revision: u32,
 }
 
 /// What was given, so that it can be taken back as it was.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Given {
     row: Row,
     stamp: Time,
@@ -35,20 +36,20 @@ struct Given {
 }
 
 /// What came for a window and group since it was last answered.
-#[derive(Debug, Default)]
-struct Fresh {
-    events: u64,
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Fresh {
+    pub events: u64,
     /// What it adds up to; only with discarding panes.
-    part: Option<Slice>,
+    pub part: Option<Slice>,
 }
 
 /// What was said of windows so far, and what is still to be said.
 #[derive(Debug, Default)]
 pub struct Said {
     /// By (end, start) and key; kept only where windows may answer again.
-    answers: BTreeMap<Bounds, BTreeMap<Row, Answer>>,
+    pub(super) answers: BTreeMap<Bounds, BTreeMap<Row, Answer>>,
     /// By (end, start) and group; kept only where there are triggers.
-    fresh: BTreeMap<Bounds, BTreeMap<u32, Fresh>>,
+    pub(super) fresh: BTreeMap<Bounds, BTreeMap<u32, Fresh>>,
     /// Events of which a part could not be computed.
     pub failing: BTreeSet<EventId>,
 }

@@ -1,6 +1,8 @@
 //! What all kinds of windows share: admission of events, lateness, groups and their slices. What is said of them is in
 //! `answers.rs`.
 
+use std::collections::BTreeSet;
+
 use wavetank_scenarios::script::{Emit, Future, Late, LateBy, LateWhen, Panes, ResultStamp, WindowBounds};
 use wavetank_scenarios::{Event, Row, Span, Time, script};
 
@@ -131,7 +133,7 @@ impl Settings {
 }
 
 /// The farthest stamp from the epoch that windows work on: about 146,000 years. Sums of stamps and spans then fit.
-const FARTHEST: i64 = i64::MAX / 2;
+pub(super) const FARTHEST: i64 = i64::MAX / 2;
 
 /// Start and end of a window, or of the slices that it is made of.
 pub(super) type Bounds = (Time, Time);
@@ -154,7 +156,7 @@ pub struct Core {
     /// What was said so far, and what is still to be said.
     pub(super) said: Said,
     /// The event with the largest (stamp, id) so far, for empty windows.
-    latest: Brief,
+    pub(super) latest: Brief,
 }
 
 impl Core {
@@ -230,6 +232,33 @@ impl Core {
                 self.release(slice, out);
             }
         }
+    }
+
+    /// Takes the oldest slice of each of these groups out of the state, where its fates show in the order of keys.
+    pub fn pop_all(&mut self, mut groups: Vec<u32>, out: &mut Output) {
+        if self.plan.tracks() {
+            self.groups.sort(&mut groups);
+        }
+        groups.into_iter().for_each(|group| self.pop(group, out));
+    }
+
+    /// Takes out of `closing` the ends of windows that are over by now: their groups, once each, where fates show in the
+    /// order of keys.
+    pub(super) fn over(&self, closing: &mut BTreeSet<(Time, u32)>) -> Vec<u32> {
+        let mut groups = Vec::new();
+        while let Some((end, index)) = closing.first().copied() {
+            if !self.settings.is_over(end, self.watermark) {
+                break;
+            }
+            closing.pop_first();
+            groups.push(index);
+        }
+        groups.sort_unstable();
+        groups.dedup();
+        if self.plan.tracks() {
+            self.groups.sort(&mut groups);
+        }
+        groups
     }
 
     /// The events of these groups have a result that could not be computed.

@@ -13,6 +13,10 @@ use super::answers::{Again, Occasion, set_timers};
 use super::core::{ALWAYS, Core, NO_GROUP};
 use super::plan::Firing;
 use crate::operator::{Operator, Output};
+use crate::reliability::{State, StateError, counted};
+
+/// How many events came, since the last batch where there are batches.
+const SEEN: &str = "seen";
 
 /// Which events answer together, and when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -180,6 +184,46 @@ impl Operator for CountWindows {
         let occasion = Occasion::of_token(token);
         self.on_occasion(occasion, out);
         set_timers(&self.core.settings, Some(occasion), out);
+    }
+
+    fn save(&self, state: &mut State) {
+        self.core.save(state);
+        state.put(SEEN, &self.seen);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.core.restore(state)?;
+        self.seen = state.get(SEEN)?;
+        let Core { held, slices, .. } = self.core;
+        let seen = counted(SEEN, u64::try_from(self.seen).unwrap_or(u64::MAX))?;
+        let fits = match self.count {
+            Count::Last(n) => held == slices && held <= n.min(seen),
+            Count::Every(n) => held == seen && held < n,
+            Count::All => true,
+        };
+        StateError::unless(fits, SEEN, "it is not that of such windows")?;
+        if self.count == Count::All {
+            return Ok(());
+        }
+        let mut arrivals = Vec::new();
+        for (index, group) in self.core.groups.iter() {
+            for slice in &group.slices {
+                let brief = &slice.total.brief;
+                arrivals.push((slice.at, index, brief.latest.0));
+                // Of a batch the first and the last instant count, of the last so many events each has its own slice.
+                *self.stamps.entry(brief.latest.0).or_default() += 1;
+                if matches!(self.count, Count::Every(_)) {
+                    *self.stamps.entry(brief.earliest).or_default() += 1;
+                }
+            }
+        }
+        if matches!(self.count, Count::Last(_)) {
+            arrivals.sort_unstable();
+            let latest = arrivals.last().map_or(0, |(at, ..)| at.micros());
+            StateError::unless(latest <= self.seen, SEEN, "it is not that of such windows")?;
+            self.ring = arrivals.into_iter().map(|(_, index, stamp)| (index, stamp)).collect();
+        }
+        Ok(())
     }
 
     fn held(&self) -> u64 {

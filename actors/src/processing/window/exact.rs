@@ -18,9 +18,12 @@
 //! (the canonical one); a variance then is not-a-number.
 
 use num_bigint::{BigInt, BigUint, Sign};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Weight of the lowest digit of [`Wide`]: the square of the smallest float is 2^−2148.
 const LOWEST: i32 = -2148;
+/// The exponent of the largest square.
+const HIGHEST: i32 = 2 * 971;
 /// 32 bits each, up to 2^1942 · 2^128 and room for carries.
 const DIGITS: usize = 137;
 
@@ -281,6 +284,77 @@ fn scaled_up(x: f64, e: i32) -> f64 {
     x * power_of_two(1023) * power_of_two((e - 1023).min(1023))
 }
 
+/// The form in which a sum is saved.
+#[derive(Serialize, Deserialize)]
+enum Form {
+    /// The sum over 2^unit, and the unit.
+    Narrow(i128, i32),
+    /// The digits of a wide sum after carries are passed on, which are the same however it came about: which is the first
+    /// that is not zero, those up to the last that is not like all above it, and whether those are of a negative sum.
+    Wide(u8, Vec<u32>, bool),
+}
+
+impl Wide {
+    fn to_form(&self) -> Form {
+        let mut carried = self.clone();
+        carried.carry();
+        let negative = carried.digits[DIGITS - 1] < 0;
+        let above = if negative { u32::MAX } else { 0 };
+        let digits: Vec<u32> = carried.digits[..DIGITS - 1].iter().map(|d| *d as u32).collect();
+        let first = digits.iter().position(|d| *d != 0).unwrap_or(0);
+        let last = digits.iter().rposition(|d| *d != above).map_or(first, |last| last + 1);
+        Form::Wide(first as u8, digits[first..last.max(first)].to_vec(), negative)
+    }
+    fn from_form(first: u8, middle: &[u32], negative: bool) -> Option<Self> {
+        let first = usize::from(first);
+        let last = first + middle.len();
+        let mut digits = [0; DIGITS];
+        for (digit, value) in digits.get_mut(first..last)?.iter_mut().zip(middle) {
+            *digit = i64::from(*value);
+        }
+        // The topmost digit is never reached by a sum; it has the sign.
+        for digit in digits[..DIGITS - 1].get_mut(last..)?.iter_mut().filter(|_| negative) {
+            *digit = i64::from(u32::MAX);
+        }
+        digits[DIGITS - 1] = -i64::from(negative);
+        Some(Self { digits, waiting: 1 })
+    }
+}
+
+impl Serialize for Exact {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let form = match &self.wide {
+            Some(wide) => wide.to_form(),
+            None => Form::Narrow(self.narrow, self.unit),
+        };
+        (form, self.special).serialize(s)
+    }
+}
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let (form, special) = <(Form, [bool; 3])>::deserialize(d)?;
+        let mut exact = Self {
+            special,
+            ..Self::default()
+        };
+        let fits = match form {
+            Form::Narrow(narrow, unit) => {
+                (exact.narrow, exact.unit) = (narrow, unit);
+                (LOWEST..=HIGHEST).contains(&unit)
+            }
+            Form::Wide(first, digits, negative) => {
+                exact.wide = Wide::from_form(first, &digits, negative).map(Box::new);
+                exact.wide.is_some()
+            }
+        };
+        match fits {
+            true => Ok(exact),
+            false => Err(serde::de::Error::custom("it is no sum of floats")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,6 +397,30 @@ mod tests {
             let mut parts = sum(&values[..cut]);
             parts.merge(&sum(&values[cut..]));
             prop_assert_eq!(parts.sum(), sum(&values).sum());
+        }
+
+        #[test]
+        fn a_sum_comes_back_as_it_was_and_goes_on(
+            values in prop::collection::vec(any_finite(), 0..40), more in prop::collection::vec(any_finite(), 0..20),
+            whole in any::<i64>(), squares in any::<bool>()
+        ) {
+            let mut straight = sum(&values);
+            straight.add_whole(i128::from(whole));
+            if squares {
+                values.iter().for_each(|x| straight.add_square(*x));
+            }
+            let mut back: Exact = postcard::from_bytes(&postcard::to_stdvec(&straight).unwrap()).unwrap();
+            for x in more {
+                prop_assert_eq!(postcard::to_stdvec(&back).unwrap(), postcard::to_stdvec(&straight).unwrap());
+                prop_assert_eq!(back.sum(), straight.sum());
+                straight.add(x);
+                back.add(x);
+            }
+            prop_assert_eq!(back.sum(), straight.sum());
+            let mut twice = back.clone();
+            twice.merge(&straight);
+            straight.merge(&back);
+            prop_assert_eq!(postcard::to_stdvec(&twice).unwrap(), postcard::to_stdvec(&straight).unwrap());
         }
 
         #[test]

@@ -11,8 +11,15 @@ use wavetank_scenarios::{Event, Span, Time};
 
 use super::answers::{Again, Occasion, set_timers};
 use super::core::{Core, NO_GROUP};
+use super::keep::is_far;
 use super::plan::Firing;
 use crate::operator::{Draft, Dropped, Emitted, Operator, Output};
+use crate::reliability::{State, StateError};
+
+/// Where the grid begins, when that is at the first event; the ends of the last windows that have fired and passed.
+const GRID: &str = "grid";
+/// Answers that wait for their window to be complete.
+const SEALED: &str = "sealed";
 
 /// Where windows start and end.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +127,8 @@ pub struct GridWindows {
     grid: Grid,
     /// The grid begins at the first event, which has not come yet.
     anchor: bool,
+    /// Where that was, when it has.
+    origin: Option<Time>,
     disjoint: bool,
     /// The slice of the event before, which is mostly that of the next one too.
     cell: Cell,
@@ -140,6 +149,7 @@ impl GridWindows {
             core,
             grid,
             anchor: align == WindowAlign::FirstEvent,
+            origin: None,
             disjoint: grid.is_disjoint(),
             cell: Cell {
                 from: Time::MAX,
@@ -273,9 +283,7 @@ impl GridWindows {
             if !over {
                 break;
             }
-            for group in entry.remove() {
-                self.core.pop(group, out);
-            }
+            self.core.pop_all(entry.remove(), out);
         }
         self.core.forget();
     }
@@ -287,6 +295,7 @@ impl Operator for GridWindows {
             return;
         }
         if std::mem::take(&mut self.anchor) {
+            self.origin = Some(event.stamp);
             self.grid = self.grid.anchored(event.stamp);
             self.pass(self.core.watermark);
         }
@@ -346,6 +355,34 @@ impl Operator for GridWindows {
         let occasion = Occasion::of_token(token);
         self.on_occasion(occasion, out);
         set_timers(&self.core.settings, Some(occasion), out);
+    }
+
+    fn save(&self, state: &mut State) {
+        self.core.save(state);
+        state.put(GRID, &(self.origin, self.fired, self.passed));
+        state.put(SEALED, &self.sealed);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.core.restore(state)?;
+        let (origin, fired, passed): (Option<Time>, Time, Time) = state.get(GRID)?;
+        self.sealed = state.get(SEALED)?;
+        let far = |t: Time| t != Time::MIN && is_far(t);
+        let fits = !far(fired) && !far(passed) && origin.is_none_or(|origin| self.anchor && !is_far(origin));
+        StateError::unless(fits, GRID, "it is not that of such windows")?;
+        if let Some(origin) = origin {
+            self.anchor = false;
+            self.grid = self.grid.anchored(origin);
+        }
+        (self.origin, self.fired, self.passed) = (origin, fired, passed);
+        for (index, group) in self.core.groups.iter() {
+            for slice in &group.slices {
+                let begins = self.grid.slice(slice.at).is_some_and(|cell| cell.from == slice.at);
+                StateError::unless(begins, GRID, "a slice does not begin where one of such windows begins")?;
+                self.live.entry(slice.at).or_default().push(index);
+            }
+        }
+        Ok(())
     }
 
     fn held(&self) -> u64 {

@@ -13,10 +13,12 @@
 
 pub(crate) mod aggregate;
 mod answers;
+mod cardinality;
 mod core;
 mod count;
 mod exact;
 mod grid;
+mod keep;
 mod plan;
 mod session;
 mod sketch;

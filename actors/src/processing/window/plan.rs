@@ -173,6 +173,10 @@ impl Plan {
     pub const fn is_ungrouped(&self) -> bool {
         self.keys.is_empty()
     }
+    /// How many values a key has.
+    pub const fn key_width(&self) -> usize {
+        self.keys.len()
+    }
     /// True with `limit`: a row's place then depends on the other groups.
     pub const fn has_limit(&self) -> bool {
         self.limit.is_some()

@@ -14,6 +14,7 @@ use super::core::{Bounds, Core, NO_GROUP};
 use super::plan::Firing;
 use super::slice::{Group, Slice};
 use crate::operator::{Operator, Output};
+use crate::reliability::{State, StateError};
 
 /// The operator.
 #[derive(Debug)]
@@ -146,21 +147,15 @@ impl SessionWindows {
 
     /// Takes sessions that are over out of the state.
     fn purge(&mut self, out: &mut Output) {
-        let w = self.core.watermark;
-        while let Some((end, index)) = self.closing.first().copied() {
-            if !self.core.settings.is_over(end, w) {
-                break;
-            }
-            self.closing.pop_first();
-            let gap = self.gap;
-            while let Some(group) = self.core.groups.get_mut(index) {
-                let over = group
-                    .slices
-                    .front()
-                    .is_some_and(|s| self.core.settings.is_over(s.total.brief.latest.0 + gap, w));
-                if !over {
-                    break;
-                }
+        for index in self.core.over(&mut self.closing) {
+            let w = self.core.watermark;
+            let over = |session: &Slice| self.core.settings.is_over(self.bounds(session).1, w);
+            let sessions = self
+                .core
+                .groups
+                .get(index)
+                .map(|g| g.slices.iter().take_while(|s| over(s)).count());
+            for _ in 0..sessions.unwrap_or(0) {
                 self.core.pop(index, out);
             }
         }
@@ -263,11 +258,31 @@ impl Operator for SessionWindows {
         set_timers(&self.core.settings, Some(occasion), out);
     }
 
+    fn save(&self, state: &mut State) {
+        self.core.save(state);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.core.restore(state)?;
+        for (index, group) in self.core.groups.iter() {
+            for session in &group.slices {
+                let (_, end) = self.bounds(session);
+                if self.core.settings.is_complete(end, self.core.watermark) {
+                    self.closing.insert((end, index));
+                } else {
+                    self.due.insert((end, index));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn held(&self) -> u64 {
         self.core.held
     }
 
     fn state_bytes(&self) -> usize {
-        self.core.state_bytes() + (self.due.len() + self.closing.len()) * size_of::<(Time, u32)>()
+        // Each session is noted down once: as one that is due, or one that is closing.
+        self.core.state_bytes() + self.core.slices as usize * size_of::<(Time, u32)>()
     }
 }

@@ -7,11 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Relative value error `a`.
 pub const ERROR: f64 = 0.01;
 
 /// Counts by bucket.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Quantiles {
     positive: BTreeMap<i32, u64>,
     negative: BTreeMap<i32, u64>,
@@ -51,6 +53,12 @@ impl Quantiles {
         }
         self.zero += other.zero;
         self.count += other.count;
+    }
+    /// Whether its counts are those of at most so many values.
+    pub fn holds_at_most(&self, values: u64) -> bool {
+        let mut counts = self.positive.values().chain(self.negative.values());
+        let sum = counts.try_fold(self.zero, |sum, n| sum.checked_add(*n));
+        sum == Some(self.count) && self.count <= values
     }
     /// A value within [`ERROR`] of the one of rank `⌊q·(n − 1)⌋` (from 0, ascending); `None` of no values.
     pub fn quantile(&self, q: f64) -> Option<f64> {

@@ -12,14 +12,15 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
-use wavetank_scenarios::{Event, EventId, Row, Time};
+use serde::{Deserialize, Serialize};
+use wavetank_scenarios::{Event, EventId, Row, Time, Value};
 
 use super::aggregate::{Kind, State};
 use crate::operator::{Dropped, Output};
 use crate::processing::keyed::Keys;
 
 /// How many events, and which were the first and the last.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Brief {
     /// How many events.
     pub events: u64,
@@ -73,7 +74,7 @@ impl Brief {
 }
 
 /// What some events of one group add up to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Total {
     /// How many, first and last.
     pub brief: Brief,
@@ -113,7 +114,7 @@ impl Total {
 }
 
 /// The events of one group in one slice.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Slice {
     /// Where the slice starts (in event time, or in numbers of arrival).
     pub at: Time,
@@ -177,13 +178,21 @@ pub struct Group {
     /// In ascending order of [`Slice::at`].
     pub slices: VecDeque<Slice>,
     hash: u64,
+    /// How far the window over them has come.
+    pub queue: Queue,
+}
+
+/// The window over a group's slices: totals in two stacks, so that it moves on at constant cost.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Queue {
     /// Slices before this index are behind the current window, those from `pushed` on are ahead of it.
-    behind: usize,
-    pushed: usize,
+    pub behind: usize,
+    /// See `behind`.
+    pub pushed: usize,
     /// Totals from each of the oldest slices of the window up to where `back` begins; the oldest one's is last.
-    front: Vec<Total>,
+    pub front: Vec<Total>,
     /// Total of the slices after those.
-    back: Option<Total>,
+    pub back: Option<Total>,
 }
 
 impl Group {
@@ -192,10 +201,7 @@ impl Group {
             key,
             slices: VecDeque::new(),
             hash,
-            behind: 0,
-            pushed: 0,
-            front: Vec::new(),
-            back: None,
+            queue: Queue::default(),
         }
     }
     /// The slice that starts at `at`, and whether it is a new one.
@@ -204,7 +210,7 @@ impl Group {
         let index = match self.slices.back() {
             Some(last) if last.at == at => {
                 let index = self.slices.len() - 1;
-                if index < self.pushed {
+                if index < self.queue.pushed {
                     self.rewind();
                 }
                 return (&mut self.slices[index], false);
@@ -213,11 +219,11 @@ impl Group {
             _ => self.slices.len(),
         };
         let new = self.slices.get(index).is_none_or(|s| s.at != at);
-        if index < self.behind {
+        if index < self.queue.behind {
             // Behind the window: only the indices move.
-            self.behind += usize::from(new);
-            self.pushed += usize::from(new);
-        } else if index < self.pushed {
+            self.queue.behind += usize::from(new);
+            self.queue.pushed += usize::from(new);
+        } else if index < self.queue.pushed {
             self.rewind();
         }
         if new {
@@ -228,9 +234,9 @@ impl Group {
     /// An event came into the middle of the window: its totals are built anew when they are next asked for.
     #[cold]
     fn rewind(&mut self) {
-        self.pushed = self.behind;
-        self.front.clear();
-        self.back = None;
+        self.queue.pushed = self.queue.behind;
+        self.queue.front.clear();
+        self.queue.back = None;
     }
     /// The indices of the slices in `[start, end)`.
     pub fn range(&self, start: Time, end: Time) -> std::ops::Range<usize> {
@@ -249,26 +255,26 @@ impl Group {
     /// Moves the window on to `[start, end)` (neither may step back) and gives its total, at constant cost a slice over
     /// the slice's life; `None` of an empty window.
     pub fn slide(&mut self, start: Time, end: Time, kinds: &[Kind]) -> Option<Cow<'_, Total>> {
-        while self.pushed < self.slices.len() && self.slices[self.pushed].at < end {
-            let total = &self.slices[self.pushed].total;
-            match &mut self.back {
+        while self.queue.pushed < self.slices.len() && self.slices[self.queue.pushed].at < end {
+            let total = &self.slices[self.queue.pushed].total;
+            match &mut self.queue.back {
                 Some(back) => back.merge(total, kinds, false),
-                None => self.back = Some(total.sketch(kinds)),
+                None => self.queue.back = Some(total.sketch(kinds)),
             }
-            self.pushed += 1;
+            self.queue.pushed += 1;
         }
-        while self.behind < self.pushed && self.slices[self.behind].at < start {
+        while self.queue.behind < self.queue.pushed && self.slices[self.queue.behind].at < start {
             self.step(kinds);
         }
-        let (range, front) = (self.behind..self.pushed, self.front.last());
+        let (range, front) = (self.queue.behind..self.queue.pushed, self.queue.front.last());
         if range.len() < 2 {
             return self
                 .slices
-                .get(self.behind)
+                .get(self.queue.behind)
                 .filter(|_| range.len() == 1)
                 .map(|s| Cow::Borrowed(&s.total));
         }
-        let mut total = match (front, &self.back) {
+        let mut total = match (front, &self.queue.back) {
             (Some(front), Some(back)) => {
                 let mut total = front.clone();
                 total.merge(back, kinds, false);
@@ -288,26 +294,26 @@ impl Group {
     }
     /// Takes the oldest slice out of the window.
     fn step(&mut self, kinds: &[Kind]) {
-        if self.front.is_empty() {
-            for slice in self.slices.range(self.behind..self.pushed).rev() {
+        if self.queue.front.is_empty() {
+            for slice in self.slices.range(self.queue.behind..self.queue.pushed).rev() {
                 let mut total = slice.total.sketch(kinds);
-                if let Some(later) = self.front.last() {
+                if let Some(later) = self.queue.front.last() {
                     total.merge(later, kinds, false);
                 }
-                self.front.push(total);
+                self.queue.front.push(total);
             }
-            self.back = None;
+            self.queue.back = None;
         }
-        self.front.pop();
-        self.behind += 1;
+        self.queue.front.pop();
+        self.queue.behind += 1;
     }
     /// Takes the oldest slice off altogether.
     pub fn pop(&mut self, kinds: &[Kind]) -> Option<Slice> {
-        if self.behind == 0 && self.pushed > 0 {
+        if self.queue.behind == 0 && self.queue.pushed > 0 {
             self.step(kinds);
         }
-        self.behind = self.behind.saturating_sub(1);
-        self.pushed = self.pushed.saturating_sub(1);
+        self.queue.behind = self.queue.behind.saturating_sub(1);
+        self.queue.pushed = self.queue.pushed.saturating_sub(1);
         self.slices.pop_front()
     }
     /// These events, ascending by id, have caused a result.
@@ -322,7 +328,8 @@ impl Group {
     }
 }
 
-/// All groups that have state, found by the values of their key.
+/// All groups that have state, found by the values of their key. Their indices differ between two operators that have
+/// the same groups: nothing that is put out may go by them.
 #[derive(Debug, Default)]
 pub struct Groups {
     table: HashTable<u32>,
@@ -370,6 +377,17 @@ impl Groups {
     /// A group by its index.
     pub fn get(&self, index: u32) -> Option<&Group> {
         self.list.get(index as usize)?.as_ref()
+    }
+    /// The index of the group with that key, if there is one.
+    pub fn index_of(&self, key: &[Value]) -> Option<u32> {
+        let (keys, list) = (Keys::Values(key), &self.list);
+        let same = |index: &u32| list[*index as usize].as_ref().is_some_and(|g| keys.equals(&g.key));
+        self.table.find(keys.hash(), same).copied()
+    }
+    /// All groups with their indices, in no stated order.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Group)> {
+        let all = self.list.iter().enumerate();
+        all.filter_map(|(index, group)| Some((index as u32, group.as_ref()?)))
     }
     /// Forgets a group.
     pub fn remove(&mut self, index: u32) {

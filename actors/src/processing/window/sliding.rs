@@ -12,6 +12,10 @@ use super::answers::Again;
 use super::core::{Core, NO_GROUP};
 use super::plan::Firing;
 use crate::operator::{Operator, Output};
+use crate::reliability::{State, StateError};
+
+/// Instants that are to answer because of events that have left.
+const LEFT: &str = "left";
 
 /// The operator.
 #[derive(Debug)]
@@ -64,6 +68,14 @@ impl SlidingWindows {
         }
     }
 
+    /// The instants that are to answer because of the events at `t`, as long as the watermark has not reached them.
+    fn instants(&self, t: Time) -> impl Iterator<Item = Time> + use<> {
+        let w = self.core.watermark;
+        let leaves = self.on_change.then_some(t + self.size);
+        let both = [Some(t), leaves].into_iter().flatten();
+        both.filter(move |instant| *instant > w)
+    }
+
     /// Says again what an event at `t` changes of the instants that have answered, its own included.
     fn correct(&mut self, t: Time, cause: u32, out: &mut Output) {
         let leaves = t + self.size;
@@ -100,11 +112,7 @@ impl Operator for SlidingWindows {
         let (group, new) = self.core.add(&event, t);
         if new {
             self.live.entry(t).or_default().push(group);
-            for instant in [Some(t), self.on_change.then_some(t + self.size)].into_iter().flatten() {
-                if instant > w {
-                    self.due.insert(instant);
-                }
-            }
+            self.due.extend(self.instants(t));
         }
         if t <= w {
             self.correct(t, group, out);
@@ -121,11 +129,28 @@ impl Operator for SlidingWindows {
             if !self.core.settings.is_over(*entry.key() + self.size, watermark) {
                 break;
             }
-            for group in entry.remove() {
-                self.core.pop(group, out);
-            }
+            self.core.pop_all(entry.remove(), out);
         }
         self.core.forget();
+    }
+
+    fn save(&self, state: &mut State) {
+        self.core.save(state);
+        let due: BTreeSet<Time> = self.live.keys().flat_map(|t| self.instants(*t)).collect();
+        state.put(LEFT, &self.due.difference(&due).collect::<Vec<_>>());
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.core.restore(state)?;
+        self.due = state.get(LEFT)?;
+        for (index, group) in self.core.groups.iter() {
+            for slice in &group.slices {
+                self.live.entry(slice.at).or_default().push(index);
+            }
+        }
+        let due: Vec<Time> = self.live.keys().flat_map(|t| self.instants(*t)).collect();
+        self.due.extend(due);
+        Ok(())
     }
 
     fn held(&self) -> u64 {

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::{Event, Row, Span, Time, Value};
 
 use super::core::{ALWAYS, Core};
@@ -18,6 +19,14 @@ use super::slice::Slice;
 use crate::operator::{Operator, Output};
 use crate::processing::expr::{Compiled, Scope};
 use crate::processing::keyed::Keys;
+use crate::reliability::{State, StateError, counted};
+
+/// The instant up to which intervals have answered; how many events have come, and begun.
+const ANSWERED: &str = "answered";
+/// By stamp and number: events that have not begun yet.
+const COMING: &str = "coming";
+/// By number: when events end that have begun.
+const LASTING: &str = "lasting";
 
 /// The operator.
 #[derive(Debug)]
@@ -45,7 +54,7 @@ pub enum Lasting {
 }
 
 /// An event that has not begun yet.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Coming {
     key: Row,
     end: Time,
@@ -177,6 +186,37 @@ impl Operator for SnapshotWindows {
             }
             self.begin(t);
         }
+    }
+
+    fn save(&self, state: &mut State) {
+        self.core.save(state);
+        state.put(ANSWERED, &(self.answered, self.seen, self.begun));
+        state.put_each(COMING, &self.coming);
+        let ends = self.lasting.keys().map(|(end, number)| (number, end));
+        state.put_each(LASTING, ends);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.core.restore(state)?;
+        (self.answered, self.seen, self.begun) = state.get(ANSWERED)?;
+        counted(ANSWERED, self.seen)?;
+        counted(ANSWERED, self.begun.unsigned_abs())?;
+        for ((stamp, number), coming) in state.each::<(Time, u64), Coming>(COMING)? {
+            let fits = coming.key.len() == self.core.plan.key_width() && self.core.fits(&coming.slice);
+            StateError::unless(fits, COMING, "it is not that of such windows")?;
+            self.core.held = counted(COMING, self.core.held + coming.slice.total.brief.events)?;
+            self.core.slices += 1;
+            self.coming.insert((stamp, number), coming);
+        }
+        let mut ends: BTreeMap<Time, Time> = state.each(LASTING)?.into_iter().collect();
+        for (index, group) in self.core.groups.iter() {
+            for slice in &group.slices {
+                let end = ends.remove(&slice.at).filter(|_| slice.at.micros() <= self.begun);
+                let end = end.ok_or_else(|| StateError::of(LASTING, "it is not known when an event ends"))?;
+                self.lasting.insert((end, slice.at), index);
+            }
+        }
+        StateError::unless(ends.is_empty(), LASTING, "an event ends that has not begun")
     }
 
     fn held(&self) -> u64 {

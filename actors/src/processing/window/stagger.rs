@@ -12,6 +12,7 @@ use super::core::Core;
 use super::plan::Firing;
 use super::slice::Group;
 use crate::operator::{Operator, Output};
+use crate::reliability::{State, StateError};
 
 /// The operator.
 #[derive(Debug)]
@@ -88,21 +89,21 @@ impl StaggerWindows {
     /// Takes windows that are over out of the state.
     fn purge(&mut self, out: &mut Output) {
         let w = self.core.watermark;
-        while let Some((end, index)) = self.closing.first().copied() {
-            if !self.core.settings.is_over(end, w) {
-                break;
-            }
-            self.closing.pop_first();
-            // What has been cut differently since is noted down under another end.
-            let opens = self.core.groups.get(index).and_then(|g| g.slices.front()).map(|s| s.at);
-            if opens == Some(end - self.size) {
-                while self
-                    .core
-                    .groups
-                    .get(index)
-                    .and_then(|g| g.slices.front())
-                    .is_some_and(|s| s.at < end)
-                {
+        for index in self.core.over(&mut self.closing) {
+            while let Some(first) = self.core.groups.get(index).and_then(|g| g.slices.front()) {
+                let end = first.at + self.size;
+                if !self.core.settings.is_over(end, w) {
+                    break;
+                }
+                let inside = |core: &Core| {
+                    core.groups
+                        .get(index)?
+                        .slices
+                        .front()
+                        .filter(|s| s.at < end)
+                        .map(|_| ())
+                };
+                while inside(&self.core).is_some() {
                     self.core.pop(index, out);
                 }
             }
@@ -216,11 +217,32 @@ impl Operator for StaggerWindows {
         self.purge(out);
     }
 
+    fn save(&self, state: &mut State) {
+        self.core.save(state);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.core.restore(state)?;
+        let (settings, w) = (self.core.settings, self.core.watermark);
+        for (index, group) in self.core.groups.iter() {
+            for end in starts(group, self.size).map(|start| start + self.size) {
+                // What is due after the first window is found when that has answered.
+                if !settings.is_complete(end, w) {
+                    self.due.insert((end, index));
+                    break;
+                }
+                self.closing.insert((end, index));
+            }
+        }
+        Ok(())
+    }
+
     fn held(&self) -> u64 {
         self.core.held
     }
 
     fn state_bytes(&self) -> usize {
-        self.core.state_bytes() + (self.due.len() + self.closing.len()) * size_of::<(Time, u32)>()
+        // Each window is noted down once: as one that is due, or one that is closing.
+        self.core.state_bytes() + self.core.slices as usize * size_of::<(Time, u32)>()
     }
 }

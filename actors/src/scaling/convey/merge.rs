@@ -6,12 +6,17 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::numbering::{EPOCH, Progress};
 use wavetank_scenarios::script::{Convey, Merge as How};
 use wavetank_scenarios::{Event, Span, Time};
 
 use crate::operator::{Draft, Dropped, Operator, Output};
+use crate::reliability::{FAR, State, StateError};
+
+/// The part of a saved state that holds what waits.
+const WAITING: &str = "waiting";
 
 /// The merge of one conveyed operator.
 #[derive(Debug)]
@@ -33,7 +38,7 @@ pub struct Merge {
 }
 
 /// What is there of one number.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Number {
     parts: BTreeMap<u32, Event>,
     /// How many parts it has, once the last one is there.
@@ -212,6 +217,39 @@ impl Operator for Merge {
         self.stamps
             .first_key_value()
             .map_or(Time::MAX, |(stamp, _)| *stamp - self.tick)
+    }
+
+    fn save(&self, state: &mut State) {
+        state.put("next", &self.next);
+        state.put("done", &self.done);
+        state.put_each(WAITING, &self.waiting);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.next = state.get("next")?;
+        let done: Vec<u64> = state.get("done")?;
+        StateError::unless(
+            done.len() == self.done.len(),
+            "done",
+            "it merges another number of sub-streams",
+        )?;
+        self.done = done;
+        self.waiting = state.each(WAITING)?.into_iter().collect();
+        self.stamps.clear();
+        self.held = 0;
+        let first = self.next.unwrap_or(0);
+        for (number, there) in &self.waiting {
+            StateError::unless(
+                (first..FAR).contains(number),
+                WAITING,
+                "a number waits that has been passed",
+            )?;
+            self.held += there.parts.len() as u64;
+            for event in there.parts.values() {
+                *self.stamps.entry(event.stamp).or_default() += 1;
+            }
+        }
+        Ok(())
     }
 
     fn held(&self) -> u64 {

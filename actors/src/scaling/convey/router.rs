@@ -8,6 +8,7 @@ use wavetank_scenarios::script::{Convey, Route};
 use wavetank_scenarios::{Event, Schema, Value};
 
 use crate::processing::expr::{Compiled, Fields, Scope, unknown};
+use crate::reliability::{State, StateError};
 
 /// Chooses sub-streams.
 #[derive(Debug)]
@@ -135,4 +136,44 @@ impl Router {
             }
         }
     }
+
+    /// Puts what its choices depend on into a snapshot.
+    pub fn save(&self, state: &mut State) {
+        match &self.way {
+            Way::Load(given) => state.put_each(GIVEN, (0u32..).zip(given)),
+            Way::RoundRobin(next) => state.put(TURN, next),
+            Way::Hash | Way::Ring(_) | Way::Type(..) | Way::Predicates(_) => {}
+        }
+        state.put(MOVES, &self.moves.iter().map(|moving| &**moving).collect::<Vec<_>>());
+    }
+
+    /// Takes it back.
+    ///
+    /// # Errors
+    /// It is not that of a router with these settings, between so many sub-streams.
+    pub fn restore(&mut self, state: &State, streams: u32) -> Result<(), StateError> {
+        match &mut self.way {
+            Way::Load(given) => {
+                let kept: BTreeMap<u32, VecDeque<u64>> = state.each(GIVEN)?.into_iter().collect();
+                let all = kept.keys().copied().eq(0..given.len() as u32);
+                StateError::unless(all, GIVEN, "it is of other sub-streams")?;
+                *given = kept.into_values().collect();
+            }
+            Way::RoundRobin(next) => {
+                *next = state.get(TURN)?;
+                StateError::unless(*next < self.active, TURN, "there is no such sub-stream")?;
+            }
+            Way::Hash | Way::Ring(_) | Way::Type(..) | Way::Predicates(_) => {}
+        }
+        let moves: Vec<Moving> = state.get(MOVES)?;
+        let known = moves.iter().all(|moving| moving.from < streams && moving.to < streams);
+        StateError::unless(known, MOVES, "keys moved to a sub-stream that there is not")?;
+        self.moves = moves.into_iter().map(Arc::new).collect();
+        Ok(())
+    }
 }
+
+/// The parts of a saved state: the numbers that are outstanding, whose turn it is, and the moves of keys.
+const GIVEN: &str = "outstanding";
+const TURN: &str = "turn";
+const MOVES: &str = "moves";

@@ -16,7 +16,8 @@ use wavetank_scenarios::{Event, Span, Time, Value};
 
 use super::{Router, TELL};
 use crate::element::Element;
-use crate::host::Part;
+use crate::host::{Keeps, Part};
+use crate::reliability::{State, StateError, counted};
 use crate::scaling::watermark::Valve;
 use crate::world::{Input, Stage};
 
@@ -40,7 +41,7 @@ pub(crate) struct Split {
     due: VecDeque<Moving>,
     under_way: Option<u32>,
     moves: u32,
-    /// How many events each sub-stream was given since hot ones were last looked for.
+    /// How many events each sub-stream was given since hot ones were last looked for, where they are.
     given: Vec<u32>,
     ending: bool,
     over: bool,
@@ -85,7 +86,9 @@ impl Split {
         });
         stage.pass_on_to(Port::Stream(stream), lane, Element::Event(event));
         self.spoken_to[stream as usize] = true;
-        self.given[stream as usize] += 1;
+        if self.settings.hot.is_some() {
+            self.given[stream as usize] += 1;
+        }
         if matches!(self.settings.gaps, Gaps::Processed | Gaps::EndOfSequence) {
             self.untold += 1;
             if self.untold >= self.settings.events {
@@ -256,8 +259,64 @@ impl Part for Split {
                     self.end(stage);
                 }
                 // `check` keeps epochs and conveyed operators apart.
-                Element::Progress(_) | Element::Epoch(_) | Element::Ask => {}
+                Element::Progress(_) | Element::Epoch(_) | Element::Ask | Element::Barrier(_) | Element::Control(_) => {
+                }
             },
         }
+    }
+}
+
+/// The parts of a saved state: what has been told of the numbers, and how far the moves of keys are.
+const TOLD: &str = "told";
+const MOVING: &str = "moving";
+
+impl Keeps for Split {
+    fn save(&self, state: &mut State) {
+        state.put("next", &self.next);
+        state.put("passed", &self.passed);
+        self.valve.save(state);
+        let mut of_router = State::default();
+        self.router.save(&mut of_router);
+        state.put_state("router", of_router);
+        state.put(TOLD, &(self.untold, &self.spoken_to, self.armed));
+        state.put(MOVING, &(self.started, &self.due, self.under_way, self.moves));
+        state.put("given", &self.given);
+        state.put("end", &(self.ending, self.over));
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        let streams = self.settings.streams;
+        self.next = counted("next", state.get("next")?)?;
+        self.passed = state.get("passed")?;
+        self.valve.restore(state)?;
+        let of_router = self.router.restore(&state.state("router"), streams);
+        of_router.map_err(|wrong| StateError::of(&format!("router/{}", wrong.part), wrong.why))?;
+        (self.untold, self.spoken_to, self.armed) = state.get(TOLD)?;
+        let fits = self.spoken_to.len() == streams as usize && self.untold <= self.settings.events;
+        StateError::unless(
+            fits,
+            TOLD,
+            "more numbers are untold than can be, or it is of other sub-streams",
+        )?;
+        (self.started, self.due, self.under_way, self.moves) = state.get(MOVING)?;
+        let known = self
+            .due
+            .iter()
+            .all(|moving| moving.from < streams && moving.to < streams);
+        StateError::unless(
+            known && self.moves < u32::MAX / 2,
+            MOVING,
+            "keys move to a sub-stream that there is not",
+        )?;
+        self.given = state.get("given")?;
+        let all = self.given.iter().map(|given| u64::from(*given)).sum::<u64>();
+        let fits = self.given.len() == streams as usize && all < u64::from(u32::MAX);
+        StateError::unless(fits, "given", "it is of other sub-streams, or no run counts that far")?;
+        (self.ending, self.over) = state.get("end")?;
+        Ok(())
+    }
+
+    fn over(&self) -> bool {
+        self.over
     }
 }

@@ -36,6 +36,7 @@ fn event(number: u64, part: u32, last: bool) -> Event {
             last,
             after: 0,
         }),
+        position: None,
     }
 }
 

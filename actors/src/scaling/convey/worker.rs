@@ -13,7 +13,8 @@ use wavetank_scenarios::{Event, Span, Time, Value};
 
 use super::TELL;
 use crate::element::Element;
-use crate::host::Part;
+use crate::host::{Keeps, Part};
+use crate::reliability::{State, StateError};
 use crate::roles::Operating;
 use crate::world::{Effect, Input, Stage};
 
@@ -173,5 +174,36 @@ impl Part for Worker {
             },
             other => self.operating.play(other, stage),
         }
+    }
+}
+
+/// The parts of a saved state: how far the numbers have come, and the events that wait for the state of their keys.
+const TOLD: &str = "told";
+const WAITING: &str = "waiting";
+
+impl Keeps for Worker {
+    fn save(&self, state: &mut State) {
+        let mut of_operating = State::default();
+        self.operating.save(&mut of_operating);
+        state.put_state("operating", of_operating);
+        state.put(TOLD, &(self.done, self.told, self.untold, self.armed));
+        state.put(WAITING, &self.waiting);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        let of_operating = self.operating.restore(&state.state("operating"));
+        of_operating.map_err(|wrong| StateError::of(&format!("operating/{}", wrong.part), wrong.why))?;
+        (self.done, self.told, self.untold, self.armed) = state.get(TOLD)?;
+        StateError::unless(self.untold <= self.events, TOLD, "more are untold than can be")?;
+        self.waiting = state.get(WAITING)?;
+        let agree = self.waiting.len() as u64 == self.operating.outside();
+        StateError::unless(agree, WAITING, "the books say that another number of them waits")?;
+        let stamps = self.waiting.iter().map(|(_, event)| event.stamp - self.tick);
+        self.smallest = stamps.min().unwrap_or(Time::MAX);
+        Ok(())
+    }
+
+    fn over(&self) -> bool {
+        self.operating.over()
     }
 }

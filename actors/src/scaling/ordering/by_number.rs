@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::script::{Late, Numbers};
 use wavetank_scenarios::{Event, Producer, Row, Span, Time, Value};
@@ -11,6 +12,7 @@ use super::compiled;
 use crate::operator::{Draft, Dropped, Operator, Output};
 use crate::processing::expr::{Compiled, Fields, Scope, unknown};
 use crate::processing::keyed::Keyed;
+use crate::reliability::{State, StateError, counted};
 
 /// The buffer.
 #[derive(Debug)]
@@ -49,7 +51,7 @@ struct Gaps {
     key: Vec<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Waiting {
     turn: u64,
     sequence: usize,
@@ -229,6 +231,14 @@ impl ByNumber {
     }
 }
 
+/// The parts of a saved state.
+const SEQUENCES: &str = "sequences";
+const HELD: &str = "held";
+const WAITING: &str = "waiting";
+
+/// A sequence as it is saved: its place among all, the number that is due, and what was given up.
+type Saved = (usize, u64, BTreeMap<u64, u64>);
+
 impl Operator for ByNumber {
     fn on_event(&mut self, _input: usize, event: Event, _now: Time, out: &mut Output) {
         let turn = self.arrivals;
@@ -287,6 +297,74 @@ impl Operator for ByNumber {
     fn watermark_limit(&self) -> Time {
         let first = self.stamps.first();
         first.map_or(Time::MAX, |(stamp, _)| *stamp - self.tick)
+    }
+
+    fn save(&self, state: &mut State) {
+        for (index, sequence) in self.sequences.iter().enumerate() {
+            let held = sequence.held.iter();
+            state.put_each(HELD, held.map(|(number, (turn, event))| (turn, (index, number, event))));
+        }
+        let of = |index: usize| (index, self.sequences[index].next, &self.sequences[index].given_up);
+        match &self.whose {
+            Whose::Producers(known) => {
+                state.put_each(SEQUENCES, known.iter().map(|(key, index)| (key, of(*index))));
+            }
+            Whose::Field { keys, .. } => {
+                state.put_each(
+                    SEQUENCES,
+                    keys.iter().filter_map(|(key, index)| Some((key, of((*index)?)))),
+                );
+            }
+        }
+        state.put(WAITING, &self.waiting);
+        state.put("arrivals", &self.arrivals);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.arrivals = counted("arrivals", state.get("arrivals")?)?;
+        let mut sequences: BTreeMap<usize, Sequence> = BTreeMap::new();
+        let mut place = |(index, next, given_up): Saved| {
+            let held = BTreeMap::new();
+            let sequence = Sequence { next, held, given_up };
+            let twice = sequences.insert(index, sequence).is_some();
+            StateError::unless(!twice, SEQUENCES, "two sequences are in one place")
+        };
+        match &mut self.whose {
+            Whose::Producers(known) => {
+                known.clear();
+                for (key, saved) in state.each::<Producer, Saved>(SEQUENCES)? {
+                    known.insert(key, saved.0);
+                    place(saved)?;
+                }
+            }
+            Whose::Field { keys, .. } => {
+                for (key, saved) in state.each::<Row, Saved>(SEQUENCES)? {
+                    keys.put(key, Some(saved.0));
+                    place(saved)?;
+                }
+            }
+        }
+        let all = sequences.keys().copied().eq(0..sequences.len());
+        StateError::unless(all, SEQUENCES, "a sequence is missing")?;
+        self.sequences = sequences.into_values().collect();
+        self.stamps.clear();
+        for (turn, (index, number, event)) in state.each::<u64, (usize, u64, Event)>(HELD)? {
+            let sequence = self.sequences.get_mut(index).filter(|sequence| number > sequence.next);
+            let sequence = sequence.ok_or_else(|| StateError::of(HELD, "an event is held that is not early"))?;
+            self.stamps.insert((event.stamp, turn));
+            let twice = sequence.held.insert(number, (turn, event)).is_some();
+            StateError::unless(
+                !twice && turn < self.arrivals,
+                HELD,
+                "a number or turn is there twice, or not given out",
+            )?;
+        }
+        self.waiting = state.get(WAITING)?;
+        let known = self
+            .waiting
+            .iter()
+            .all(|waiting| waiting.sequence < self.sequences.len());
+        StateError::unless(known, WAITING, "it is of a sequence that there is not")
     }
 
     fn held(&self) -> u64 {

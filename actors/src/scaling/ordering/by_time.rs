@@ -12,6 +12,7 @@ use wavetank_scenarios::{Event, EventId, Producer, Span, Time};
 use super::slack::{Seen, Slack};
 use super::{overdue, pass};
 use crate::operator::{Operator, Output};
+use crate::reliability::{State, StateError, counted};
 
 /// What lets events go.
 #[derive(Debug)]
@@ -31,6 +32,9 @@ impl Rule {
 
 /// The place of an event in the order: its stamp, its source and number, and its turn among copies.
 type Place = (Time, EventId, u64);
+
+/// The part of a saved state that holds the events.
+const HELD: &str = "held";
 
 /// The buffer.
 #[derive(Debug)]
@@ -147,6 +151,47 @@ impl Operator for ByTime {
         first.map_or(Time::MAX, |((stamp, ..), _)| *stamp - self.tick)
     }
 
+    fn save(&self, state: &mut State) {
+        match &self.rule {
+            Rule::Slack(slack) => slack.save(state),
+            Rule::Watermark(watermark) => state.put("watermark", watermark),
+        }
+        self.clock.save(state);
+        state.put_each(HELD, self.held.iter().map(|((.., turn), event)| (turn, event)));
+        state.put(
+            "waiting",
+            &self.waiting.iter().map(|(.., turn)| *turn).collect::<Vec<_>>(),
+        );
+        state.put("arrivals", &self.arrivals);
+        state.put("released", &self.released);
+        state.put("measured", &self.measured);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        match &mut self.rule {
+            Rule::Slack(slack) => slack.restore(state)?,
+            Rule::Watermark(watermark) => *watermark = state.get("watermark")?,
+        }
+        self.clock.restore(state)?;
+        self.arrivals = counted("arrivals", state.get("arrivals")?)?;
+        self.released = state.get("released")?;
+        self.measured = state.get("measured")?;
+        let held: BTreeMap<u64, Event> = state.each(HELD)?.into_iter().collect();
+        // Of one that waits no more only the turn counts.
+        let place = |turn: u64| match held.get(&turn) {
+            Some(event) => (event.stamp, event.id, turn),
+            None => (Time::MIN, EventId::default(), turn),
+        };
+        self.waiting = state.get::<Vec<u64>>("waiting")?.into_iter().map(place).collect();
+        let came = held.keys().all(|turn| *turn < self.arrivals);
+        StateError::unless(came, HELD, "an event has a turn that was not given out")?;
+        let placed = held
+            .into_iter()
+            .map(|(turn, event)| ((event.stamp, event.id, turn), event));
+        self.held = placed.collect();
+        Ok(())
+    }
+
     fn held(&self) -> u64 {
         self.held.len() as u64
     }
@@ -201,6 +246,24 @@ impl Clock {
                 (largest.since(event.stamp), slowest)
             }
         }
+    }
+
+    fn save(&self, state: &mut State) {
+        match self {
+            Self::Input(largest) => state.put("largest", largest),
+            Self::Source(each, _) => state.put_each("largest", each),
+        }
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        match self {
+            Self::Input(largest) => *largest = state.get("largest")?,
+            Self::Source(each, all) => {
+                *each = state.each("largest")?.into_iter().collect();
+                *all = each.iter().map(|(producer, largest)| (*largest, *producer)).collect();
+            }
+        }
+        Ok(())
     }
 
     fn state_bytes(&self) -> usize {

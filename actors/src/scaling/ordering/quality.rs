@@ -13,18 +13,20 @@
 use std::collections::VecDeque;
 use std::f64::consts::{PI, SQRT_2};
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::script::{AqKSlack, QualityOf};
 use wavetank_scenarios::{Span, Time};
 
 use super::compiled;
 use super::slack::{Seen, Slack};
 use crate::processing::expr::{Compiled, Fields, Scope};
+use crate::reliability::{State, StateError};
 
 /// All of something, in parts per million.
 const ALL: i64 = 1_000_000;
 
 /// What is remembered of an event.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Sample {
     delay: Span,
     stamp: Time,
@@ -203,4 +205,35 @@ impl Slack for Quality {
     fn state_bytes(&self) -> usize {
         self.samples.len() * size_of::<Sample>()
     }
+    fn save(&self, state: &mut State) {
+        state.put("samples", &self.samples);
+        let Self {
+            since,
+            late,
+            correction,
+            error,
+            stepped,
+            k,
+            ..
+        } = self;
+        state.put(CONTROLLER, &(since, late, correction, error, stepped, k));
+    }
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.samples = state.get("samples")?;
+        let fits = self.samples.len() as u64 <= self.settings.samples;
+        StateError::unless(fits, "samples", "there are more than are remembered")?;
+        (self.since, self.late, self.correction, self.error, self.stepped, self.k) = state.get(CONTROLLER)?;
+        let counts = self.late <= self.since && self.since < self.settings.every;
+        let shares = [self.correction, self.error]
+            .iter()
+            .all(|share| (-ALL..=ALL).contains(share));
+        StateError::unless(
+            counts && shares,
+            CONTROLLER,
+            "it counts or corrects further than it can",
+        )
+    }
 }
+
+/// The part of a saved state that says where the controller stands.
+const CONTROLLER: &str = "controller";

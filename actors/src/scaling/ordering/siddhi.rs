@@ -13,9 +13,13 @@ use super::quality::deviations;
 use super::{compiled, overdue};
 use crate::operator::{Operator, Output};
 use crate::processing::expr::{Compiled, Fields, Scope};
+use crate::reliability::{State, StateError, counted};
 
 /// Events by stamp, then in order of arrival.
 type Tree = BTreeMap<(Time, u64), Event>;
+
+/// The part of a saved state that holds the events.
+const HELD: &str = "held";
 
 /// The buffer.
 #[derive(Debug)]
@@ -166,6 +170,45 @@ impl Operator for Siddhi {
         both.min().map_or(Time::MAX, |first| first - self.tick)
     }
 
+    fn save(&self, state: &mut State) {
+        // Those that came since the largest stamp last grew have the last turns.
+        let grown = self.primary.keys().map(|(_, turn)| *turn).min();
+        state.put("grown", &grown.unwrap_or(self.arrivals));
+        let held = self.primary.iter().chain(&self.expired);
+        state.put_each(HELD, held.map(|((_, turn), event)| (turn, event)));
+        state.put("arrivals", &self.arrivals);
+        state.put("largest", &self.largest);
+        state.put("released", &self.released);
+        state.put("slack", &self.k);
+        state.put("armed", &self.armed);
+        if let Kind::AkSlack(controller) = &self.kind {
+            controller.save(state);
+        }
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.arrivals = counted("arrivals", state.get("arrivals")?)?;
+        self.largest = state.get("largest")?;
+        self.released = state.get("released")?;
+        self.k = state.get("slack")?;
+        self.armed = state.get("armed")?;
+        let grown: u64 = state.get("grown")?;
+        (self.primary, self.expired) = (Tree::new(), Tree::new());
+        for (turn, event) in state.each::<u64, Event>(HELD)? {
+            StateError::unless(turn < self.arrivals, HELD, "an event has a turn that was not given out")?;
+            let tree = if turn < grown {
+                &mut self.expired
+            } else {
+                &mut self.primary
+            };
+            tree.insert((event.stamp, turn), event);
+        }
+        match &mut self.kind {
+            Kind::KSlack { .. } => Ok(()),
+            Kind::AkSlack(controller) => controller.restore(state),
+        }
+    }
+
     fn held(&self) -> u64 {
         (self.primary.len() + self.expired.len()) as u64
     }
@@ -296,5 +339,27 @@ impl AkSlack {
 
     fn state_bytes(&self) -> usize {
         self.values.len() * size_of::<f64>() + self.stamps.len() * size_of::<Time>()
+    }
+
+    fn save(&self, state: &mut State) {
+        state.put("values", &self.values);
+        state.put("stamps", &self.stamps);
+        let Self {
+            taken,
+            l,
+            error,
+            previous,
+            alpha,
+            ..
+        } = self;
+        state.put("controller", &(taken, l, error, previous, alpha));
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.values = state.get("values")?;
+        self.stamps = state.get("stamps")?;
+        (self.taken, self.l, self.error, self.previous, self.alpha) = state.get("controller")?;
+        self.taken = counted("controller", self.taken)?;
+        Ok(())
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use wavetank_scenarios::{Event, Span};
 
+use crate::reliability::{State, StateError, counted};
+
 /// What there is to learn from an event that came.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
@@ -22,6 +24,13 @@ pub trait Slack: fmt::Debug {
     fn learn(&mut self, seen: Seen<'_>) -> Span;
     /// Roughly how many bytes it remembers.
     fn state_bytes(&self) -> usize;
+    /// Puts what it has learnt into a snapshot.
+    fn save(&self, state: &mut State);
+    /// Takes it back.
+    ///
+    /// # Errors
+    /// It is not what one with these settings can have learnt.
+    fn restore(&mut self, state: &State) -> Result<(), StateError>;
 }
 
 /// It never changes.
@@ -34,6 +43,10 @@ impl Slack for Fixed {
     }
     fn state_bytes(&self) -> usize {
         0
+    }
+    fn save(&self, _state: &mut State) {}
+    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
+        Ok(())
     }
 }
 
@@ -81,5 +94,14 @@ impl Slack for Latest {
     }
     fn state_bytes(&self) -> usize {
         self.peaks.len() * size_of::<(u64, Span)>()
+    }
+    fn save(&self, state: &mut State) {
+        state.put("delays", &self.count);
+        state.put("largest-delays", &self.peaks);
+    }
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.count = counted("delays", state.get("delays")?)?;
+        self.peaks = state.get("largest-delays")?;
+        Ok(())
     }
 }

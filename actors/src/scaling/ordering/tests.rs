@@ -45,6 +45,7 @@ pub fn reading(source: u32, number: u64, stamp: i64, key: &str, n: i64) -> Event
         lineage: None,
         pane: None,
         sequence: None,
+        position: None,
     }
 }
 

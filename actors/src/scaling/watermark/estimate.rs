@@ -1,5 +1,6 @@
 //! How far event time has come by what one input has said: the watermark of each kind.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use wavetank_scenarios::script::{Watermark, WatermarkKind};
@@ -7,10 +8,13 @@ use wavetank_scenarios::{Event, Schema, Span, Time, Value};
 
 use crate::processing::expr::{Compiled, Fields, Scope};
 
+/// An estimate as it is saved: the largest stamp, and the last delays.
+pub(super) type Kept<'a> = (Option<Time>, Cow<'a, VecDeque<Span>>);
+
 /// What has been heard of one input, or of all where they share one largest stamp.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Estimate {
-    /// The largest stamp, or the largest time that a mark or a watermark from upstream stated.
+    /// The largest stamp, or the largest time that a mark, a watermark from upstream or the node's clock stated.
     largest: Option<Time>,
     delays: Delays,
 }
@@ -26,13 +30,35 @@ impl Estimate {
                 let delay = self.largest.map_or(Span::ZERO, |largest| largest.since(stamp));
                 self.delays.push(delay, settings);
             }
-            WatermarkKind::Forward => {}
+            WatermarkKind::Forward | WatermarkKind::Arrival => {}
         }
+    }
+
+    /// The node's wall clock was read; the time that is taken for now, which never steps back.
+    pub fn clock(&mut self, shows: Time) -> Time {
+        let now = self.largest.map_or(shows, |largest| largest.max(shows));
+        self.largest = Some(now);
+        now
     }
 
     /// A watermark came from upstream.
     pub fn forward(&mut self, watermark: Time) {
         self.largest = self.largest.max(Some(watermark));
+    }
+
+    /// What there is to save.
+    pub const fn kept(&self) -> Kept<'_> {
+        (self.largest, Cow::Borrowed(&self.delays.recent))
+    }
+    /// From what was saved; `None` where that cannot have been heard.
+    pub fn again((largest, recent): Kept<'_>, settings: &Watermark) -> Option<Self> {
+        let recent = recent.into_owned();
+        let percentile = settings.kind == WatermarkKind::Percentile;
+        let most = if percentile { settings.over().max(1) } else { 0 };
+        (recent.len() <= most).then(|| Self {
+            largest,
+            delays: Delays::of(recent, settings),
+        })
     }
 
     /// The watermark by what has been heard. It may step back where the delay allowed for has grown.
@@ -41,7 +67,7 @@ impl Estimate {
         Some(match settings.kind {
             _ if largest == Time::MAX => Time::MAX,
             WatermarkKind::Bounded => largest - settings.behind() - tick,
-            WatermarkKind::Ascending => largest - tick,
+            WatermarkKind::Ascending | WatermarkKind::Arrival => largest - tick,
             WatermarkKind::Punctuated | WatermarkKind::Forward => largest - settings.behind(),
             WatermarkKind::Percentile => largest - settings.within(self.delays.ranked()) - tick,
         })
@@ -97,6 +123,30 @@ impl Delays {
     /// The delay at the wanted rank.
     fn ranked(&self) -> Span {
         self.low.last_key_value().map_or(Span::ZERO, |(delay, _)| *delay)
+    }
+
+    /// From the last delays alone.
+    fn of(recent: VecDeque<Span>, settings: &Watermark) -> Self {
+        let mut sorted: Vec<Span> = recent.iter().copied().collect();
+        sorted.sort_unstable();
+        let mut delays = Self {
+            below: if sorted.is_empty() {
+                0
+            } else {
+                settings.rank(sorted.len())
+            },
+            recent,
+            ..Self::default()
+        };
+        for (i, delay) in sorted.into_iter().enumerate() {
+            let side = if i < delays.below {
+                &mut delays.low
+            } else {
+                &mut delays.high
+            };
+            *side.entry(delay).or_default() += 1;
+        }
+        delays
     }
 }
 
@@ -173,6 +223,8 @@ mod tests {
                 last.sort_unstable();
                 let ranked = last[settings.rank(last.len()) - 1];
                 prop_assert_eq!(window.ranked(), Span::from_micros(ranked));
+                let again = Delays::of(window.recent.clone(), &settings);
+                prop_assert_eq!((again.low, again.high, again.below), (window.low.clone(), window.high.clone(), window.below));
             }
         }
     }

@@ -2,14 +2,16 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::script::{AllIdle, Every, Scope, ValveSettings, Watermark, WatermarkKind};
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Schema, Span, Time};
 
-use super::estimate::{Estimate, Marks};
+use super::estimate::{Estimate, Kept, Marks};
 use super::valve::Valve;
 use crate::element::Element;
-use crate::host::Part;
+use crate::host::{Keeps, Part};
+use crate::reliability::{State, StateError, counted};
 use crate::world::{Effect, Input, Stage};
 
 /// The generator of one operator.
@@ -32,7 +34,7 @@ pub(crate) struct Generator {
 }
 
 /// What a generator knows of one input.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Heard {
     /// By the monotonic clock.
     last: Time,
@@ -56,13 +58,17 @@ impl Generator {
     /// # Errors
     /// What is wrong with its expressions.
     pub fn new(
-        settings: Watermark,
+        mut settings: Watermark,
         valve: ValveSettings,
         tick: Span,
         inputs: usize,
         schemas: &[&Schema],
         names: &[&str],
     ) -> Result<Self, String> {
+        if settings.by_clock() {
+            // There is one clock for all inputs.
+            settings.scope = Scope::Input;
+        }
         let marks = schemas.iter().map(|schema| Marks::new(&settings, schema, names));
         let estimates = match settings.scope {
             Scope::Input => 1,
@@ -107,6 +113,28 @@ impl Generator {
         if let Some(watermark) = self.estimates[slot].watermark(&self.settings, self.tick) {
             self.valve.watermark(slot, watermark);
         }
+    }
+
+    /// Reads the node's wall clock; the time that is taken for now.
+    fn read_clock(&mut self, stage: &Stage) -> Time {
+        let now = self.estimates[0].clock(stage.wall());
+        self.update(0);
+        now
+    }
+
+    /// Sets the timer of the next turn.
+    fn next_turn(&self, stage: &Stage) {
+        let Some(Every::Time(every)) = self.settings.every else {
+            return;
+        };
+        let wait = if self.settings.by_clock() {
+            // By what the clock shows, not by what it has shown: one that was set back may be set right at any time.
+            let wall = stage.wall();
+            (wall.floor_to(every, Span::ZERO) + every).since(wall)
+        } else {
+            every
+        };
+        stage.timer(wait, EVERY);
     }
 
     /// Tells the valve who is idle and who has ended.
@@ -219,9 +247,7 @@ impl Generator {
                 stage.timer(idle, number as u64);
             }
         }
-        if let Some(Every::Time(every)) = self.settings.every {
-            stage.timer(every, EVERY);
-        }
+        self.next_turn(stage);
         if let Some(every) = self.settings.align.and_then(|align| align.every) {
             stage.timer(every, ALIGN);
         }
@@ -231,10 +257,11 @@ impl Generator {
         match token {
             EVERY => {
                 if !self.ended {
-                    self.turn(stage);
-                    if let Some(Every::Time(every)) = self.settings.every {
-                        stage.timer(every, EVERY);
+                    if self.settings.by_clock() {
+                        self.read_clock(stage);
                     }
+                    self.turn(stage);
+                    self.next_turn(stage);
                 }
             }
             ALIGN => {
@@ -268,6 +295,12 @@ impl Generator {
     fn element(&mut self, input: usize, lane: usize, element: Element, stage: &Stage) {
         let forward = self.settings.kind == WatermarkKind::Forward;
         match element {
+            Element::Event(mut event) if self.settings.by_clock() => {
+                event.stamp = self.read_clock(stage);
+                // All before now is over, and is done with before what comes now.
+                self.turn(stage);
+                stage.pass_on(lane, Element::Event(event));
+            }
             Element::Event(event) => {
                 self.hear(input, stage);
                 let mark = self.marks.get(lane).and_then(|marks| marks.stated(&event));
@@ -309,6 +342,8 @@ impl Generator {
             }
             // What comes from upstream promises nothing about what its link did since: this generator is the judge.
             Element::Watermark(_) | Element::Idle(_) | Element::Ask | Element::Progress(_) => {}
+            // The participant around it deals with these.
+            Element::Barrier(_) | Element::Control(_) => {}
             Element::Epoch(number) => stage.send(Port::Main, Element::Epoch(number)),
             Element::End => {
                 self.inputs[input].ended = true;
@@ -326,5 +361,57 @@ impl Part for Generator {
             Input::Timer(token) => self.timer(token, stage),
             Input::Element { input, lane, element } => self.element(input, lane, element, stage),
         }
+    }
+}
+
+/// The parts of a saved state: what is known of each input, and the estimates.
+const INPUTS: &str = "inputs";
+const ESTIMATES: &str = "estimates";
+
+impl Keeps for Generator {
+    fn save(&self, state: &mut State) {
+        state.put(INPUTS, &self.inputs);
+        let estimates = self.estimates.iter().enumerate();
+        state.put_each(ESTIMATES, estimates.map(|(slot, estimate)| (slot, estimate.kept())));
+        self.valve.save(state);
+        state.put("worked-out", &self.worked_out);
+        state.put("events", &self.events);
+        state.put("ended", &self.ended);
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        let inputs: Vec<Heard> = state.get(INPUTS)?;
+        StateError::unless(
+            inputs.len() == self.inputs.len(),
+            INPUTS,
+            "there is another number of them",
+        )?;
+        self.inputs = inputs;
+        let kept: Vec<(usize, Kept<'_>)> = state.each(ESTIMATES)?;
+        StateError::unless(
+            kept.len() == self.estimates.len(),
+            ESTIMATES,
+            "there is another number of them",
+        )?;
+        for (slot, kept) in kept {
+            let estimate = Estimate::again(kept, &self.settings).filter(|_| slot < self.estimates.len());
+            let estimate = estimate.ok_or_else(|| StateError::of(ESTIMATES, "one cannot have been heard"))?;
+            self.estimates[slot] = estimate;
+        }
+        self.valve.restore(state)?;
+        self.worked_out = state.get("worked-out")?;
+        self.events = counted("events", state.get("events")?)?;
+        self.ended = state.get("ended")?;
+        Ok(())
+    }
+
+    fn resume(&self, stage: &Stage) {
+        for (input, _) in self.inputs.iter().enumerate().filter(|(_, heard)| heard.held) {
+            stage.put(Effect::Hold { input, hold: true });
+        }
+    }
+
+    fn over(&self) -> bool {
+        self.ended
     }
 }

@@ -3,8 +3,11 @@
 //! The rule of `Flink`'s valve is that of its class `StatusWatermarkValve`: an input that was idle counts again when it has
 //! caught up, and when all are idle the largest watermark of all is sent before that is said.
 
+use serde::{Deserialize, Serialize};
 use wavetank_scenarios::Time;
 use wavetank_scenarios::script::{AllIdle, Combine, Returns, ValveSettings};
+
+use crate::reliability::{State, StateError};
 
 /// The combined watermark of several inputs: the minimum or maximum, an idle input left out until it counts again, an
 /// ended one out for good. It never steps back.
@@ -17,7 +20,7 @@ pub struct Valve {
     told_end: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Gauge {
     watermark: Time,
     idle: bool,
@@ -119,7 +122,29 @@ impl Valve {
     pub fn ended(&mut self) -> bool {
         !std::mem::replace(&mut self.told_end, self.inputs.iter().all(|gauge| gauge.ended)) && self.told_end
     }
+
+    /// Puts what all inputs have said into a snapshot.
+    pub fn save(&self, state: &mut State) {
+        state.put(VALVE, &(&self.inputs, self.combined, self.idle, self.told_end));
+    }
+    /// Takes it back.
+    ///
+    /// # Errors
+    /// It is not that of a valve with so many inputs.
+    pub fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        let (inputs, combined, idle, told_end): (Vec<Gauge>, _, _, _) = state.get(VALVE)?;
+        StateError::unless(
+            inputs.len() == self.inputs.len(),
+            VALVE,
+            "it is of another number of inputs",
+        )?;
+        (self.inputs, self.combined, self.idle, self.told_end) = (inputs, combined, idle, told_end);
+        Ok(())
+    }
 }
+
+/// The part of a saved state that is a valve.
+const VALVE: &str = "valve";
 
 #[cfg(test)]
 mod tests {

@@ -77,6 +77,7 @@ fn number_of(expr: &Expr, schema: &Schema, event: &Event) -> Option<f64> {
     eval(expr, &scope).ok()?.as_f64()
 }
 
+#[derive(Clone)]
 enum Rule {
     Fixed(Span),
     /// The largest of the last so many delays, or of all; and never more than that.
@@ -87,6 +88,7 @@ enum Rule {
 }
 
 /// Something that came.
+#[derive(Clone)]
 pub(crate) struct Came {
     pub producer: Producer,
     pub stamp: Time,
@@ -95,6 +97,7 @@ pub(crate) struct Came {
     pub value: Option<f64>,
 }
 
+#[derive(Clone)]
 struct ByTime {
     rule: Rule,
     scope: script::Scope,

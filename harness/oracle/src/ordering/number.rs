@@ -14,6 +14,7 @@ use super::as_it_is;
 use crate::expr::{OfEvent, holds};
 use crate::{Arrival, Due, DueResult, Reference, Why};
 
+#[derive(Clone)]
 struct ByNumber {
     settings: Numbers,
     end: Option<Predicate>,
@@ -26,6 +27,7 @@ struct ByNumber {
 }
 
 /// A sequence.
+#[derive(Clone)]
 struct Line {
     key: Row,
     due: u64,
@@ -34,6 +36,7 @@ struct Line {
     given_up: Vec<(u64, u64)>,
 }
 
+#[derive(Clone)]
 struct Held {
     number: u64,
     turn: u64,

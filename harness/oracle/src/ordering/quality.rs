@@ -14,6 +14,7 @@ use super::{Came, number_of};
 
 const MILLION: i64 = 1_000_000;
 
+#[derive(Clone)]
 pub(super) struct Quality {
     settings: AqKSlack,
     deviations: f64,

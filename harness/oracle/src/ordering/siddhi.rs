@@ -13,6 +13,7 @@ use super::quality::deviations;
 use super::{as_it_is, number_of};
 use crate::{Arrival, Due, DueResult, Reference, Why};
 
+#[derive(Clone)]
 struct Siddhi {
     late: Late,
     flush: bool,
@@ -23,6 +24,7 @@ struct Siddhi {
     state: State,
 }
 
+#[derive(Clone)]
 struct State {
     apart: Vec<Event>,
     before: Vec<Event>,
@@ -33,6 +35,7 @@ struct State {
 }
 
 /// What `akslack` remembers.
+#[derive(Clone)]
 struct Control {
     values: Vec<f64>,
     stamps: Vec<Time>,

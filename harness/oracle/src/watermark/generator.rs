@@ -1,5 +1,7 @@
 //! The naive model of a watermark generator.
 
+use std::collections::BTreeSet;
+
 use arcstr::ArcStr;
 use wavetank_scenarios::query::Predicate;
 use wavetank_scenarios::script::{AllIdle, Every, Scope, ValveSettings, Watermark, WatermarkKind as Kind};
@@ -23,6 +25,8 @@ pub enum Heard {
         row: Row,
         /// When.
         at: Span,
+        /// What the node's wall clock shows.
+        wall: Time,
     },
     /// A watermark came from upstream.
     Watermark {
@@ -50,7 +54,10 @@ pub enum Heard {
         at: Span,
     },
     /// The timer of `every`.
-    Tick,
+    Tick {
+        /// What the node's wall clock shows.
+        wall: Time,
+    },
     /// The timer of `align.every`.
     Align {
         /// When.
@@ -64,6 +71,7 @@ pub enum Heard {
 }
 
 /// The naive model of a watermark generator.
+#[derive(Clone)]
 pub struct Generator {
     settings: Watermark,
     valve: ValveSettings,
@@ -78,6 +86,8 @@ pub struct Generator {
     /// The watermark of each turn.
     turns: Vec<Option<Time>>,
     events: u64,
+    /// Everything that the node's wall clock has shown.
+    shown: BTreeSet<Time>,
     idle: bool,
     over: bool,
 }
@@ -111,9 +121,13 @@ impl Generator {
         schemas: &[&Schema],
         called: &[String],
     ) -> Self {
+        let mut settings = settings.clone();
+        if settings.kind == Kind::Arrival {
+            settings.scope = Scope::Input;
+        }
         let lists = if settings.scope == Scope::Input { 1 } else { inputs };
         Self {
-            settings: settings.clone(),
+            settings,
             valve,
             tick,
             schemas: schemas.iter().map(|schema| (*schema).clone()).collect(),
@@ -123,6 +137,7 @@ impl Generator {
             channels: Channels::new(lists, valve),
             turns: vec![],
             events: 0,
+            shown: BTreeSet::new(),
             idle: false,
             over: false,
         }
@@ -143,6 +158,18 @@ impl Generator {
         )
     }
 
+    /// Whether the end has been passed on.
+    pub const fn over(&self) -> bool {
+        self.over
+    }
+
+    /// The stamp with which the event that came last must be passed on, where it is not its own: by the engine's clock,
+    /// the latest time that it has shown. What is sent because of the event then goes before it.
+    pub fn stamps(&self) -> Option<Time> {
+        let by_clock = self.settings.kind == Kind::Arrival;
+        self.shown.last().copied().filter(|_| by_clock)
+    }
+
     /// What must be sent because of this.
     pub fn arrive(&mut self, heard: &Heard) -> Vec<Signal> {
         if self.over {
@@ -156,7 +183,9 @@ impl Generator {
                 stamp,
                 row,
                 at,
+                wall,
             } => {
+                self.shown.insert(*wall);
                 self.speaks(*input, *at);
                 let mark = self.mark(*lane, row, *stamp);
                 let kind = self.settings.kind;
@@ -169,7 +198,7 @@ impl Generator {
                         said.largest = Some(largest);
                         said.delays.push(largest.since(*stamp));
                     }
-                    Kind::Forward => {}
+                    Kind::Forward | Kind::Arrival => {}
                 }
                 self.events += 1;
             }
@@ -182,7 +211,10 @@ impl Generator {
             Heard::Watermark { .. } | Heard::Idle { .. } => return vec![],
             Heard::End { input, .. } => self.inputs[*input].ended = true,
             Heard::Look { at } => self.look(*at),
-            Heard::Tick | Heard::Align { .. } => {}
+            Heard::Tick { wall } => {
+                self.shown.insert(*wall);
+            }
+            Heard::Align { .. } => {}
         }
         self.listen(heard);
         let mut due = self.signals(heard);
@@ -236,6 +268,9 @@ impl Generator {
 
     /// How far a list says that its input is.
     fn own(&self, list: usize) -> Option<Time> {
+        if let Some(latest) = self.stamps() {
+            return Some(latest - self.tick);
+        }
         let said = &self.said[list];
         let largest = said.largest?;
         if largest == Time::MAX {
@@ -244,7 +279,7 @@ impl Generator {
         let (behind, tick) = (self.settings.behind(), self.tick);
         Some(match self.settings.kind {
             Kind::Bounded => largest - (behind + tick),
-            Kind::Ascending => largest - tick,
+            Kind::Ascending | Kind::Arrival => largest - tick,
             Kind::Punctuated | Kind::Forward => largest - behind,
             Kind::Percentile => {
                 let first = said.delays.len().saturating_sub(self.settings.over());
@@ -270,8 +305,13 @@ impl Generator {
                     .idle(list, of_it.iter().all(|heart| heart.idle || heart.ended));
             }
         }
-        if let Heard::Event { input, .. } | Heard::Watermark { input, .. } = heard {
-            let list = if self.settings.scope == Scope::Input { 0 } else { *input };
+        let of = match heard {
+            Heard::Event { input, .. } | Heard::Watermark { input, .. } => Some(*input),
+            Heard::Tick { .. } if self.settings.kind == Kind::Arrival => Some(0),
+            _ => None,
+        };
+        if let Some(input) = of {
+            let list = if self.settings.scope == Scope::Input { 0 } else { input };
             if let Some(own) = self.own(list) {
                 self.channels.say(list, own);
             }
@@ -299,8 +339,9 @@ impl Generator {
         let turn = match (self.settings.every, heard) {
             (None, Heard::Event { .. } | Heard::Watermark { .. }) => true,
             (None, Heard::Idle { .. } | Heard::End { .. } | Heard::Look { .. }) => self.settings.back == 0,
+            (Some(_), Heard::Event { .. }) if self.settings.kind == Kind::Arrival => true,
             (Some(Every::Events(events)), _) => event && self.events.is_multiple_of(events),
-            (Some(Every::Time(_)), Heard::Tick) => true,
+            (Some(Every::Time(_)), Heard::Tick { .. }) => true,
             _ => false,
         };
         if turn {

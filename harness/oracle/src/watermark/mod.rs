@@ -31,6 +31,8 @@ pub enum Signal {
     Idle(bool),
     /// The marker of an epoch.
     Epoch(u64),
+    /// The cut of a snapshot.
+    Barrier(u64),
     /// Everything has ended.
     End,
     /// An input is held back (`true`), or goes on.

@@ -6,6 +6,7 @@ use wavetank_scenarios::script::ValveSettings;
 use super::{Channels, Signal};
 
 /// The naive model of a stage that combines the watermarks of its inputs.
+#[derive(Clone)]
 pub struct Minimum {
     channels: Channels,
     /// The watermark that has passed.
@@ -50,7 +51,7 @@ impl Minimum {
             Signal::Watermark(watermark) => self.channels.say(input, watermark),
             Signal::Idle(idle) => self.channels.idle(input, idle),
             Signal::End => self.channels.all[input].ended = true,
-            Signal::Hold(..) | Signal::Epoch(_) => {}
+            Signal::Hold(..) | Signal::Epoch(_) | Signal::Barrier(_) => {}
         }
         let grown = self.channels.next()?;
         self.channels.sent = Some(grown);

@@ -94,6 +94,7 @@ pub fn event(number: u64, stamp: i64, row: Vec<Value>) -> Event {
         lineage: None,
         pane: None,
         sequence: None,
+        position: None,
     }
 }
 

@@ -8,7 +8,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use wavetank_reports::text::{DIM, STRONG, TYPED, hang, styled};
+use wavetank_reports::text::{DIM, STRONG, TYPED, elide, hang, styled};
 use wavetank_scenarios::exit::{EXITS, Exit};
 use wavetank_scenarios::expectation::EXPECTATIONS;
 use wavetank_scenarios::fault::{FAULTS, FaultDescriptor, Pledge, Timing};
@@ -74,6 +74,8 @@ enum Part {
     Text(String),
     /// A word and what there is to say about it, wrapped beside it.
     Entry(String, String),
+    /// The keys of a table: one a line with the first sentence about it, or their names alone where they are too many.
+    Keys(Vec<(String, String)>),
     /// Lines to copy, as they are.
     Code(String),
     /// A blank line.
@@ -181,15 +183,6 @@ fn render(found: &[&Topic], width: usize) -> String {
     };
     let mut lines = vec![format!("{}, {}", styled(STRONG, &first.word), first.what)];
     let mut next = Vec::new();
-    for part in &first.page {
-        match part {
-            Part::Text(text) => lines.extend(wrapped("  ", text, width)),
-            Part::Entry(head, text) => lines.extend(wrapped(&format!("  {head:<12} "), text, width)),
-            Part::Code(code) => lines.extend(code.lines().map(|line| format!("    {}", styled(TYPED, line)))),
-            Part::Gap => lines.push(String::new()),
-            Part::Next(command) => next.push(command.clone()),
-        }
-    }
     // Other meanings and what to type next always have their place; the page gives way.
     let mut last = Vec::new();
     let mut also: BTreeMap<Sort, Vec<&str>> = BTreeMap::new();
@@ -205,6 +198,30 @@ fn render(found: &[&Topic], width: usize) -> String {
             &named.take(8).collect::<Vec<_>>().join(", "),
             width,
         ));
+    }
+    let commands = first.page.iter().filter(|part| matches!(part, Part::Next(_))).count();
+    let free = LINES.saturating_sub(last.len() + commands);
+    for part in &first.page {
+        match part {
+            Part::Keys(keys) if lines.len() + keys.len() <= free => lines.extend(keys.iter().map(|(key, about)| {
+                let sentence = about.split_once(". ").map_or(about.as_str(), |(first, _)| first);
+                let head = format!("  {key:<12} ");
+                let about = elide(
+                    sentence.trim_end_matches('.'),
+                    width.saturating_sub(head.chars().count()),
+                );
+                format!("{head}{about}")
+            })),
+            Part::Keys(keys) => {
+                let names: Vec<&str> = keys.iter().map(|(key, _)| key.as_str()).collect();
+                lines.extend(wrapped("  keys         ", &names.join(", "), width));
+            }
+            Part::Text(text) => lines.extend(wrapped("  ", text, width)),
+            Part::Entry(head, text) => lines.extend(wrapped(&format!("  {head:<12} "), text, width)),
+            Part::Code(code) => lines.extend(code.lines().map(|line| format!("    {}", styled(TYPED, line)))),
+            Part::Gap => lines.push(String::new()),
+            Part::Next(command) => next.push(command.clone()),
+        }
     }
     last.extend(
         next.iter()
@@ -365,6 +382,17 @@ mod tests {
         insta::assert_snapshot!(screen("delay"));
         insta::assert_snapshot!(screen("behind"));
         insta::assert_snapshot!(screen("5"));
+    }
+
+    #[test]
+    fn the_keys_of_a_setting_are_listed_with_what_they_mean() {
+        let emit = screen("setting:operator.emit");
+        assert!(emit.contains("\n  early        "), "{emit}");
+        let operator = screen("setting:operator");
+        assert!(
+            operator.contains("keys         "),
+            "too many for a line each:\n{operator}"
+        );
     }
 
     #[test]

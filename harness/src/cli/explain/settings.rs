@@ -108,8 +108,8 @@ impl<'a> Walk<'a> {
             );
         }
         if let Some(keys) = inner.get("properties").and_then(Value::as_object) {
-            let names: Vec<&str> = keys.keys().map(String::as_str).collect();
-            page.push(Part::Entry("keys".into(), names.join(", ")));
+            let brief = |(name, key): (&String, &Value)| (name.clone(), describe(key).unwrap_or_default());
+            page.push(Part::Keys(keys.iter().map(brief).collect()));
         }
         let what = match path.rsplit_once('.') {
             // A long name says by itself what it is a setting of.

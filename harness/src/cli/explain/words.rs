@@ -22,8 +22,22 @@ static WORDS: &[Word] = &[
         &[
             "The event time of an event, by the wall clock of the node that saw it. Windows and joins go by stamps. A clock that \
          is off puts events into wrong windows: then the results equal those over what was admitted, and differ from truth.",
+            "A watermark generator of kind \"arrival\" gives new stamps, by the engine's clock: see `time domain`.",
         ],
         "wavetank explain offset",
+    ),
+    (
+        "time domain",
+        "what windows go by",
+        &[
+            "Event time, where nothing else is said: an event belongs to the window in which it happened, whenever it comes; the \
+         watermark says when a window has all that is waited for.",
+            "The engine's clock, behind watermark = { kind = \"arrival\", every = \"1s\" }: an event belongs to the window in \
+         which it comes. Nothing is late and nothing is waited for, windows close though no event comes, and what was on its \
+         way for longer is counted elsewhere: results then equal those over what was admitted, and differ from truth.",
+            "A clock that events drive, with kind = \"ascending\": now is the largest stamp that has come.",
+        ],
+        "wavetank explain setting:operator.watermark.kind",
     ),
     (
         "element",
@@ -153,6 +167,8 @@ static WORDS: &[Word] = &[
         &[
             "The result over every event of the fault-free input, ordered by true time. An expectation says sink == truth where \
          the scenario promises completeness; the distance to it is reported in any case.",
+            "It does not depend on when events are processed: where an operator goes by the engine's clock, truth is what it \
+         would say if every event came at the instant at which it happened. What it says without faults is its twin.",
         ],
         "wavetank explain admitted",
     ),

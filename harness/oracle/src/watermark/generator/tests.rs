@@ -26,6 +26,7 @@ fn event(input: usize, stamp: i64, when: i64) -> Heard {
         stamp: at(stamp),
         row: vec![].into(),
         at: span(when),
+        wall: at(when),
     }
 }
 fn sent(micros: i64) -> Vec<Signal> {
@@ -78,8 +79,8 @@ fn when_all_are_silent_that_is_said_once_and_taken_back_before_the_next_event() 
 fn with_a_timer_it_is_sent_at_its_ticks_if_it_has_grown() {
     let mut g = generator(0, None, Scope::Source, Some(10), 1);
     assert_eq!(g.arrive(&event(0, 100, 1)), []);
-    assert_eq!(g.arrive(&Heard::Tick), sent(99));
-    assert_eq!(g.arrive(&Heard::Tick), []);
+    assert_eq!(g.arrive(&Heard::Tick { wall: at(0) }), sent(99));
+    assert_eq!(g.arrive(&Heard::Tick { wall: at(0) }), []);
 }
 
 #[test]
@@ -115,6 +116,51 @@ fn the_end_of_one_and_the_silence_of_the_other_promise_nothing() {
         []
     );
     assert_eq!(g.arrive(&Heard::Look { at: span(60) }), [Signal::Idle(true)]);
+}
+
+fn by_clock(every: i64, inputs: usize) -> Generator {
+    let settings = Watermark {
+        kind: Kind::Arrival,
+        every: Some(Every::Time(span(every))),
+        ..Watermark::default()
+    };
+    of(&settings, ValveSettings::default(), inputs)
+}
+fn tick(wall: i64) -> Heard {
+    Heard::Tick { wall: at(wall) }
+}
+
+#[test]
+fn by_the_engines_clock_all_before_an_event_is_over_and_the_event_is_stamped_now() {
+    let mut g = by_clock(10, 2);
+    assert_eq!(g.arrive(&event(0, 3, 105)), sent(104));
+    assert_eq!(g.stamps(), Some(at(105)));
+    assert_eq!(g.arrive(&event(1, 500, 105)), [], "another one at the same instant");
+    assert_eq!(g.stamps(), Some(at(105)));
+}
+
+#[test]
+fn the_engines_clock_goes_on_though_nothing_comes_and_stops_with_the_input() {
+    let mut g = by_clock(10, 1);
+    assert_eq!(g.arrive(&tick(110)), sent(109));
+    assert_eq!(g.arrive(&tick(120)), sent(119));
+    let end = Heard::End {
+        input: 0,
+        at: span(125),
+    };
+    assert_eq!(g.arrive(&end), [Signal::Watermark(Time::MAX), Signal::End]);
+    assert_eq!(g.arrive(&tick(130)), []);
+}
+
+#[test]
+fn a_clock_that_is_set_back_stands_still_until_it_has_come_up_again() {
+    let mut g = by_clock(10, 1);
+    assert_eq!(g.arrive(&event(0, 0, 100)), sent(99));
+    assert_eq!(g.arrive(&event(0, 0, 40)), []);
+    assert_eq!(g.stamps(), Some(at(100)));
+    assert_eq!(g.arrive(&tick(90)), []);
+    assert_eq!(g.arrive(&event(0, 0, 101)), sent(100));
+    assert_eq!(g.stamps(), Some(at(101)));
 }
 
 proptest! {

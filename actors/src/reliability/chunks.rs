@@ -1,0 +1,159 @@
+//! The chunks of a part, by key.
+
+use std::collections::BTreeMap;
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Chunks by key. Those that are put in all at once, as those of a large state are, lie in one buffer: no memory is asked for
+/// for each of them.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Chunks {
+    /// Keys and chunks, one behind the other.
+    buffer: Vec<u8>,
+    /// Where they lie, ascending by key.
+    places: Vec<Place>,
+    /// Those that were put in one by one; no key is in both.
+    single: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// Where a key and its chunk lie in the buffer.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    key: usize,
+    chunk: usize,
+    end: usize,
+}
+
+impl Place {
+    fn key(self, buffer: &[u8]) -> &[u8] {
+        &buffer[self.key..self.chunk]
+    }
+}
+
+impl Chunks {
+    /// Puts one in, in place of the one that the key has.
+    pub fn put(&mut self, key: Vec<u8>, chunk: Vec<u8>) {
+        self.remove(&key);
+        self.single.insert(key, chunk);
+    }
+    /// Puts many in, in place of those that the keys have; of several with one key the last.
+    pub fn put_each<K: Serialize, V: Serialize>(
+        &mut self,
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(), postcard::Error> {
+        for (key, value) in entries {
+            let start = self.buffer.len();
+            self.buffer = postcard::to_extend(&key, std::mem::take(&mut self.buffer))?;
+            let chunk = self.buffer.len();
+            self.buffer = postcard::to_extend(&value, std::mem::take(&mut self.buffer))?;
+            let end = self.buffer.len();
+            self.places.push(Place { key: start, chunk, end });
+        }
+        self.sort();
+        if !self.single.is_empty() {
+            for place in &self.places {
+                self.single.remove(place.key(&self.buffer));
+            }
+        }
+        Ok(())
+    }
+    fn sort(&mut self) {
+        let buffer = &self.buffer;
+        // The keys of a part begin alike: what tells them apart is behind that, and mostly the first bytes of it do.
+        let mut alike = self.places.first().map_or(&[][..], |place| place.key(buffer));
+        for place in &self.places {
+            let same = place.key(buffer).iter().zip(alike).take_while(|(a, b)| a == b).count();
+            alike = &alike[..same];
+        }
+        let first_bytes = |place: &Place| {
+            let mut first = [0; 8];
+            let rest = &place.key(buffer)[alike.len()..];
+            first.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            u64::from_be_bytes(first)
+        };
+        let mut order: Vec<(u64, Place)> = self.places.iter().map(|place| (first_bytes(place), *place)).collect();
+        order.sort_unstable_by(|(a, x), (b, y)| {
+            let whole = || x.key(buffer).cmp(y.key(buffer)).then(x.key.cmp(&y.key));
+            a.cmp(b).then_with(whole)
+        });
+        self.places.clear();
+        self.places.extend(order.into_iter().map(|(_, place)| place));
+        self.places.dedup_by(|later, earlier| {
+            let again = later.key(buffer) == earlier.key(buffer);
+            if again {
+                *earlier = *later;
+            }
+            again
+        });
+    }
+    /// Takes one out.
+    pub fn remove(&mut self, key: &[u8]) {
+        self.single.remove(key);
+        if let Ok(index) = self.find(key) {
+            self.places.remove(index);
+        }
+    }
+    fn find(&self, key: &[u8]) -> Result<usize, usize> {
+        self.places.binary_search_by(|place| place.key(&self.buffer).cmp(key))
+    }
+    /// The one with that key.
+    pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        match self.find(key) {
+            Ok(index) => self.places.get(index).map(|place| &self.buffer[place.chunk..place.end]),
+            Err(_) => self.single.get(key).map(Vec::as_slice),
+        }
+    }
+    /// Keys and chunks, ascending by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let many = self.places.iter();
+        let many = many.map(|place| (place.key(&self.buffer), &self.buffer[place.chunk..place.end]));
+        let (mut many, mut single) = (many.peekable(), self.single.iter().peekable());
+        std::iter::from_fn(move || match (many.peek(), single.peek()) {
+            (Some((a, _)), Some((b, _))) if b.as_slice() < *a => {
+                single.next().map(|(k, v)| (k.as_slice(), v.as_slice()))
+            }
+            (Some(_), _) => many.next(),
+            (None, _) => single.next().map(|(k, v)| (k.as_slice(), v.as_slice())),
+        })
+    }
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.places.len() + self.single.len()
+    }
+}
+
+impl PartialEq for Chunks {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+impl Eq for Chunks {}
+
+/// Bytes that are written at once: the same form as one by one.
+struct Bytes<'a>(&'a [u8]);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_bytes(self.0)
+    }
+}
+
+impl Serialize for Chunks {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(self.len()))?;
+        for (key, chunk) in self.iter() {
+            map.serialize_entry(&Bytes(key), &Bytes(chunk))?;
+        }
+        map.end()
+    }
+}
+impl<'de> Deserialize<'de> for Chunks {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let single = BTreeMap::deserialize(d)?;
+        Ok(Self {
+            single,
+            ..Self::default()
+        })
+    }
+}

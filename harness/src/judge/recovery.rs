@@ -1,0 +1,176 @@
+//! What the judge knows of snapshots and recovery: the history of results that survives, and what is lost in a crash for
+//! good.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use rustc_hash::FxHashMap;
+use wavetank_actors::reliability::{Control, From, StoreNews, StoreOrder};
+use wavetank_oracle::DueResult;
+use wavetank_oracle::table::Table;
+use wavetank_scenarios::Time;
+use wavetank_scenarios::topology::{ActorId, LinkId, Role, Topology};
+
+use super::{Breach, Judge};
+use crate::judge::meters::ActorMeter;
+
+/// The results that are due, so far as no recovery has undone them: kept where there is somebody who goes back.
+#[derive(Default)]
+pub(super) struct History {
+    /// By actor: what was due of it, in order.
+    due: FxHashMap<ActorId, Vec<DueResult>>,
+    /// By actor and snapshot: how much of it was due at the cut, and its books.
+    cuts: BTreeMap<(ActorId, u64), Cut>,
+}
+
+struct Cut {
+    due: usize,
+    account: wavetank_actors::world::Account,
+}
+
+impl History {
+    /// Something is due.
+    pub fn due(&mut self, actor: ActorId, due: &DueResult) {
+        self.due.entry(actor).or_default().push(due.clone());
+    }
+    /// What was due of an actor, folded into a table.
+    fn fold(&self, actor: ActorId, table: &mut Table) {
+        self.due
+            .get(&actor)
+            .into_iter()
+            .flatten()
+            .for_each(|due| table.fold_due(due));
+    }
+}
+
+impl Judge {
+    /// A part of a snapshot has been cut.
+    pub(super) fn cut(&mut self, actor: ActorId, snapshot: u64) {
+        let index = actor.0 as usize;
+        let cut = Cut {
+            due: self.history.due.get(&actor).map_or(0, Vec::len),
+            account: self.actors[index].account,
+        };
+        self.history.cuts.insert((actor, snapshot), cut);
+        if let Some(lockstep) = &mut self.lockstep[index] {
+            lockstep.cut(snapshot);
+        }
+    }
+
+    /// An actor has gone back to a snapshot, or to its beginning.
+    pub(super) fn restored(&mut self, at: Time, actor: ActorId, snapshot: Option<u64>, same: bool) {
+        let index = actor.0 as usize;
+        let cut = snapshot.and_then(|snapshot| self.history.cuts.get(&(actor, snapshot)));
+        let (due, account) = cut.map_or_else(Default::default, |cut| (cut.due, cut.account));
+        self.history.due.entry(actor).or_default().truncate(due);
+        self.actors[index].goes_back(account);
+        if let Some(lockstep) = &mut self.lockstep[index] {
+            lockstep.restored(snapshot);
+        }
+        if !same && self.changed.is_none() {
+            let expected = "what was saved".to_owned();
+            let came = "something else".to_owned();
+            let event = None;
+            self.changed = Some((
+                actor,
+                Breach {
+                    at,
+                    event,
+                    expected,
+                    came,
+                },
+            ));
+        }
+        for sink in self.readers[index].clone() {
+            let feeds = (0..self.readers.len()).filter(|from| self.readers[*from].contains(&sink));
+            let feeds: Vec<ActorId> = feeds.map(|from| ActorId(from as u32)).collect();
+            let Some(watch) = self.sinks.get_mut(&sink) else {
+                continue;
+            };
+            let mut admitted = Table::default();
+            watch.plain.iter().for_each(|event| admitted.fold_event(event));
+            feeds.iter().for_each(|from| self.history.fold(*from, &mut admitted));
+            watch.admitted = admitted;
+        }
+    }
+
+    /// Whether what a crash takes from an actor comes again: it is set back, and reads again what it had read.
+    pub(super) fn comes_again(&self, actor: ActorId) -> bool {
+        self.topology.takes_part(actor)
+    }
+
+    /// Whether what is lost on its way comes again: who sent it is set back too, or keeps it.
+    pub(super) fn link_comes_again(&self, link: LinkId) -> bool {
+        comes_again(&self.topology, link)
+    }
+}
+
+fn comes_again(topology: &Topology, link: LinkId) -> bool {
+    let link = &topology.links[link.0 as usize];
+    let broker = matches!(topology.actors[link.from.0 as usize].role, Role::Broker { .. });
+    topology.takes_part(link.to) && (broker || topology.takes_part(link.from))
+}
+
+impl ActorMeter {
+    /// Its books are again what they were: what has been counted since stays counted.
+    fn goes_back(&mut self, account: wavetank_actors::world::Account) {
+        let now = std::mem::replace(&mut self.account, account);
+        for (before, now, then) in [
+            (&mut self.before.taken, now.taken, account.taken),
+            (&mut self.before.caused, now.caused, account.caused),
+            (&mut self.before.filtered, now.filtered, account.filtered),
+            (&mut self.before.late, now.late, account.late),
+            (&mut self.before.failed, now.failed, account.failed),
+        ] {
+            *before = (*before + now).saturating_sub(then);
+        }
+        self.watermark = Time::MIN;
+        self.forget();
+    }
+}
+
+/// A message between those who save and go back, in words.
+pub(crate) fn show_control(control: &Control) -> String {
+    let to = |snapshot: &Option<u64>| snapshot.map_or_else(|| "the beginning".into(), |n| format!("snapshot {n}"));
+    match control {
+        Control::Trigger { snapshot } => format!("cut snapshot {snapshot}"),
+        Control::Complete { snapshot } => format!("snapshot {snapshot} is complete"),
+        Control::Recover { attempt, snapshot } => format!("recovery {attempt}: back to {}", to(snapshot)),
+        Control::Entered => "a new incarnation".into(),
+        Control::Recovered { attempt } => format!("back, in recovery {attempt}"),
+        Control::Unusable { attempt, why } => format!("cannot go back in recovery {attempt}: {why}"),
+        Control::Over => "all is said".into(),
+        Control::Taken { events, .. } => format!("{events} more taken"),
+        Control::Save { snapshot, part } => format!("{} bytes for snapshot {snapshot}", part.size()),
+        Control::Load { snapshot, .. } => format!("wants its part of snapshot {snapshot}"),
+        Control::Loaded { part: Ok(part), .. } => format!("a part of {} bytes", part.size()),
+        Control::Loaded { part: Err(why), .. } => format!("no part: {why}"),
+        Control::Store(StoreOrder::Seal { snapshot }) => format!("snapshot {snapshot} has all its parts"),
+        Control::Store(StoreOrder::Delete { snapshot }) => format!("delete snapshot {snapshot}"),
+        Control::Store(StoreOrder::Newest { .. }) => "which snapshot is the newest that is intact?".into(),
+        Control::Stored(StoreNews::Durable { snapshot, bytes, .. }) => {
+            format!("a part of snapshot {snapshot} is durable, {bytes} bytes")
+        }
+        Control::Stored(StoreNews::Failed { snapshot, why }) => format!("snapshot {snapshot} cannot be written: {why}"),
+        Control::Stored(StoreNews::Sealed { snapshot }) => format!("snapshot {snapshot} is sealed"),
+        Control::Stored(StoreNews::Newest { snapshot, .. }) => format!("the newest intact one: {}", to(snapshot)),
+        Control::Seek { attempt, from } => format!("recovery {attempt}: send again {}", show_from(from)),
+        Control::Acknowledge(positions) => format!("{} acknowledged", positions.len()),
+    }
+}
+
+fn show_from(from: &From) -> String {
+    match from {
+        From::Positions(positions) => {
+            let mut text = String::from("from");
+            for position in positions {
+                let _ = write!(text, " {}@{}", position.partition, position.offset);
+            }
+            text
+        }
+        From::Committed => "behind what was acknowledged".into(),
+        From::Earliest => "from the oldest".into(),
+        From::Latest => "from now on".into(),
+        From::Time(time) => format!("from {}", super::explain_time(*time)),
+    }
+}
