@@ -9,13 +9,19 @@ use actix::Recipient;
 use wavetank_scenarios::Time;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
-use wavetank_scenarios::script::{self, BarrierMode, Keeps as Keeping, Late, OnError, Scenario, ValveSettings};
+use wavetank_scenarios::script::{
+    self, BarrierMode, Failover, Keeps as Keeping, Late, OnError, Scenario, ValveSettings,
+};
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 
 use crate::host::{Keeps, Part, enter};
 use crate::operator::Operator;
+use crate::reliability::failover::{Disk, Side};
 use crate::reliability::{Coordinator, Crew, Make, Participant, Peers, Shelf, Store};
-use crate::roles::{Broker, Counter, Kept, Marked, Operating, Plan, Shelves, Sink, Source, Written};
+use crate::roles::{
+    Arbitrating, Broker, Counter, Gating, Kept, Marked, Operating, OwnDisk, Plan, Publishing, Shelves, Sink, Source,
+    Ties, Written,
+};
 use crate::scaling::convey::{Merge, Router, Split, Worker};
 use crate::scaling::watermark::Generator;
 use crate::world::{Cast, Deliver, Stage};
@@ -58,6 +64,9 @@ pub struct Players {
     written: BTreeMap<ActorId, Rc<RefCell<Written>>>,
     /// What lies on the disks of brokers, whatever becomes of the brokers.
     kept: BTreeMap<ActorId, Rc<RefCell<Kept>>>,
+    /// What lies on the disks of the copies of operators, and of their arbiters.
+    own: BTreeMap<ActorId, Rc<RefCell<OwnDisk>>>,
+    leases: BTreeMap<ActorId, Rc<RefCell<Option<Disk>>>>,
     /// What lies on the disk of the store of snapshots.
     shelf: Rc<RefCell<Shelf>>,
 }
@@ -85,6 +94,8 @@ impl Players {
             make: make.into(),
             written: BTreeMap::new(),
             kept: BTreeMap::new(),
+            own: BTreeMap::new(),
+            leases: BTreeMap::new(),
             shelf: Rc::default(),
             incarnations: BTreeMap::new(),
             entered: BTreeMap::new(),
@@ -106,7 +117,9 @@ impl Players {
     fn peers(&self, actor: ActorId) -> Option<Peers> {
         let topology = &self.topology;
         let role = |actor: ActorId| topology.actors[actor.0 as usize].role;
-        let coordinator = topology.peers(actor).find(|peer| role(*peer) == Role::Coordinator)?;
+        let coordinator = topology.coordinator(actor)?;
+        // What publishes the results of a copy sets that copy back, and has what it is set back to.
+        let copy = matches!(role(coordinator), Role::Replica { .. });
         let snapshot = self.scenario.snapshot.as_ref();
         let unaligned = snapshot.is_some_and(|snapshot| snapshot.barrier == BarrierMode::Unaligned);
         let inputs = topology.actors[actor.0 as usize].inputs.iter();
@@ -114,7 +127,9 @@ impl Players {
         let broker = |from: ActorId| Some(from).filter(|from| matches!(role(*from), Role::Broker { .. }));
         Some(Peers {
             coordinator,
-            store: topology.peers(actor).find(|peer| role(*peer) == Role::Store),
+            store: Some(coordinator)
+                .filter(|_| copy)
+                .or_else(|| topology.peers(actor).find(|peer| role(*peer) == Role::Store)),
             brokers: links
                 .clone()
                 .map(|(_, link)| broker(link.from).filter(|_| link.port != Port::Control))
@@ -126,9 +141,14 @@ impl Players {
                 .outputs
                 .iter()
                 .any(|link| topology.links[link.0 as usize].port == Port::Back),
-            tells: topology.reads(actor) && snapshot.is_some_and(|snapshot| snapshot.every.is_none()),
+            tells: topology.reads(actor) && (copy || snapshot.is_some_and(|snapshot| snapshot.every.is_none())),
             replay: self.scenario.replay,
         })
+    }
+
+    fn failover(&self, operator: usize) -> Result<Failover, String> {
+        let settings = self.scenario.operators[operator].failover.clone();
+        settings.ok_or_else(|| "it has no settings".to_owned())
     }
 
     /// The actors that a role is true of.
@@ -147,9 +167,14 @@ impl Players {
     fn operating(&self, actor: ActorId, operator: usize, first: u64) -> Make<Operating> {
         let (make, scenario) = (Rc::clone(&self.make), Arc::clone(&self.scenario));
         let inputs = self.topology.forward(actor).count();
+        let producer = match self.topology.twin(actor) {
+            Some(twin) => actor.min(twin),
+            None => actor,
+        };
         Box::new(move || {
             let part = make(operator)?;
-            Ok(Operating::new(part, inputs, &scenario.operators[operator], first))
+            let operating = Operating::new(part, inputs, &scenario.operators[operator], first);
+            Ok(operating.for_producer(producer))
         })
     }
 }
@@ -254,6 +279,27 @@ impl Cast for Players {
                 };
                 let kept = Rc::clone(self.kept.entry(actor).or_default());
                 enter(Broker::new(kept, shelves), stage)
+            }
+            Role::Replica { operator, side } => {
+                let failover = self.failover(operator)?;
+                let side = if side == 0 { Side::A } else { Side::B };
+                let ties = Ties::of(&topology, actor);
+                let incarnation = self.incarnations.get(&actor).copied().unwrap_or(1) - 1;
+                let disk = Rc::clone(self.own.entry(actor).or_default());
+                enter(
+                    Publishing::new(failover, side, incarnation, ties, disk, stage.monotonic()),
+                    stage,
+                )
+            }
+            Role::Arbiter { operator } => {
+                let failover = self.failover(operator)?;
+                let disk = Rc::clone(self.leases.entry(actor).or_default());
+                let senders = self.senders(actor);
+                enter(Arbitrating::new(failover, senders, disk, stage.monotonic()), stage)
+            }
+            Role::Gate { operator } => {
+                let failover = self.failover(operator)?;
+                enter(Gating::new(&failover, &topology, actor), stage)
             }
             Role::Counter => {
                 let epoch = self.scenario.epoch.as_ref().ok_or("there are no epochs to count")?;

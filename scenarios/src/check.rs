@@ -398,6 +398,9 @@ impl Checker<'_> {
             if let Some(convey) = &operator.convey {
                 self.convey(i, operator, convey);
             }
+            if let Some(failover) = &operator.failover {
+                self.failover(i, operator, failover);
+            }
             if let Some(first) = &operator.first {
                 self.positive(&at("first.quiet"), Some(first.quiet));
             }

@@ -7,6 +7,7 @@
 mod check;
 mod check_convey;
 mod check_correction;
+mod check_failover;
 mod check_join;
 mod check_recovery;
 mod check_reorder;
@@ -29,6 +30,7 @@ pub mod library;
 pub mod load;
 pub mod metric;
 pub mod numbering;
+mod pairing;
 pub mod pattern;
 pub mod places;
 mod prepare;

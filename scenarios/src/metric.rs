@@ -131,6 +131,19 @@ metrics! {
     Unordered "unordered" [Operator, Sink] Count Counter "events put out, or taken by a sink, with a stamp below an earlier one's";
     MergeWait "merge_wait" [Operator] Micros Histogram "how long a result waits at a merge for its turn";
     MovedKeys "moved_keys" [Operator] Count Counter "keys whose state a sub-stream handed over to another";
+    Promotions "promotions" [Operator] Count Counter "how often one of two copies became the primary, the first time included";
+    SteppedDown "stepped_down" [Operator] Count Counter "how often a primary stopped being one without a crash";
+    Suspected "suspected" [Operator] Count Counter "how often one of two copies took the other for gone";
+    Diverged "diverged" [Operator] Count Counter "results of a secondary that were not what the primary had published";
+    Pending "pending" [Operator] Count Gauge "results that the two copies hold because they may have to be published, or published again";
+    TrimLag "trim_lag" [Operator] Count Gauge "results that were published and not told of to the other copy";
+    Repeated "repeated" [Operator] Count Counter "results that receivers of two copies had already";
+    Refused "refused" [Operator] Count Counter "results that receivers refused because they were published under an old token";
+    Missing "missing" [Operator] Count Counter "results that no receiver will get any more, though they were published";
+    Failovers "failovers" [Operator] Count Counter "how often the other of two copies published";
+    ServiceGap "service_gap" [Operator] Micros Histogram "from the moment a primary was lost to the first result of its successor at a receiver";
+    Overlap "overlap" [Operator] Micros Counter "how long both copies were primary";
+    NotRedundant "not_redundant" [Operator] Micros Counter "how long one of two copies was down, or had not caught up";
     CacheHits "cache_hits" [Operator] Count Counter "look-ups that the cache of a look-up step answered";
     CacheMisses "cache_misses" [Operator] Count Counter "look-ups that had to ask the table";
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
@@ -157,6 +170,25 @@ metrics! {
 }
 
 impl Metric {
+    /// Whether it is about two copies of an operator together, rather than about each of them.
+    pub const fn of_pair(self) -> bool {
+        matches!(
+            self,
+            Self::Promotions
+                | Self::SteppedDown
+                | Self::Suspected
+                | Self::Diverged
+                | Self::Pending
+                | Self::TrimLag
+                | Self::Repeated
+                | Self::Refused
+                | Self::Missing
+                | Self::Failovers
+                | Self::ServiceGap
+                | Self::Overlap
+                | Self::NotRedundant
+        )
+    }
     /// What there is to know about it.
     pub fn descriptor(self) -> &'static MetricDescriptor {
         METRICS.iter().find(|d| d.metric == self).unwrap_or(&METRICS[0])

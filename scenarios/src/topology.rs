@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use arcstr::ArcStr;
 
 use crate::metric::Measured;
+pub use crate::pairing::copies;
 use crate::schema::{Schema, StreamId};
 use crate::script::{self, Scenario};
 
@@ -102,6 +103,23 @@ pub enum Role {
         /// Which broker.
         broker: usize,
     },
+    /// What holds back or publishes the results of one of two copies of an operator.
+    Replica {
+        /// Which operator.
+        operator: usize,
+        /// Which of the two: 0 or 1.
+        side: u8,
+    },
+    /// Who says which of two copies is the primary.
+    Arbiter {
+        /// Which operator.
+        operator: usize,
+    },
+    /// What stands in front of a receiver of what two copies publish.
+    Gate {
+        /// Which operator.
+        operator: usize,
+    },
     /// The counter of epochs.
     Counter,
     /// Who has snapshots made, and sets everybody back after a crash.
@@ -121,9 +139,19 @@ impl Role {
             | Self::Merge { .. }
             | Self::Sink { .. }
             | Self::Broker { .. }
+            | Self::Replica { .. }
+            | Self::Arbiter { .. }
+            | Self::Gate { .. }
             | Self::Counter
             | Self::Coordinator
             | Self::Store => None,
+        }
+    }
+    /// The operator that is protected by it, where it is about two copies.
+    pub const fn pairs(self) -> Option<usize> {
+        match self {
+            Self::Replica { operator, .. } | Self::Arbiter { operator } | Self::Gate { operator } => Some(operator),
+            _ => None,
         }
     }
     /// What kind of thing it is to metrics.
@@ -134,6 +162,7 @@ impl Role {
             }
             Self::Watermark { .. } => Measured::Generator,
             Self::Operator { .. } | Self::Split { .. } | Self::Worker { .. } | Self::Merge { .. } => Measured::Operator,
+            Self::Replica { .. } | Self::Arbiter { .. } | Self::Gate { .. } => Measured::Operator,
             Self::Sink { .. } => Measured::Sink,
         }
     }
@@ -223,7 +252,10 @@ impl Topology {
         let fits = |link: &Link| match link.name.split_once(" -> ") {
             Some((sender, receiver)) => {
                 let sends = sender == from || part_of(sender, from) && self.has_parts(link.from);
-                sends && (receiver == to || part_of(receiver, to) && self.has_parts(link.to))
+                let copies = |name: &str, of: &str, actor: ActorId| self.is_copy(actor) && copy_of(name, of);
+                let sends = sends || copies(sender, from, link.from);
+                let receives = receiver == to || part_of(receiver, to) && self.has_parts(link.to);
+                sends && (receives || copies(receiver, to, link.to))
             }
             None => false,
         };
@@ -236,6 +268,7 @@ impl Topology {
             return vec![node];
         }
         let parts = self.sources_named(name).into_iter().chain(self.workers_named(name));
+        let parts = parts.chain(self.replicas_named(name));
         parts.map(|actor| self.actors[actor.0 as usize].node).collect()
     }
     /// The source actors that a name means: one part, or all parts of a source.
@@ -254,6 +287,19 @@ impl Topology {
         } else {
             exact
         }
+    }
+    /// What publishes the results of the two copies of the operator of that name, when it has any.
+    pub fn replicas_named(&self, name: &str) -> Vec<ActorId> {
+        let actors = self.actors.iter().enumerate();
+        let copies = actors.filter(|(_, actor)| {
+            let replica = matches!(actor.role, Role::Replica { .. });
+            replica
+                && actor
+                    .name
+                    .strip_suffix(".output")
+                    .is_some_and(|copy| copy_of(copy, name))
+        });
+        copies.map(|(i, _)| ActorId(i as u32)).collect()
     }
     /// The sub-streams of the operator of that name, when it is conveyed.
     pub fn workers_named(&self, name: &str) -> Vec<ActorId> {
@@ -279,10 +325,43 @@ impl Topology {
     }
     /// Whether an actor is set back after a crash, to a snapshot or to its beginning: it answers to a coordinator.
     pub fn takes_part(&self, actor: ActorId) -> bool {
-        self.actors[actor.0 as usize].role != Role::Store
-            && self
-                .peers(actor)
-                .any(|peer| self.actors[peer.0 as usize].role == Role::Coordinator)
+        self.coordinator(actor).is_some()
+    }
+    /// Who sets an actor back after a crash: the coordinator of snapshots, or, for the copies of an operator, what publishes
+    /// their results.
+    pub fn coordinator(&self, actor: ActorId) -> Option<ActorId> {
+        let copy = matches!(
+            self.actors[actor.0 as usize].role,
+            Role::Operator { .. } | Role::Watermark { .. }
+        );
+        let store = self.actors[actor.0 as usize].role == Role::Store;
+        self.peers(actor).find(|peer| match self.actors[peer.0 as usize].role {
+            Role::Coordinator => !store,
+            Role::Replica { .. } => copy,
+            _ => false,
+        })
+    }
+    /// The other of two copies: of the operator or the generator.
+    pub fn twin(&self, actor: ActorId) -> Option<ActorId> {
+        let replica = self.coordinator(actor)?;
+        let Role::Replica { operator, side } = self.actors[replica.0 as usize].role else {
+            return None;
+        };
+        let role = self.actors[actor.0 as usize].role;
+        let actors = self.actors.iter().enumerate();
+        let mut others = actors
+            .filter(|(_, other)| other.role == role)
+            .map(|(i, _)| ActorId(i as u32));
+        others.find(|other| {
+            let replica = self
+                .coordinator(*other)
+                .map(|replica| self.actors[replica.0 as usize].role);
+            replica
+                == Some(Role::Replica {
+                    operator,
+                    side: 1 - side,
+                })
+        })
     }
     /// Those whom an actor can tell something by a control link.
     pub fn peers(&self, actor: ActorId) -> impl Iterator<Item = ActorId> + '_ {
@@ -320,6 +399,11 @@ impl Topology {
         schemas.sort_by_key(|(listed, _)| *listed);
         schemas.into_iter().map(|(_, schema)| schema).collect()
     }
+    /// Whether an actor belongs to one of two copies of an operator.
+    fn is_copy(&self, actor: ActorId) -> bool {
+        let role = self.actors[actor.0 as usize].role;
+        matches!(role, Role::Replica { .. }) || self.twin(actor).is_some()
+    }
     fn is_source(&self, actor: ActorId) -> bool {
         matches!(self.actors[actor.0 as usize].role, Role::Source { .. })
     }
@@ -335,6 +419,14 @@ impl Topology {
 fn is_part(part: &str, name: &str) -> bool {
     let number = part.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
     number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Whether `copy` is `name-a` or `name-b`, or, of an output, `name-a.late` where `name` is `name.late`.
+fn copy_of(copy: &str, name: &str) -> bool {
+    let (name, port) = name.split_once('.').unwrap_or((name, ""));
+    let (copy, same) = copy.split_once('.').unwrap_or((copy, ""));
+    let letter = copy.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+    port == same && matches!(letter, Some("a" | "b"))
 }
 
 /// Whether `part` is `name-0`, or, of an output, `name-0.failed` where `name` is `name.failed`.
@@ -388,6 +480,10 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
             builder.conveyed(index, operator, convey, stream, &operators[index]);
             continue;
         }
+        if operator.failover.is_some() {
+            builder.pair(index, operator, &stream, &operators[index]);
+            continue;
+        }
         let node = builder.node(operator.node.as_deref().unwrap_or(&operator.name), None);
         if operator.watermark.is_some() {
             // What it puts out is what comes in; that is filled in when its links are known.
@@ -434,7 +530,13 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
         builder.connect(&broker.name, &broker.input);
     }
     for operator in &scenario.operators {
-        builder.connect(&operator.name, &operator.input);
+        if operator.failover.is_some() {
+            for copy in copies(&operator.name) {
+                builder.connect_as(&copy, &operator.name, &operator.input);
+            }
+        } else {
+            builder.connect(&operator.name, &operator.input);
+        }
     }
     for sink in &scenario.sinks {
         builder.connect(&sink.name, &sink.input);
@@ -442,6 +544,11 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
     for operator in &scenario.operators {
         if let Some(convey) = &operator.convey {
             builder.belts(&operator.name, convey);
+        }
+    }
+    for operator in &scenario.operators {
+        if let Some(failover) = &operator.failover {
+            builder.agreements(&operator.name, failover);
         }
     }
     builder.controls();
@@ -457,9 +564,9 @@ fn default_stream(name: &str) -> StreamId {
     }
 }
 
-struct Builder<'a> {
-    scenario: &'a Scenario,
-    topology: Topology,
+pub(crate) struct Builder<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) topology: Topology,
     senders: BTreeMap<&'a str, Vec<ActorId>>,
     /// Who puts the late and failed events of a conveyed operator aside.
     aside: BTreeMap<&'a str, Vec<ActorId>>,
@@ -542,7 +649,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn actor(&mut self, name: &str, role: Role, node: NodeId, stream: StreamId, schema: Schema) -> ActorId {
+    pub(crate) fn actor(&mut self, name: &str, role: Role, node: NodeId, stream: StreamId, schema: Schema) -> ActorId {
         let id = ActorId(self.topology.actors.len() as u32);
         let actor = Actor {
             name: name.into(),
@@ -558,7 +665,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The node of that name, with its own settings, else with those of `like`, else with none.
-    fn node(&mut self, name: &str, like: Option<&str>) -> NodeId {
+    pub(crate) fn node(&mut self, name: &str, like: Option<&str>) -> NodeId {
         if let Some(id) = self.topology.node(name) {
             return id;
         }
@@ -573,6 +680,11 @@ impl<'a> Builder<'a> {
     }
 
     fn connect(&mut self, name: &str, inputs: &[String]) {
+        self.connect_as(name, name, inputs);
+    }
+
+    /// Connects an actor to its inputs; links that have no settings of their own have those of the links to `like`.
+    fn connect_as(&mut self, name: &str, like: &str, inputs: &[String]) {
         let split = self.topology.actor(&format!("{name}.split"));
         let Some(receiver) = split.or_else(|| self.topology.actor(name)) else {
             return;
@@ -580,6 +692,10 @@ impl<'a> Builder<'a> {
         let generator = self.topology.actor(&format!("{name}.watermark"));
         for (listed, entry) in inputs.iter().enumerate() {
             let (sender, port) = input_name(entry);
+            if let Some(of) = self.pair_named(sender) {
+                self.through_gate(of, name, generator.unwrap_or(receiver), port, listed);
+                continue;
+            }
             let aside = self.aside.get(sender).filter(|_| port != Port::Main);
             for from in aside.or_else(|| self.senders.get(sender)).cloned().unwrap_or_default() {
                 let actor = &self.topology.actors[from.0 as usize];
@@ -594,10 +710,7 @@ impl<'a> Builder<'a> {
                     (_, Role::Worker { .. }) => entry.replacen(sender, &actor.name, 1),
                     _ => entry.clone(),
                 };
-                let named = |link: &&script::Link| link.to == name && (link.from == part || link.from == *entry);
-                let settings = self.scenario.links.iter().find(|link| named(link) && link.from == part);
-                let settings = settings.or_else(|| self.scenario.links.iter().find(named)).cloned();
-                let settings = settings.unwrap_or_else(|| script::Link::plain(&part, name));
+                let settings = self.settings([&part, entry], [name, like]);
                 self.link(
                     format!("{part} -> {name}"),
                     from,
@@ -620,6 +733,15 @@ impl<'a> Builder<'a> {
                 settings,
             );
         }
+    }
+
+    /// The settings of a link: those of the most particular of the names that it goes by.
+    pub(crate) fn settings(&self, from: [&str; 2], to: [&str; 2]) -> script::Link {
+        let links = &self.scenario.links;
+        let named = |(from, to): (&str, &str)| links.iter().find(|link| link.from == from && link.to == to);
+        let names = [(from[0], to[0]), (from[1], to[0]), (from[0], to[1]), (from[1], to[1])];
+        let settings = names.into_iter().find_map(named).cloned();
+        settings.unwrap_or_else(|| script::Link::plain(from[0], to[0]))
     }
 
     /// The counter of epochs, with a link from every part of every source and one back.
@@ -681,6 +803,7 @@ impl<'a> Builder<'a> {
                 scenario.snapshot.is_some() && scenario.sinks[sink].delivery == script::Delivery::Transactional
             }
             Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => false,
+            Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => false,
         };
         let participants = actors(&self.topology, &takes_part);
         let nobody = Schema::default;
@@ -739,7 +862,11 @@ impl<'a> Builder<'a> {
         for index in 0..self.topology.actors.len() {
             let actor = &self.topology.actors[index];
             if let (
-                Role::Watermark { .. } | Role::Split { .. } | Role::Sink { .. } | Role::Broker { .. },
+                Role::Watermark { .. }
+                | Role::Split { .. }
+                | Role::Sink { .. }
+                | Role::Broker { .. }
+                | Role::Gate { .. },
                 Some(first),
             ) = (actor.role, actor.inputs.first())
             {
@@ -754,7 +881,11 @@ impl<'a> Builder<'a> {
     /// came in.
     fn carried(&self, link: LinkId) -> (StreamId, Schema) {
         let link = &self.topology.links[link.0 as usize];
-        let from = &self.topology.actors[link.from.0 as usize];
+        let mut from = &self.topology.actors[link.from.0 as usize];
+        if let (Role::Replica { .. }, Some(results)) = (from.role, from.inputs.first()) {
+            // What a copy publishes is what its operator puts out.
+            from = &self.topology.actors[self.topology.links[results.0 as usize].from.0 as usize];
+        }
         let aside = matches!(link.port, Port::Late | Port::Failed) && !matches!(from.role, Role::Merge { .. });
         let passes = from.role.passes() || aside || matches!(from.role, Role::Broker { .. });
         match from.inputs.first() {
@@ -763,7 +894,15 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn link(&mut self, name: String, from: ActorId, to: ActorId, port: Port, listed: usize, settings: script::Link) {
+    pub(crate) fn link(
+        &mut self,
+        name: String,
+        from: ActorId,
+        to: ActorId,
+        port: Port,
+        listed: usize,
+        settings: script::Link,
+    ) {
         let id = LinkId(self.topology.links.len() as u32);
         let input = self.topology.actors[to.0 as usize].inputs.len();
         self.topology.links.push(Link {

@@ -6,6 +6,8 @@ use wavetank_scenarios::Time;
 use wavetank_scenarios::event::Position;
 
 use super::State;
+use super::failover::{Ask, Cut, Head, Message};
+use crate::element::Element;
 
 /// A message on a control link.
 #[derive(Clone, PartialEq, Debug)]
@@ -82,6 +84,12 @@ pub enum Control {
         /// From where.
         from: From,
     },
+    /// In band, from a copy of an operator to a receiver: what follows on this link.
+    Head(Head),
+    /// From a copy of an operator to its arbiter: it asks for the lease.
+    Ask(Ask),
+    /// To a copy of an operator: from the other, the arbiter or a receiver.
+    Copy(Box<Message<Element, Arc<Cut>>>),
     /// From a reader to its broker: it has worked on these, and will not want them again.
     Acknowledge(Vec<Position>),
 }
@@ -173,6 +181,9 @@ impl Control {
             Self::Stored(_) => [13, 0],
             Self::Seek { attempt, .. } => [14, u64::from(*attempt)],
             Self::Acknowledge(positions) => [15, positions.len() as u64],
+            Self::Head(head) => [16, head.token << 40 | head.place],
+            Self::Ask(ask) => [17, ask.sent.micros() as u64],
+            Self::Copy(message) => message.code(),
         }
     }
 }

@@ -3,11 +3,13 @@
 mod broker;
 mod counter;
 mod operating;
+mod pair;
 mod sink;
 mod source;
 
 pub(crate) use broker::{Broker, Kept, Shelves};
 pub(crate) use counter::Counter;
 pub(crate) use operating::Operating;
+pub(crate) use pair::{Arbitrating, Gating, OwnDisk, Publishing, Ties};
 pub(crate) use sink::{Sink, Written};
 pub(crate) use source::{Marked, Plan, Source};

@@ -143,6 +143,7 @@ impl World {
                     }
                 }
             }
+            Effect::Noted(note) => self.say(&Happening::Noted { actor, note }),
             Effect::Again { input, lane, element } => {
                 let sequence = self.fabric.fresh();
                 let input = Input::Element { input, lane, element };

@@ -190,6 +190,9 @@ fn probe(judge: &Judge, metric: &Metric) -> Result<Probe, String> {
             actor.name == metric.of
                 || matches!(actor.role, Role::Source { source, .. } if scenario.sources[source].name == metric.of)
                 || matches!(actor.role, Role::Worker { operator, .. } if scenario.operators[operator].name == metric.of)
+                || of_copies(actor.role, found).is_some_and(|operator| {
+                    scenario.operators[operator].failover.is_some() && scenario.operators[operator].name == metric.of
+                })
         });
         Of::Actors(actors.map(|(i, _)| ActorId(i as u32)).collect())
     };
@@ -204,6 +207,19 @@ fn probe(judge: &Judge, metric: &Metric) -> Result<Probe, String> {
         statistic,
         of,
     })
+}
+
+/// The operator that an actor is read for, where there are two copies of it: what is about both is read from what publishes
+/// their results and from the gates, all else from the copies themselves.
+fn of_copies(role: Role, metric: metric::Metric) -> Option<usize> {
+    match role {
+        Role::Replica { operator, .. } if metric.of_pair() => Some(operator),
+        Role::Gate { operator } if metric.of_pair() && metric.descriptor().form == metric::Form::Counter => {
+            Some(operator)
+        }
+        Role::Operator { operator } if !metric.of_pair() => Some(operator),
+        _ => None,
+    }
 }
 
 impl Probe {

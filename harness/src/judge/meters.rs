@@ -292,6 +292,20 @@ impl ActorMeter {
             },
             Metric::Runs | Metric::TimedOut | Metric::Slack => return self.own(metric, max),
             Metric::Gaps | Metric::Duplicates => return self.own(metric, max),
+            // What two copies, their gates and the judge have counted of them.
+            Metric::Promotions
+            | Metric::SteppedDown
+            | Metric::Suspected
+            | Metric::Diverged
+            | Metric::Pending
+            | Metric::TrimLag
+            | Metric::Repeated
+            | Metric::Refused
+            | Metric::Missing
+            | Metric::Failovers
+            | Metric::ServiceGap
+            | Metric::Overlap
+            | Metric::NotRedundant => return self.own(metric, max),
             Metric::Incomplete | Metric::Asked => return self.own(metric, max),
             Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
             Metric::CacheHits | Metric::CacheMisses => return self.own(metric, max),

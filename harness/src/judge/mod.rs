@@ -5,6 +5,7 @@ pub mod claims;
 mod explain;
 mod lockstep;
 mod meters;
+mod pair;
 mod recovery;
 mod streams;
 mod verdict;
@@ -34,6 +35,7 @@ pub(crate) use lockstep::show_progress;
 use lockstep::{Did, Given, Lockstep, Model};
 use meters::Waits;
 pub use meters::{ActorMeter, FaultMeter, LinkMeter, Reading};
+pub(crate) use pair::show_note;
 pub(crate) use recovery::show_control;
 pub use verdict::Ending;
 
@@ -123,6 +125,8 @@ pub struct Judge {
     history: recovery::History,
     /// Whether anybody is set back after a crash.
     recovers: bool,
+    /// The operators with two copies.
+    pairs: pair::Pairs,
     stepped_back: Option<(ActorId, Breach)>,
     epochs: wavetank_oracle::epoch::Epochs,
     /// The first event or marker that was in a wrong epoch.
@@ -221,12 +225,15 @@ impl Judge {
                     for link in &actor.inputs {
                         let link = &topology.links[link.0 as usize];
                         if link.port == Port::Main {
-                            readers[link.from.0 as usize].push(id);
+                            for from in pair::origins(&topology, link.from) {
+                                readers[from.0 as usize].push(id);
+                            }
                         }
                     }
                     None
                 }
                 Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => None,
+                Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => None,
             };
             lockstep.push(model.map(|model| Lockstep::new(model, Rc::clone(&clocks[actor.node.0 as usize]), true)));
         }
@@ -250,7 +257,14 @@ impl Judge {
             books: None,
             changed: None,
             history: recovery::History::default(),
-            recovers: script.scenario.snapshot.is_some() || script.scenario.replay.is_some(),
+            recovers: script.scenario.snapshot.is_some()
+                || script.scenario.replay.is_some()
+                || script
+                    .scenario
+                    .operators
+                    .iter()
+                    .any(|operator| operator.failover.is_some()),
+            pairs: pair::Pairs::new(&topology, run.start),
             stepped_back: None,
             epochs: wavetank_oracle::epoch::Epochs::default(),
             misplaced: None,
@@ -273,7 +287,9 @@ impl Judge {
 
     /// Something happened.
     pub fn see(&mut self, at: Time, happening: &Happening<'_>) {
+        self.pairs.see(at, happening, &mut self.actors);
         match happening {
+            Happening::Noted { .. } => {}
             Happening::Emitted { actor, port, element } => self.emitted(at, *actor, *port, element),
             Happening::Arrived { link, element, sent } => {
                 let meter = &mut self.links[link.0 as usize];
@@ -637,7 +653,7 @@ impl Judge {
             if self.buffers[index] {
                 meter.enters(at, event);
             }
-            if self.scope.oracle && !role.passes() && !matches!(role, Role::Broker { .. }) {
+            if self.scope.oracle && !role.passes() && !matches!(role, Role::Broker { .. }) && role.pairs().is_none() {
                 self.seen.entry(event.id).or_insert((at, actor, event.stamp));
             }
         }
@@ -659,9 +675,13 @@ impl Judge {
                 .then_some(&mut self.history)
                 .filter(|_| !readers.is_empty());
             let mut history = history;
+            let twin = self.topology.twin(actor);
             lockstep.done(at, |due| {
-                if let Some(history) = &mut history {
-                    history.due(actor, due);
+                if let Some(history) = &mut history
+                    && !history.due(actor, twin, due)
+                {
+                    // The other copy has been due the same before.
+                    return;
                 }
                 for sink in readers {
                     if let Some(watch) = sinks.get_mut(sink) {

@@ -19,6 +19,8 @@ use crate::judge::meters::ActorMeter;
 pub(super) struct History {
     /// By actor: what was due of it, in order.
     due: FxHashMap<ActorId, Vec<DueResult>>,
+    /// By the first of two copies: how many of their results have been folded.
+    shown: FxHashMap<ActorId, usize>,
     /// By actor and snapshot: how much of it was due at the cut, and its books.
     cuts: BTreeMap<(ActorId, u64), Cut>,
 }
@@ -29,9 +31,19 @@ struct Cut {
 }
 
 impl History {
-    /// Something is due.
-    pub fn due(&mut self, actor: ActorId, due: &DueResult) {
-        self.due.entry(actor).or_default().push(due.clone());
+    /// Something is due; false when the same was due of its twin before.
+    pub fn due(&mut self, actor: ActorId, twin: Option<ActorId>, due: &DueResult) -> bool {
+        let own = self.due.entry(actor).or_default();
+        own.push(due.clone());
+        let made = own.len();
+        let other = twin.and_then(|twin| self.due.get(&twin)).map_or(0, Vec::len);
+        self.shown.entry(actor.min(twin.unwrap_or(actor))).or_default();
+        made > other && {
+            let shown = self.shown.entry(actor.min(twin.unwrap_or(actor))).or_default();
+            let new = made > *shown || twin.is_none();
+            *shown = made.max(*shown);
+            new
+        }
     }
     /// What was due of an actor, folded into a table.
     fn fold(&self, actor: ActorId, table: &mut Table) {
@@ -60,8 +72,26 @@ impl Judge {
     /// An actor has gone back to a snapshot, or to its beginning.
     pub(super) fn restored(&mut self, at: Time, actor: ActorId, snapshot: Option<u64>, same: bool) {
         let index = actor.0 as usize;
+        let twin = self.topology.twin(actor);
         let cut = snapshot.and_then(|snapshot| self.history.cuts.get(&(actor, snapshot)));
+        // A copy may be given what its twin has cut.
+        let given = snapshot.zip(twin).filter(|_| cut.is_none());
+        let cut = cut.or_else(|| given.and_then(|(snapshot, twin)| self.history.cuts.get(&(twin, snapshot))));
         let (due, account) = cut.map_or_else(Default::default, |cut| (cut.due, cut.account));
+        if let Some((snapshot, twin)) = given {
+            let made = self
+                .history
+                .due
+                .get(&twin)
+                .map(|made| made[..due.min(made.len())].to_vec());
+            self.history.due.insert(actor, made.unwrap_or_default());
+            let model = self.lockstep[twin.0 as usize]
+                .as_ref()
+                .and_then(|lockstep| lockstep.kept(snapshot));
+            if let (Some(model), Some(lockstep)) = (model, &mut self.lockstep[index]) {
+                lockstep.keep(snapshot, model);
+            }
+        }
         self.history.due.entry(actor).or_default().truncate(due);
         self.actors[index].goes_back(account);
         if let Some(lockstep) = &mut self.lockstep[index] {
@@ -81,7 +111,13 @@ impl Judge {
                 },
             ));
         }
-        for sink in self.readers[index].clone() {
+        // What was due of two copies stays due: they only begin again to make it.
+        let readers = if twin.is_some() {
+            vec![]
+        } else {
+            self.readers[index].clone()
+        };
+        for sink in readers {
             let feeds = (0..self.readers.len()).filter(|from| self.readers[*from].contains(&sink));
             let feeds: Vec<ActorId> = feeds.map(|from| ActorId(from as u32)).collect();
             let Some(watch) = self.sinks.get_mut(&sink) else {
@@ -96,7 +132,7 @@ impl Judge {
 
     /// Whether what a crash takes from an actor comes again: it is set back, and reads again what it had read.
     pub(super) fn comes_again(&self, actor: ActorId) -> bool {
-        self.topology.takes_part(actor)
+        self.topology.takes_part(actor) || self.topology.actors[actor.0 as usize].role.pairs().is_some()
     }
 
     /// Whether what is lost on its way comes again: who sent it is set back too, or keeps it.
@@ -108,7 +144,8 @@ impl Judge {
 fn comes_again(topology: &Topology, link: LinkId) -> bool {
     let link = &topology.links[link.0 as usize];
     let broker = matches!(topology.actors[link.from.0 as usize].role, Role::Broker { .. });
-    topology.takes_part(link.to) && (broker || topology.takes_part(link.from))
+    let pair = |actor: ActorId| topology.actors[actor.0 as usize].role.pairs().is_some();
+    pair(link.to) || topology.takes_part(link.to) && (broker || topology.takes_part(link.from))
 }
 
 impl ActorMeter {
@@ -155,6 +192,9 @@ pub(crate) fn show_control(control: &Control) -> String {
         Control::Stored(StoreNews::Sealed { snapshot }) => format!("snapshot {snapshot} is sealed"),
         Control::Stored(StoreNews::Newest { snapshot, .. }) => format!("the newest intact one: {}", to(snapshot)),
         Control::Seek { attempt, from } => format!("recovery {attempt}: send again {}", show_from(from)),
+        Control::Head(head) => format!("what follows: token {}, behind place {}", head.token, head.place),
+        Control::Ask(_) => "asks for the lease".into(),
+        Control::Copy(message) => super::pair::show(message),
         Control::Acknowledge(positions) => format!("{} acknowledged", positions.len()),
     }
 }

@@ -43,7 +43,11 @@ pub struct Failover {
     pub trim: u32,
     /// … and at the latest so long after the first that it has not told of, by its clock.
     pub trim_every: Span,
-    /// Where one that was down gets its state from.
+    /// How often each of the two puts what it keeps on its own disk, by its monotonic clock; one that was down begins with
+    /// that. Default: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Span>,
+    /// Where one that was down and has nothing on its disk gets its state from.
     pub rejoin: Rejoin,
 }
 
@@ -63,6 +67,7 @@ impl Default for Failover {
             discard: Discard::default(),
             trim: 1,
             trim_every: Span::from_secs(1),
+            snapshot: None,
             rejoin: Rejoin::default(),
         }
     }

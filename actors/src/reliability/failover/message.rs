@@ -1,7 +1,20 @@
 //! What the two copies, the arbiter and the receivers say to each other.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use wavetank_scenarios::{Span, Time};
+
+use crate::reliability::State;
+
+/// What a copy of an operator keeps, cut at one place of the log: for the other, which was down, or for its own disk.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Cut {
+    /// Its number: of two cuts of a copy the later has the larger.
+    pub number: u64,
+    /// The states of the parts of the copy: its generator, if it has one, then its operator.
+    pub parts: Vec<Arc<State>>,
+}
 
 /// One of the two copies.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -128,4 +141,20 @@ pub enum Message<T, S> {
     },
     /// From a receiver: it refuses this copy's token, because it has seen this one.
     Refused(u64),
+}
+
+impl<T, S> Message<T, S> {
+    /// What kind of message it is, and its number, for the trace.
+    pub fn code(&self) -> [u64; 2] {
+        match self {
+            Self::Heartbeat { primary, position, .. } => [18 + u64::from(*primary), *position],
+            Self::Published(copies) => [20, copies.last().map_or(0, |copied| copied.place)],
+            Self::Fetch => [21, 0],
+            Self::State { position, .. } => [22, *position],
+            Self::Grant(grant) => [23, grant.token],
+            Self::Taken(token) => [24, *token],
+            Self::Confirmed { place, .. } => [25, *place],
+            Self::Refused(token) => [26, *token],
+        }
+    }
 }

@@ -23,6 +23,6 @@ mod simulation;
 
 pub use arbiter::{Arbiter, Disk, Verdict};
 pub use detector::Detector;
-pub use gate::{Gate, Passed};
-pub use message::{Ask, Copied, Grant, Head, Message, Output, Party, Side};
+pub use gate::{Gate, Headed, Passed};
+pub use message::{Ask, Copied, Cut, Grant, Head, Message, Output, Party, Side};
 pub use replica::{Act, Note, Phase, Replica, Saved, Why};

@@ -68,6 +68,19 @@ pub enum Note {
     },
 }
 
+impl Note {
+    /// What kind of note it is, and its number, for the trace.
+    pub const fn code(&self) -> [u64; 2] {
+        match self {
+            Self::Suspects => [0, 0],
+            Self::Primary { token, .. } => [1, *token],
+            Self::SteppedDown(why) => [2, *why as u64],
+            Self::CaughtUp => [3, 0],
+            Self::Diverged { place, .. } => [4, *place],
+        }
+    }
+}
+
 /// What a copy wants done, in order. `T` is a result, `S` the state of the operator.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Act<T, S> {

@@ -1,0 +1,510 @@
+//! The parts of two-node failover on the stage: what publishes the results of one copy, the arbiter, and the gate in front of
+//! a receiver. What they decide is decided by the state machines in `reliability/failover/`.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use wavetank_scenarios::Time;
+use wavetank_scenarios::metric::Metric;
+use wavetank_scenarios::script::Failover;
+use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
+
+use crate::element::Element;
+use crate::host::Part;
+use crate::reliability::failover::{
+    Act, Arbiter, Cut, Disk, Gate, Message, Note, Party, Passed, Replica, Saved, Side, Verdict,
+};
+use crate::reliability::{Control, State};
+use crate::world::{Effect, Input, Stage};
+
+type Told = Message<Element, Arc<Cut>>;
+
+/// What a copy has on its own disk: its last cut, with what it held then.
+pub(crate) type OwnDisk = Option<(Arc<Cut>, Saved<Element>)>;
+
+/// The timer of a copy's own snapshots; those below are its state machine's.
+const SNAPSHOT: u64 = 1 << 32;
+
+/// Where something that reaches a copy comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum From {
+    /// Its operator, on an output.
+    Output(usize),
+    /// One of its parts, by its place among them.
+    Part(usize),
+    /// The other copy, the arbiter, or a gate.
+    Outside,
+    /// An output of its operator that nobody reads.
+    Nowhere,
+}
+
+/// To whom a copy is linked.
+#[derive(Clone, Debug)]
+pub(crate) struct Ties {
+    /// By input.
+    from: Vec<From>,
+    /// By output that somebody reads: the gates.
+    outputs: Vec<(Port, Vec<ActorId>)>,
+    /// Its generator, if it has one, then its operator.
+    parts: Vec<ActorId>,
+    peer: Option<ActorId>,
+    arbiter: Option<ActorId>,
+}
+
+impl Ties {
+    /// Those of a copy's publishing part.
+    pub fn of(topology: &Topology, actor: ActorId) -> Self {
+        let role = |actor: ActorId| topology.actors[actor.0 as usize].role;
+        let gate = |actor: ActorId| matches!(role(actor), Role::Gate { .. });
+        let spec = &topology.actors[actor.0 as usize];
+        let mut outputs: Vec<(Port, Vec<ActorId>)> = Vec::new();
+        for link in &spec.outputs {
+            let link = &topology.links[link.0 as usize];
+            if link.port == Port::Control || !gate(link.to) {
+                continue;
+            }
+            match outputs.iter_mut().find(|(port, _)| *port == link.port) {
+                Some((_, gates)) => gates.push(link.to),
+                None => outputs.push((link.port, vec![link.to])),
+            }
+        }
+        let mut peers: Vec<ActorId> = topology.peers(actor).collect();
+        peers.dedup();
+        let part = |actor: &ActorId| matches!(role(*actor), Role::Watermark { .. } | Role::Operator { .. });
+        let parts: Vec<ActorId> = peers.iter().copied().filter(part).collect();
+        let from = spec.inputs.iter().map(|link| {
+            let link = &topology.links[link.0 as usize];
+            let output = outputs.iter().position(|(port, _)| *port == link.port);
+            match (link.port, parts.iter().position(|part| *part == link.from)) {
+                (Port::Control, Some(part)) => From::Part(part),
+                (Port::Control, None) => From::Outside,
+                _ => output.map_or(From::Nowhere, From::Output),
+            }
+        });
+        Self {
+            from: from.collect(),
+            peer: peers
+                .iter()
+                .copied()
+                .find(|peer| matches!(role(*peer), Role::Replica { .. })),
+            arbiter: peers
+                .iter()
+                .copied()
+                .find(|peer| matches!(role(*peer), Role::Arbiter { .. })),
+            parts,
+            outputs,
+        }
+    }
+}
+
+/// A cut that lacks something.
+struct Cutting {
+    number: u64,
+    parts: Vec<Option<Arc<State>>>,
+    saved: Option<Saved<Element>>,
+    /// Whether the other copy waits for it.
+    given: bool,
+}
+
+/// What publishes the results of one copy, and sets it back after a crash.
+pub(crate) struct Publishing {
+    settings: Failover,
+    replica: Replica<Element, Arc<Cut>>,
+    ties: Ties,
+    side: Side,
+    disk: Rc<RefCell<OwnDisk>>,
+    /// How often its parts have been set back, over all incarnations.
+    attempt: u32,
+    cutting: Option<Cutting>,
+    /// What its parts are being set back to.
+    restoring: Option<Arc<Cut>>,
+    /// Whether its operator has put out all that it will.
+    over: bool,
+}
+
+/// Recoveries of one incarnation are fewer than this.
+const ATTEMPTS: u32 = 1 << 10;
+
+impl Publishing {
+    /// That of a copy which enters for the how-manieth time, counted from 0.
+    pub fn new(
+        settings: Failover,
+        side: Side,
+        incarnation: u64,
+        ties: Ties,
+        disk: Rc<RefCell<OwnDisk>>,
+        now: Time,
+    ) -> Self {
+        let receivers: Vec<usize> = ties.outputs.iter().map(|(_, gates)| gates.len()).collect();
+        Self {
+            replica: Replica::new(&settings, side, incarnation, &receivers, now),
+            settings,
+            ties,
+            side,
+            disk,
+            attempt: (incarnation as u32).saturating_mul(ATTEMPTS),
+            cutting: None,
+            restoring: None,
+            over: false,
+        }
+    }
+
+    fn enter(&mut self, again: bool, stage: &Stage) {
+        let now = stage.monotonic();
+        if let Some(every) = self.settings.snapshot {
+            stage.timer(every, SNAPSHOT);
+        }
+        if !again {
+            let acts = self.replica.enter(now);
+            return self.act(acts, stage);
+        }
+        let disk = self.disk.borrow().clone();
+        match disk {
+            Some((cut, saved)) => {
+                self.set_back(Some(cut), stage);
+                let acts = self.replica.enter_again(Some(saved), now);
+                self.act(acts, stage);
+            }
+            None => {
+                let acts = self.replica.enter_again(None, now);
+                self.act(acts, stage);
+            }
+        }
+    }
+
+    /// Sets the copy's parts back, to a cut or to the beginning.
+    fn set_back(&mut self, to: Option<Arc<Cut>>, stage: &Stage) {
+        self.attempt += 1;
+        self.over = false;
+        self.cutting = None;
+        let (attempt, snapshot) = (self.attempt, to.as_ref().map(|cut| cut.number));
+        self.restoring = to;
+        for part in &self.ties.parts {
+            stage.tell(*part, Control::Recover { attempt, snapshot });
+        }
+    }
+
+    /// Has a cut made of everything that the copy keeps.
+    fn cut(&mut self, given: bool, stage: &Stage) {
+        if let Some(cutting) = &mut self.cutting {
+            cutting.given |= given;
+            return;
+        }
+        // Larger than all before it, and never one of the other's.
+        let number = (stage.monotonic().micros().max(0) as u64) * 2 + self.side.index() as u64 + 1;
+        self.cutting = Some(Cutting {
+            number,
+            parts: vec![None; self.ties.parts.len()],
+            saved: None,
+            given,
+        });
+        let over = if self.over { self.ties.parts.last() } else { None };
+        let reader = self.ties.parts.first();
+        for part in reader.into_iter().chain(over.filter(|over| Some(*over) != reader)) {
+            stage.tell(*part, Control::Trigger { snapshot: number });
+        }
+    }
+
+    /// The cut is complete when the last of its parts has come.
+    fn close(&mut self, stage: &Stage) {
+        let whole = |cutting: &mut Cutting| cutting.saved.is_some() && cutting.parts.iter().all(Option::is_some);
+        let Some(cutting) = self.cutting.take_if(whole) else {
+            return;
+        };
+        let Some(mut saved) = cutting.saved else { return };
+        let parts: Vec<Arc<State>> = cutting.parts.into_iter().flatten().collect();
+        // What has been read says exactly where in the log the cut is.
+        let read = parts.first().and_then(|part| part.each::<(u32, u32), u64>("read").ok());
+        saved.position = read.unwrap_or_default().into_iter().map(|(_, next)| next).sum();
+        let cut = Arc::new(Cut {
+            number: cutting.number,
+            parts,
+        });
+        if cutting.given
+            && let Some(peer) = self.ties.peer
+        {
+            let message = Message::State {
+                position: saved.position,
+                outputs: saved.outputs.clone(),
+                state: Arc::clone(&cut),
+            };
+            stage.tell(peer, Control::Copy(Box::new(message)));
+        }
+        if self.settings.snapshot.is_some() {
+            *self.disk.borrow_mut() = Some((cut, saved));
+        }
+    }
+
+    fn from_part(&mut self, part: usize, control: &Control, stage: &Stage) {
+        match control {
+            Control::Taken { events, .. } => {
+                for _ in 0..*events {
+                    let acts = self.replica.worked(stage.monotonic());
+                    self.act(acts, stage);
+                }
+            }
+            Control::Save { snapshot, part: state } => {
+                let over = self.over;
+                if let Some(cutting) = self.cutting.as_mut().filter(|cutting| cutting.number == *snapshot) {
+                    cutting.parts[part] = Some(Arc::clone(state));
+                    // Where all is said no barrier follows.
+                    if over && part + 1 == cutting.parts.len() {
+                        cutting.saved = Some(self.replica.saved());
+                    }
+                    self.close(stage);
+                }
+            }
+            Control::Load { attempt, .. } => {
+                let state = self.restoring.as_ref().and_then(|cut| cut.parts.get(part).cloned());
+                let found = state.ok_or_else(|| "there is no such part".to_owned());
+                let loaded = Control::Loaded {
+                    attempt: *attempt,
+                    part: found,
+                };
+                stage.tell(self.ties.parts[part], loaded);
+            }
+            Control::Unusable { why, .. } => stage.put(Effect::Broken(why.clone())),
+            Control::Over => self.over |= part + 1 == self.ties.parts.len(),
+            _ => {}
+        }
+    }
+
+    fn element(&mut self, output: usize, element: Element, stage: &Stage) {
+        match element {
+            Element::Barrier(number) => {
+                if let Some(cutting) = self.cutting.as_mut().filter(|cutting| cutting.number == number)
+                    && cutting.saved.is_none()
+                {
+                    cutting.saved = Some(self.replica.saved());
+                }
+                self.close(stage);
+            }
+            element => {
+                let acts = self.replica.made(output, element, stage.monotonic());
+                self.act(acts, stage);
+            }
+        }
+    }
+
+    fn act(&mut self, acts: Vec<Act<Element, Arc<Cut>>>, stage: &Stage) {
+        for act in acts {
+            match act {
+                Act::Tell(Party::Peer, message) => {
+                    if let Some(peer) = self.ties.peer {
+                        stage.tell(peer, Control::Copy(Box::new(message)));
+                    }
+                }
+                Act::Tell(Party::Arbiter, _) => {}
+                Act::Ask(ask) => {
+                    if let Some(arbiter) = self.ties.arbiter {
+                        stage.tell(arbiter, Control::Ask(ask));
+                    }
+                }
+                Act::Head(output, head) => {
+                    let control = Arc::new(Control::Head(head));
+                    self.publish(output, &Element::Control(control), stage);
+                }
+                Act::Publish(output, element) => self.publish(output, &element, stage),
+                Act::Timer(after, token) => stage.timer(after, token),
+                Act::GiveState => self.cut(true, stage),
+                Act::Restore(_, cut) => self.set_back(Some(cut), stage),
+                Act::Restart => self.set_back(None, stage),
+                Act::Note(note) => {
+                    let measured = match note {
+                        Note::Primary { .. } => Some(Metric::Promotions),
+                        Note::Diverged { .. } => Some(Metric::Diverged),
+                        Note::Suspects => Some(Metric::Suspected),
+                        Note::SteppedDown(_) => Some(Metric::SteppedDown),
+                        Note::CaughtUp => None,
+                    };
+                    if let Some(metric) = measured {
+                        stage.put(Effect::Measured(metric, 1));
+                    }
+                    stage.put(Effect::Noted(note));
+                }
+            }
+        }
+    }
+
+    fn publish(&self, output: usize, element: &Element, stage: &Stage) {
+        let gates = self.ties.outputs.get(output).into_iter();
+        for gate in gates.flat_map(|(_, gates)| gates) {
+            let (to, element) = (*gate, element.clone());
+            stage.put(Effect::Give { to, element });
+        }
+    }
+}
+
+impl Part for Publishing {
+    fn play(&mut self, input: Input, stage: &mut Stage) {
+        match input {
+            Input::Enter { again } => self.enter(again, stage),
+            Input::Timer(SNAPSHOT) => {
+                // One that is not complete by now will not be.
+                self.cutting.take_if(|cutting| !cutting.given);
+                if !self.replica.fetching() {
+                    self.cut(false, stage);
+                }
+                if let Some(every) = self.settings.snapshot {
+                    stage.timer(every, SNAPSHOT);
+                }
+            }
+            Input::Timer(token) => {
+                let acts = self.replica.timer(token, stage.monotonic());
+                self.act(acts, stage);
+            }
+            Input::Element { input, element, .. } => match (self.ties.from.get(input), element) {
+                (Some(From::Part(part)), Element::Control(control)) => self.from_part(*part, &control, stage),
+                (Some(From::Outside), Element::Control(control)) => {
+                    if let Control::Copy(message) = &*control {
+                        let message: Told = (**message).clone();
+                        let acts = self.replica.told(message, stage.monotonic());
+                        self.act(acts, stage);
+                    }
+                }
+                (Some(From::Output(output)), element) => self.element(*output, element, stage),
+                _ => {}
+            },
+        }
+        if stage.watched() {
+            stage.put(Effect::Measured(Metric::Pending, self.replica.pending()));
+            stage.put(Effect::Measured(Metric::TrimLag, self.replica.untold()));
+        }
+    }
+}
+
+/// The arbiter of two copies.
+pub(crate) struct Arbitrating {
+    arbiter: Arbiter,
+    /// By input: the copy that is there.
+    senders: Vec<ActorId>,
+    disk: Rc<RefCell<Option<Disk>>>,
+}
+
+impl Arbitrating {
+    /// An arbiter with what is on its disk.
+    pub fn new(settings: Failover, senders: Vec<ActorId>, disk: Rc<RefCell<Option<Disk>>>, now: Time) -> Self {
+        let arbiter = Arbiter::new(&settings, *disk.borrow(), now);
+        Self { arbiter, senders, disk }
+    }
+
+    fn answer(&self, verdicts: Vec<Verdict>, stage: &Stage) {
+        *self.disk.borrow_mut() = Some(self.arbiter.disk());
+        for verdict in verdicts {
+            let (side, message) = match verdict {
+                Verdict::Grant(side, grant) => (side, Told::Grant(grant)),
+                Verdict::Taken(side, token) => (side, Told::Taken(token)),
+            };
+            if let Some(copy) = self.senders.get(side.index()) {
+                stage.tell(*copy, Control::Copy(Box::new(message)));
+            }
+        }
+        if let Some(wakes) = self.arbiter.wakes(stage.monotonic()) {
+            stage.timer(wakes, 0);
+        }
+    }
+}
+
+impl Part for Arbitrating {
+    fn play(&mut self, input: Input, stage: &mut Stage) {
+        let now = stage.monotonic();
+        match input {
+            Input::Enter { .. } => self.answer(vec![], stage),
+            Input::Timer(_) => {
+                let verdicts = self.arbiter.due(now);
+                self.answer(verdicts, stage);
+            }
+            Input::Element {
+                input,
+                element: Element::Control(control),
+                ..
+            } => {
+                if let Control::Ask(ask) = *control {
+                    let side = if input == 0 { Side::A } else { Side::B };
+                    let verdicts = self.arbiter.ask(side, ask, now);
+                    self.answer(verdicts, stage);
+                }
+            }
+            Input::Element { .. } => {}
+        }
+    }
+}
+
+/// What stands in front of a receiver of two copies' results.
+pub(crate) struct Gating {
+    gate: Gate,
+    /// The publishing parts of the two copies, which are its inputs in this order.
+    copies: Vec<ActorId>,
+    /// Which output of theirs this is, and which of its receivers.
+    output: usize,
+    receiver: usize,
+}
+
+impl Gating {
+    /// The gate of a topology.
+    pub fn new(settings: &Failover, topology: &Topology, actor: ActorId) -> Self {
+        let copies: Vec<ActorId> = topology
+            .forward(actor)
+            .map(|link| topology.links[link.0 as usize].from)
+            .collect();
+        let outputs = copies
+            .first()
+            .map(|copy| Ties::of(topology, *copy).outputs)
+            .unwrap_or_default();
+        let place = |gates: &Vec<ActorId>| gates.iter().position(|gate| *gate == actor);
+        let mut places = outputs.iter().enumerate();
+        let found = places.find_map(|(output, (_, gates))| Some((output, place(gates)?)));
+        let (output, receiver) = found.unwrap_or_default();
+        Self {
+            gate: Gate::new(settings),
+            copies,
+            output,
+            receiver,
+        }
+    }
+}
+
+impl Part for Gating {
+    fn play(&mut self, input: Input, stage: &mut Stage) {
+        let Input::Element { input, element, .. } = input else {
+            return;
+        };
+        let side = if input == 0 { Side::A } else { Side::B };
+        if let Element::Control(control) = &element {
+            let Control::Head(head) = **control else { return };
+            let headed = self.gate.head(side, head);
+            if let Some(place) = headed.confirm {
+                for copy in &self.copies {
+                    let (output, receiver) = (self.output, self.receiver);
+                    let confirmed = Told::Confirmed {
+                        output,
+                        receiver,
+                        place,
+                    };
+                    stage.tell(*copy, Control::Copy(Box::new(confirmed)));
+                }
+            }
+            if let (Some(token), Some(copy)) = (headed.refuse, self.copies.get(input)) {
+                stage.tell(*copy, Control::Copy(Box::new(Told::Refused(token))));
+            }
+            if headed.missing > 0 {
+                stage.put(Effect::Measured(Metric::Missing, headed.missing));
+            }
+            return;
+        }
+        let event = element.event().is_some();
+        let (passes, counted) = match self.gate.element(side) {
+            Passed::New => (true, None),
+            Passed::Again => (true, Some(Metric::Repeated)),
+            Passed::Repeated => (false, Some(Metric::Repeated)),
+            Passed::Refused => (false, Some(Metric::Refused)),
+        };
+        if let Some(metric) = counted.filter(|_| event) {
+            stage.put(Effect::Measured(metric, 1));
+        }
+        if passes {
+            stage.send(Port::Main, element);
+        }
+    }
+}

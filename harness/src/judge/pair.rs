@@ -1,0 +1,245 @@
+//! What the judge knows of two copies of an operator: who was the primary when, how long nobody or both were, and how long
+//! one of them was missing.
+//!
+//! The model in words. A copy leads from the moment at which it says so until it steps down or its node crashes; while its
+//! node is paused it does nothing, and does not count. A gap of service begins when the copy that led last stops leading, or
+//! stands still, and ends when something that another reign has published reaches a receiver.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use wavetank_actors::Element;
+use wavetank_actors::reliability::failover::{Cut, Message, Note, Why};
+use wavetank_actors::world::{Happening, NodeFault};
+use wavetank_scenarios::metric::Metric;
+use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
+use wavetank_scenarios::{Span, Time};
+
+use super::ActorMeter;
+
+/// Whose results an actor passes on: its own, or those of the two copies in front of whose receiver it stands.
+pub(super) fn origins(topology: &Topology, actor: ActorId) -> Vec<ActorId> {
+    match topology.actors[actor.0 as usize].role {
+        Role::Gate { .. } | Role::Replica { .. } => {
+            let mut origins: Vec<ActorId> = Vec::new();
+            for link in topology.forward(actor) {
+                for origin in self::origins(topology, topology.links[link.0 as usize].from) {
+                    if !origins.contains(&origin) {
+                        origins.push(origin);
+                    }
+                }
+            }
+            origins
+        }
+        _ => vec![actor],
+    }
+}
+
+/// One of two copies.
+#[derive(Clone, Copy)]
+struct Copy {
+    publishes: ActorId,
+    node: NodeId,
+    leads: bool,
+    paused: bool,
+    /// Down, or back and not yet up to date.
+    missing: bool,
+}
+
+impl Copy {
+    const fn works(&self) -> bool {
+        self.leads && !self.paused
+    }
+}
+
+/// An operator with two copies.
+struct Pair {
+    copies: [Copy; 2],
+    /// Since when nobody has published, and which of the two published last.
+    lost: Option<Time>,
+    last: Option<usize>,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Pairs {
+    pairs: Vec<Pair>,
+    /// By link from a copy to a receiver: which pair and which copy.
+    links: FxHashMap<LinkId, (usize, usize)>,
+    now: Time,
+}
+
+impl Pairs {
+    /// Those of a topology.
+    pub fn new(topology: &Topology, start: Time) -> Self {
+        let mut pairs = Self {
+            now: start,
+            ..Self::default()
+        };
+        let actors = topology.actors.iter().enumerate();
+        let replicas: Vec<(ActorId, usize, u8)> = actors
+            .filter_map(|(index, actor)| match actor.role {
+                Role::Replica { operator, side } => Some((ActorId(index as u32), operator, side)),
+                _ => None,
+            })
+            .collect();
+        for (a, operator, _) in replicas.iter().filter(|(.., side)| *side == 0) {
+            let Some((b, ..)) = replicas.iter().find(|(_, of, side)| of == operator && *side == 1) else {
+                continue;
+            };
+            let copy = |publishes: ActorId| Copy {
+                publishes,
+                node: topology.actors[publishes.0 as usize].node,
+                leads: false,
+                paused: false,
+                missing: false,
+            };
+            let pair = pairs.pairs.len();
+            for (index, link) in topology.links.iter().enumerate() {
+                let gate = matches!(topology.actors[link.to.0 as usize].role, Role::Gate { .. });
+                if let Some(copy) = [*a, *b].iter().position(|copy| *copy == link.from).filter(|_| gate) {
+                    pairs.links.insert(LinkId(index as u32), (pair, copy));
+                }
+            }
+            let (lost, last) = (None, None);
+            let copies = [copy(*a), copy(*b)];
+            pairs.pairs.push(Pair { copies, lost, last });
+        }
+        pairs
+    }
+
+    /// Something happened.
+    pub fn see(&mut self, at: Time, happening: &Happening<'_>, meters: &mut [ActorMeter]) {
+        if self.pairs.is_empty() {
+            return;
+        }
+        self.pass(at, meters);
+        match happening {
+            Happening::Noted { actor, note } => self.noted(at, *actor, note),
+            Happening::Node { node, fault, .. } => {
+                for pair in &mut self.pairs {
+                    pair.befalls(at, *node, *fault);
+                }
+            }
+            Happening::Arrived { link, element, .. } if !matches!(element, Element::Control(_)) => {
+                if let Some((pair, copy)) = self.links.get(link).copied() {
+                    self.pairs[pair].reaches(at, copy, meters);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Time passes.
+    fn pass(&mut self, at: Time, meters: &mut [ActorMeter]) {
+        let passed = at.since(self.now).max(Span::ZERO).micros() as u64;
+        self.now = at;
+        if passed == 0 {
+            return;
+        }
+        for pair in &self.pairs {
+            let meter = &mut meters[pair.copies[0].publishes.0 as usize];
+            if pair.copies.iter().all(Copy::works) {
+                meter.measure(Metric::Overlap, passed);
+            }
+            if pair.copies.iter().any(|copy| copy.missing) {
+                meter.measure(Metric::NotRedundant, passed);
+            }
+        }
+    }
+
+    fn noted(&mut self, at: Time, actor: ActorId, note: &Note) {
+        for pair in &mut self.pairs {
+            let Some(copy) = pair.copies.iter().position(|copy| copy.publishes == actor) else {
+                continue;
+            };
+            match note {
+                Note::Primary { .. } => pair.copies[copy].leads = true,
+                Note::SteppedDown(_) => pair.stops(at, copy),
+                Note::CaughtUp => pair.copies[copy].missing = false,
+                Note::Suspects | Note::Diverged { .. } => {}
+            }
+        }
+    }
+}
+
+impl Pair {
+    fn befalls(&mut self, at: Time, node: NodeId, fault: NodeFault) {
+        for copy in 0..2 {
+            if self.copies[copy].node != node {
+                continue;
+            }
+            match fault {
+                NodeFault::Crash => {
+                    self.copies[copy].missing = true;
+                    self.copies[copy].paused = false;
+                    self.stops(at, copy);
+                }
+                NodeFault::Pause => {
+                    if self.copies[copy].leads && !self.copies[1 - copy].works() {
+                        self.lost.get_or_insert(at);
+                    }
+                    self.copies[copy].paused = true;
+                }
+                NodeFault::Resume => self.copies[copy].paused = false,
+                NodeFault::Restart | NodeFault::Slow(_) | NodeFault::Clock => {}
+            }
+        }
+    }
+
+    /// A copy leads no longer.
+    fn stops(&mut self, at: Time, copy: usize) {
+        let led = std::mem::take(&mut self.copies[copy].leads);
+        if led && !self.copies[1 - copy].works() {
+            self.lost.get_or_insert(at);
+        }
+    }
+
+    /// Something that a copy has published reaches a receiver.
+    fn reaches(&mut self, at: Time, copy: usize, meters: &mut [ActorMeter]) {
+        if !self.copies[copy].leads {
+            return; // it was on its way when its sender stopped
+        }
+        let meter = &mut meters[self.copies[0].publishes.0 as usize];
+        if let Some(lost) = self.lost.take() {
+            meter.measure(Metric::ServiceGap, at.since(lost).micros().max(0) as u64);
+        }
+        if self.last.is_some_and(|last| last != copy) {
+            meter.measure(Metric::Failovers, 1);
+        }
+        self.last = Some(copy);
+    }
+}
+
+/// What happened to one of two copies, in words.
+pub(crate) fn show_note(note: &Note) -> String {
+    match note {
+        Note::Suspects => "takes the other copy for gone".into(),
+        Note::Primary { token, pending } => format!("is the primary from now on, token {token}, {pending} pending"),
+        Note::SteppedDown(Why::LeaseOver) => "is the primary no longer: its lease is over".into(),
+        Note::SteppedDown(Why::Superseded) => "is the primary no longer: there is a larger token".into(),
+        Note::SteppedDown(Why::OtherLeads) => "is the primary no longer: the other became it later".into(),
+        Note::CaughtUp => "has caught up".into(),
+        Note::Diverged { place, .. } => format!("made something else than the other published at place {place}"),
+    }
+}
+
+/// What two copies, their arbiter and their receivers say to each other, in words.
+pub(super) fn show(message: &Message<Element, Arc<Cut>>) -> String {
+    match message {
+        Message::Heartbeat { primary, position, .. } => {
+            let role = if *primary { "primary" } else { "not primary" };
+            format!("heartbeat: {role}, {position} events of the log read")
+        }
+        Message::Published(copies) => match copies.last() {
+            Some(last) => format!("{} published, up to place {}", copies.len(), last.place),
+            None => "nothing published".into(),
+        },
+        Message::Fetch => "wants to know where everything stands".into(),
+        Message::State { position, .. } => format!("the state at event {position} of the log"),
+        Message::Grant(grant) => format!("the lease, under token {}", grant.token),
+        Message::Taken(token) => format!("the lease is taken, under token {token}"),
+        Message::Confirmed { place, .. } => format!("has everything up to place {place}"),
+        Message::Refused(token) => format!("refused: token {token} has been seen"),
+    }
+}
