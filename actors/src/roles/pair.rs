@@ -265,7 +265,12 @@ impl Publishing {
                 stage.tell(self.ties.parts[part], loaded);
             }
             Control::Unusable { why, .. } => stage.put(Effect::Broken(why.clone())),
-            Control::Over => self.over |= part + 1 == self.ties.parts.len(),
+            Control::Over => {
+                if part + 1 == self.ties.parts.len() {
+                    self.over = true;
+                    self.replica.over();
+                }
+            }
             _ => {}
         }
     }
@@ -346,7 +351,7 @@ impl Part for Publishing {
                 if !self.replica.fetching() {
                     self.cut(false, stage);
                 }
-                if let Some(every) = self.settings.snapshot {
+                if let Some(every) = self.settings.snapshot.filter(|_| !self.over) {
                     stage.timer(every, SNAPSHOT);
                 }
             }

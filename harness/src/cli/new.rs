@@ -43,7 +43,8 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::SequentialConvey => Some(include_str!("templates/sequential-convey.toml")),
         Pattern::StreamJoin => Some(include_str!("templates/stream-join.toml")),
         Pattern::TemporalEventOrdering => Some(include_str!("templates/temporal-event-ordering.toml")),
-        Pattern::MachineLearner | Pattern::Replay | Pattern::PeriodicSnapshot | Pattern::TwoNodeFailover => None,
+        Pattern::TwoNodeFailover => Some(include_str!("templates/two-node-failover.toml")),
+        Pattern::MachineLearner | Pattern::Replay | Pattern::PeriodicSnapshot => None,
     }
 }
 

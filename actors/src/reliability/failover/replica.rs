@@ -243,6 +243,8 @@ pub struct Replica<T, S> {
     /// Until when it may publish, by its own clock.
     until: Time,
     untold: Vec<Copied<T>>,
+    /// Whether its operator has put out all that it will.
+    over: bool,
     due: [Option<Time>; TIMERS],
     armed: [Option<Time>; TIMERS],
     acts: Vec<Act<T, S>>,
@@ -267,6 +269,7 @@ impl<T: Clone + PartialEq, S> Replica<T, S> {
             token: 0,
             until: Time::MIN,
             untold: vec![],
+            over: false,
             due: [None; TIMERS],
             armed: [None; TIMERS],
             acts: vec![],
@@ -376,6 +379,16 @@ impl<T: Clone + PartialEq, S> Replica<T, S> {
         self.done()
     }
 
+    /// The operator has put out all that it will.
+    pub const fn over(&mut self) {
+        self.over = true;
+    }
+
+    /// Whether there is nothing left to publish, now or ever: it need not be watched any more, nor watch.
+    fn quiet(&self) -> bool {
+        self.over && self.untold.is_empty() && self.pending() == 0
+    }
+
     /// Somebody told it something.
     pub fn told(&mut self, message: Message<T, S>, now: Time) -> Vec<Act<T, S>> {
         match message {
@@ -389,6 +402,8 @@ impl<T: Clone + PartialEq, S> Replica<T, S> {
                 self.suspects = false;
                 self.set(DETECT, self.detector.deadline(), now);
                 self.other_leads = Some(primary);
+                let all = self.outputs.iter().map(|kept| kept.discarded);
+                let behind = position < self.position || discarded.iter().zip(all).any(|(other, own)| *other < own);
                 let leads = primary && (term, self.side.other()) > (self.token, self.side);
                 self.term = self.term.max(term);
                 if !self.fetching {
@@ -402,6 +417,10 @@ impl<T: Clone + PartialEq, S> Replica<T, S> {
                 }
                 self.caught_up(now);
                 self.consider(now);
+                if behind && self.quiet() {
+                    // It says nothing by itself any more, and the other does not know that.
+                    self.tell_where_it_is(now);
+                }
             }
             Message::Published(copies) => {
                 for Copied { output, place, what } in copies {
@@ -467,6 +486,7 @@ impl<T: Clone + PartialEq, S> Replica<T, S> {
 
     fn ring(&mut self, timer: u64, now: Time) {
         match timer {
+            HEARTBEAT | DETECT | RENEW | LEASE if self.quiet() => {}
             HEARTBEAT => self.beat(now),
             DETECT => {
                 if !std::mem::replace(&mut self.suspects, true) {
@@ -508,6 +528,11 @@ impl<T: Clone + PartialEq, S> Replica<T, S> {
     }
 
     fn beat(&mut self, now: Time) {
+        self.tell_where_it_is(now);
+        self.set(HEARTBEAT, now + self.settings.heartbeat, now);
+    }
+
+    fn tell_where_it_is(&mut self, now: Time) {
         let heartbeat = Message::Heartbeat {
             primary: self.leads(now),
             term: self.token.max(self.term),
@@ -515,7 +540,6 @@ impl<T: Clone + PartialEq, S> Replica<T, S> {
             discarded: self.outputs.iter().map(|kept| kept.discarded).collect(),
         };
         self.acts.push(Act::Tell(Party::Peer, heartbeat));
-        self.set(HEARTBEAT, now + self.settings.heartbeat, now);
     }
 
     /// Whether it wants to be the primary, by what it knows of the other.
