@@ -36,14 +36,11 @@ impl History {
         let own = self.due.entry(actor).or_default();
         own.push(due.clone());
         let made = own.len();
-        let other = twin.and_then(|twin| self.due.get(&twin)).map_or(0, Vec::len);
-        self.shown.entry(actor.min(twin.unwrap_or(actor))).or_default();
-        made > other && {
-            let shown = self.shown.entry(actor.min(twin.unwrap_or(actor))).or_default();
-            let new = made > *shown || twin.is_none();
-            *shown = made.max(*shown);
-            new
-        }
+        let Some(twin) = twin else { return true };
+        let shown = self.shown.entry(actor.min(twin)).or_default();
+        let new = made > *shown;
+        *shown = made.max(*shown);
+        new
     }
     /// What was due of an actor, folded into a table.
     fn fold(&self, actor: ActorId, table: &mut Table) {
