@@ -6,17 +6,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::Recipient;
-use wavetank_scenarios::Time;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
 use wavetank_scenarios::script::{
-    self, BarrierMode, Failover, Keeps as Keeping, Late, OnError, Scenario, ValveSettings,
+    self, BarrierMode, Failover, Future, Keeps as Keeping, Late, OnError, Scenario, ValveSettings,
 };
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
+use wavetank_scenarios::{Span, Time};
 
 use crate::host::{Keeps, Part, enter};
 use crate::operator::Operator;
-use crate::reliability::failover::{Disk, Side};
+use crate::reliability::disk::{CalmDisk, Disk, DiskFaults, DiskSpeed, SimulatedDisk};
+use crate::reliability::failover::{self, Side};
+use crate::reliability::snapshot::{self, Habit, Keys, Member, Overlap, Trigger};
 use crate::reliability::{Coordinator, Crew, Make, Participant, Peers, Shelf, Store};
 use crate::roles::{
     Arbitrating, Broker, Counter, Gating, Kept, Marked, Operating, OwnDisk, Plan, Publishing, Shelves, Sink, Source,
@@ -66,9 +68,31 @@ pub struct Players {
     kept: BTreeMap<ActorId, Rc<RefCell<Kept>>>,
     /// What lies on the disks of the copies of operators, and of their arbiters.
     own: BTreeMap<ActorId, Rc<RefCell<OwnDisk>>>,
-    leases: BTreeMap<ActorId, Rc<RefCell<Option<Disk>>>>,
-    /// What lies on the disk of the store of snapshots.
-    shelf: Rc<RefCell<Shelf>>,
+    leases: BTreeMap<ActorId, Rc<RefCell<Option<failover::Disk>>>>,
+    /// The disk of the store of snapshots.
+    shelf: Option<Shelf>,
+    vault: Vault,
+}
+
+/// What snapshots are kept with: given to the players from outside.
+pub struct Vault {
+    /// What goes wrong on the disk of an actor.
+    pub faults: Box<dyn Fn(ActorId) -> Box<dyn DiskFaults>>,
+    /// The keys that snapshots are encrypted with.
+    pub keys: Arc<Keys>,
+    /// The number of the run, which its files bear.
+    pub run: u128,
+}
+
+impl Default for Vault {
+    /// A disk on which nothing goes wrong, no keys, and run 0.
+    fn default() -> Self {
+        Self {
+            faults: Box::new(|_| Box::new(CalmDisk)),
+            keys: Arc::default(),
+            run: 0,
+        }
+    }
 }
 
 /// A new incarnation numbers its results from here times how often it entered, so that no number is given twice.
@@ -96,7 +120,8 @@ impl Players {
             kept: BTreeMap::new(),
             own: BTreeMap::new(),
             leases: BTreeMap::new(),
-            shelf: Rc::default(),
+            shelf: None,
+            vault: Vault::default(),
             incarnations: BTreeMap::new(),
             entered: BTreeMap::new(),
         }
@@ -104,6 +129,85 @@ impl Players {
 }
 
 impl Players {
+    /// With what snapshots are kept.
+    #[must_use]
+    pub fn with_vault(mut self, vault: Vault) -> Self {
+        self.vault = vault;
+        self
+    }
+
+    /// Those who deal with snapshots.
+    fn crew(&self) -> Crew {
+        let actors = self.topology.actors.iter().zip(0..);
+        let one = |role| {
+            actors
+                .clone()
+                .find(|(actor, _)| actor.role == role)
+                .map(|(_, id)| ActorId(id))
+        };
+        let members = actors.clone().filter(|(_, id)| self.topology.takes_part(ActorId(*id)));
+        Crew {
+            coordinator: one(Role::Coordinator),
+            store: one(Role::Store),
+            participants: members.map(|(actor, id)| (actor.name.clone(), ActorId(id))).collect(),
+        }
+    }
+
+    /// What tells an actor that could read a saved state from one that could not: its settings and its schema.
+    fn fingerprint(&self, actor: ActorId) -> u64 {
+        let spec = &self.topology.actors[actor.0 as usize];
+        let scenario = &self.scenario;
+        let settings = match spec.role {
+            Role::Watermark { operator }
+            | Role::Operator { operator }
+            | Role::Split { operator }
+            | Role::Worker { operator, .. }
+            | Role::Merge { operator } => serde_json::to_string(&scenario.operators[operator]),
+            Role::Sink { sink } => serde_json::to_string(&scenario.sinks[sink]),
+            Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => {
+                Ok(String::new())
+            }
+            Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => Ok(String::new()),
+        };
+        // What cannot be written down is told apart by its schema alone.
+        let text = format!("{:?} {} {:?}", spec.role, settings.unwrap_or_default(), spec.schema);
+        xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+    }
+
+    fn habit(&self, actor: ActorId) -> Habit {
+        let snapshot = self.scenario.snapshot.as_ref();
+        let first = self.topology.twin(actor).map_or(actor, |twin| actor.min(twin));
+        Habit {
+            // Two copies go by one name: either is set back to what the other has saved.
+            name: self.topology.actors[first.0 as usize].name.clone(),
+            fingerprint: self.fingerprint(actor),
+            run: self.vault.run,
+            full_every: snapshot.map_or(1, |snapshot| u64::from(snapshot.full_every)),
+            compress: snapshot.is_some_and(|snapshot| snapshot.compress),
+            encrypt: snapshot.is_some_and(|snapshot| snapshot.encrypt),
+            keys: Arc::clone(&self.vault.keys),
+        }
+    }
+
+    /// When snapshots are taken, and how many of them are kept.
+    fn plan(&self) -> snapshot::Plan {
+        let settings = self.scenario.snapshot.as_ref();
+        let trigger = settings.and_then(|settings| {
+            let every = settings.every.map(Trigger::Every);
+            let events = settings.events.map(Trigger::Events);
+            every.or(events).or(settings.watermark.map(Trigger::Watermark))
+        });
+        snapshot::Plan {
+            trigger,
+            overlap: settings.map_or(Overlap::Skip, |settings| settings.overlap),
+            time_out: settings.map_or(Span::MAX, script::Snapshot::time_out),
+            keep: settings.map_or(1, |settings| settings.keep as usize),
+            run: self.vault.run,
+            keys: (*self.vault.keys).clone(),
+            encrypt: settings.is_some_and(|settings| settings.encrypt),
+        }
+    }
+
     /// Puts a part on the stage: as it is, or, where it is saved and set back, within a participant.
     fn stage<P: Part + Keeps + Unpin>(&self, stage: Stage, mut make: Make<P>) -> Result<Recipient<Deliver>, String> {
         let actor = stage.actor();
@@ -121,15 +225,15 @@ impl Players {
         // What publishes the results of a copy sets that copy back, and has what it is set back to.
         let copy = matches!(role(coordinator), Role::Replica { .. });
         let snapshot = self.scenario.snapshot.as_ref();
+        let reader = snapshot.filter(|_| topology.reads(actor));
+        let readers = self.those(|actor| topology.reads(actor)).len().max(1) as u64;
         let unaligned = snapshot.is_some_and(|snapshot| snapshot.barrier == BarrierMode::Unaligned);
         let inputs = topology.actors[actor.0 as usize].inputs.iter();
         let links = inputs.map(|link| (*link, &topology.links[link.0 as usize]));
         let broker = |from: ActorId| Some(from).filter(|from| matches!(role(*from), Role::Broker { .. }));
         Some(Peers {
-            coordinator,
-            store: Some(coordinator)
-                .filter(|_| copy)
-                .or_else(|| topology.peers(actor).find(|peer| role(*peer) == Role::Store)),
+            crew: if copy { Crew::of_copy(coordinator) } else { self.crew() },
+            habit: self.habit(actor),
             brokers: links
                 .clone()
                 .map(|(_, link)| broker(link.from).filter(|_| link.port != Port::Control))
@@ -141,7 +245,12 @@ impl Players {
                 .outputs
                 .iter()
                 .any(|link| topology.links[link.0 as usize].port == Port::Back),
-            tells: topology.reads(actor) && (copy || snapshot.is_some_and(|snapshot| snapshot.every.is_none())),
+            // What publishes the results of a copy hears of each event.
+            counts: Some(1).filter(|_| copy && topology.reads(actor)).or_else(|| {
+                let events = reader.and_then(|snapshot| snapshot.events);
+                events.map(|events| (events / readers).max(1))
+            }),
+            paces: reader.and_then(|snapshot| snapshot.watermark),
             replay: self.scenario.replay,
         })
     }
@@ -167,13 +276,11 @@ impl Players {
     fn operating(&self, actor: ActorId, operator: usize, first: u64) -> Make<Operating> {
         let (make, scenario) = (Rc::clone(&self.make), Arc::clone(&self.scenario));
         let inputs = self.topology.forward(actor).count();
-        let producer = match self.topology.twin(actor) {
-            Some(twin) => actor.min(twin),
-            None => actor,
-        };
+        let producer = self.topology.twin(actor).map_or(actor, |twin| actor.min(twin));
         Box::new(move || {
-            let part = make(operator)?;
-            let operating = Operating::new(part, inputs, &scenario.operators[operator], first);
+            let (part, settings) = (make(operator)?, &scenario.operators[operator]);
+            let operating = Operating::new(part, inputs, settings, first);
+            let operating = operating.holding(settings, scenario.time.tick);
             Ok(operating.for_producer(producer))
         })
     }
@@ -200,10 +307,12 @@ impl Cast for Players {
                 let scenario = Arc::clone(&self.scenario);
                 let make = move || {
                     let of = &scenario.operators[operator];
-                    let settings = of.watermark.clone().ok_or("it has no settings")?;
+                    let settings = of.generator().cloned().ok_or("it has no settings")?;
                     let schemas = topology.input_schemas(actor);
                     let names: Vec<&str> = of.input.iter().map(String::as_str).collect();
-                    Generator::new(settings, of.valve, scenario.time.tick, inputs, &schemas, &names)
+                    let tick = scenario.time.tick;
+                    let generator = Generator::new(settings, of.valve, tick, inputs, &schemas, &names)?;
+                    Ok(generator.holding(of.future == Future::Hold))
                 };
                 self.stage(stage, Box::new(make))?
             }
@@ -306,24 +415,43 @@ impl Cast for Players {
                 enter(Counter::new(epoch, start), stage)
             }
             Role::Coordinator => {
-                let crew = Crew {
-                    all: self.those(|actor| topology.takes_part(actor)),
-                    readers: self.those(|actor| topology.reads(actor)),
-                    store: self
-                        .those(|actor| topology.actors[actor.0 as usize].role == Role::Store)
-                        .pop_first(),
-                    inputs: self.senders(actor),
-                };
-                enter(Coordinator::new(self.scenario.snapshot.clone(), crew), stage)
+                let crew = self.crew();
+                let members = crew.participants.iter().map(|(name, actor)| Member {
+                    name: name.clone(),
+                    reader: topology.reads(*actor),
+                });
+                let members = members.collect();
+                enter(Coordinator::new(self.plan(), members, crew, entries), stage)
             }
             Role::Store => {
-                let coordinator = self
-                    .those(|actor| topology.actors[actor.0 as usize].role == Role::Coordinator)
-                    .pop_first()
-                    .ok_or("nobody coordinates snapshots")?;
-                let shelf = Rc::clone(&self.shelf);
-                enter(Store::new(shelf, coordinator, self.senders(actor)), stage)
+                let settings = self
+                    .scenario
+                    .snapshot
+                    .as_ref()
+                    .ok_or("there are no snapshots to keep")?;
+                let faults = &self.vault.faults;
+                let shelf = self.shelf.get_or_insert_with(|| {
+                    let disk = SimulatedDisk::new(speed(&settings.disk), faults(actor));
+                    Rc::new(RefCell::new(disk))
+                });
+                let shelf = Rc::clone(shelf);
+                enter(Store::new(shelf, self.crew()), stage)
             }
         })
+    }
+
+    fn left(&mut self, actor: ActorId, at: Time) {
+        if let (Role::Store, Some(shelf)) = (self.topology.actors[actor.0 as usize].role, &mut self.shelf) {
+            shelf.crash(at);
+        }
+    }
+}
+
+/// What a disk can do, apart from how long an operation takes before its bytes move: that is drawn with its faults.
+fn speed(disk: &script::Disk) -> DiskSpeed {
+    DiskSpeed {
+        rate: disk.rate.map_or(0, |rate| rate.ceil() as u64),
+        capacity: disk.size.unwrap_or(u64::MAX),
+        ..DiskSpeed::default()
     }
 }

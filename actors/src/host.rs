@@ -4,6 +4,7 @@
 //! instant. A crash drops the address; nothing is flushed.
 
 use actix::{Actor, Context, Handler, Recipient};
+use wavetank_scenarios::Time;
 
 use crate::reliability::{State, StateError};
 use crate::world::{Deliver, Effect, Input, Stage};
@@ -35,6 +36,11 @@ pub trait Keeps {
 
     /// Whether it has put out all that it will.
     fn over(&self) -> bool;
+
+    /// The largest watermark that it has put out, where it knows.
+    fn watermark(&self) -> Time {
+        Time::MIN
+    }
 
     /// A snapshot is about to be cut.
     fn cut(&mut self, _snapshot: u64) {}

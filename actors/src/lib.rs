@@ -10,8 +10,9 @@ mod roles;
 pub mod scaling;
 pub mod world;
 
-pub use cast::{Departure, Departures, Players};
+pub use cast::{Departure, Departures, Players, Vault};
 pub use element::Element;
 pub use host::{Part, enter};
+pub use roles::RIPE;
 pub use scaling::convey::TELL;
 pub use scaling::watermark::{ALIGN, EVERY};

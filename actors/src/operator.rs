@@ -54,15 +54,13 @@ pub trait Operator {
 
     /// Puts everything that its later output depends on into a snapshot: two operators with the same settings and the
     /// same state do the same with the same input, to the last bit. Timers are the host's.
-    fn save(&self, _state: &mut State) {}
+    fn save(&self, state: &mut State);
 
     /// Takes back what [`Operator::save`] of another operator with the same settings put in. It has taken nothing in yet.
     ///
     /// # Errors
     /// The state is not one of such an operator.
-    fn restore(&mut self, _state: &State) -> Result<(), StateError> {
-        Ok(())
-    }
+    fn restore(&mut self, state: &State) -> Result<(), StateError>;
 
     /// The largest watermark that may be passed on now. An operator that holds events back which it will put out with
     /// their own stamps answers a tick below the smallest of them; the host then waits with the rest.

@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod everywhere;
 pub mod faults;
 mod judge;
 mod recording;

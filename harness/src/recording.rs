@@ -63,8 +63,8 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
             touched: meter.touched,
             first: meter.first.map(explain_time),
             last: meter.last.map(explain_time),
-            detected_after: None,
-            recovered_after: None,
+            detected_after: meter.detected.map(|span| wavetank_reports::Span(span.micros())),
+            recovered_after: meter.recovered.map(|span| wavetank_reports::Span(span.micros())),
         })
         .collect();
     metrics(judge, &mut record);

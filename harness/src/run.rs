@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use wavetank_actors::operator::Operator;
+use wavetank_actors::reliability::snapshot::Keys;
 use wavetank_actors::world::{Happening, Observer, Outcome, Setup, Virtual, World, WorldError};
-use wavetank_actors::{Players, processing};
+use wavetank_actors::{Players, Vault, processing};
 use wavetank_oracle::table::Table;
 use wavetank_oracle::truth::Truth;
 use wavetank_reports::record::Record;
@@ -37,6 +38,8 @@ pub struct Options {
     pub hash: bool,
     /// Follow the machine's clock instead of virtual time, this many times as fast.
     pub real_time: Option<f64>,
+    /// The keys of encrypted snapshots; without them one is made from the seed, and protects nothing.
+    pub keys: Option<Arc<Keys>>,
     /// Set from outside to end the run early; what was seen up to then is judged.
     pub interrupt: Arc<AtomicBool>,
     /// Told how far virtual time has come, now and then.
@@ -62,6 +65,7 @@ impl Default for Options {
             trace: false,
             hash: true,
             real_time: None,
+            keys: None,
             interrupt: Arc::default(),
             progress: None,
         }
@@ -116,6 +120,24 @@ impl Tank {
     /// When the scenario asks for something that cannot be built; everything that happens in the run itself is in the
     /// record.
     pub fn run(&self, script: &Arc<Script>, options: &Options) -> Result<Ran, RunError> {
+        let (record, _, tracer) = self.judged(script, options)?;
+        Ok(Ran {
+            record,
+            trace: tracer.map_or_else(Vec::new, Tracer::into_lines),
+        })
+    }
+
+    /// Runs a scenario and judges it; its record, and what a crash must not change.
+    pub(crate) fn outcome(
+        &self,
+        script: &Arc<Script>,
+        options: &Options,
+    ) -> Result<(Record, crate::everywhere::Outcome), RunError> {
+        let (record, judge, _) = self.judged(script, options)?;
+        Ok((record, crate::everywhere::Outcome::new(judge)))
+    }
+
+    fn judged(&self, script: &Arc<Script>, options: &Options) -> Result<(Record, Judge, Option<Tracer>), RunError> {
         let build = |why: String| RunError::Build {
             scenario: script.scenario.name.clone(),
             why,
@@ -148,11 +170,13 @@ impl Tank {
         let ending = Ending { outcome, truth, twin };
         judge.close(&ending);
         let wall = started.elapsed();
-        let record = recording::record(&judge, &ending, wall);
-        Ok(Ran {
-            record,
-            trace: tracer.map_or_else(Vec::new, Tracer::into_lines),
-        })
+        let mut record = recording::record(&judge, &ending, wall);
+        let snapshot = script.scenario.snapshot.as_ref();
+        if options.keys.is_none() && snapshot.is_some_and(|snapshot| snapshot.encrypt) {
+            let remark = "the key of its snapshots follows from the seed: it protects nothing";
+            record.remarks.push(remark.to_owned());
+        }
+        Ok((record, judge, tracer))
     }
 
     /// Plays one world to its end.
@@ -183,6 +207,7 @@ impl Tank {
             step_budget: script.scenario.time.step_budget,
             clocks,
             node_plan: faults.node_plan(),
+            strikes: faults.strikes(),
             network: Box::new(faults.waves()),
             epoch: script.scenario.epoch.clone(),
             barrier: script
@@ -190,7 +215,7 @@ impl Tank {
                 .snapshot
                 .as_ref()
                 .map_or_else(Default::default, |s| s.barrier),
-            cast: Box::new(players(script, departures, scope.oracle)),
+            cast: Box::new(players(script, departures, scope.oracle).with_vault(vault(script, faults, run, options))),
             observer: options
                 .watch
                 .then(|| Box::new(Shared(Rc::clone(&watchers))) as Box<dyn Observer>),
@@ -255,6 +280,22 @@ fn sources(topology: &Topology) -> impl Iterator<Item = ActorId> + '_ {
     actors
         .filter(|(_, actor)| matches!(actor.role, Role::Source { .. }))
         .map(|(i, _)| ActorId(i as u32))
+}
+
+/// What snapshots are kept with. Without a key from outside one follows from the seed: it protects nothing, and neither
+/// does it have to, because the disk is simulated too.
+fn vault(script: &Arc<Script>, faults: &Faults, run: Run, options: &Options) -> Vault {
+    let faults = faults.clone();
+    let disk = script.scenario.snapshot.as_ref().map(|snapshot| snapshot.disk.clone());
+    let disk = disk.unwrap_or_default();
+    let from_seed = || Arc::new(Keys::from_seed(run.seed));
+    // What cannot be written down as JSON is told apart by its name.
+    let text = serde_json::to_vec(&script.scenario).unwrap_or_else(|_| script.scenario.name.clone().into_bytes());
+    Vault {
+        faults: Box::new(move |actor| Box::new(faults.disk(actor, &disk))),
+        keys: options.keys.clone().unwrap_or_else(from_seed),
+        run: xxhash_rust::xxh3::xxh3_128_with_seed(&text, run.seed),
+    }
 }
 
 /// Who plays in a script's world.

@@ -80,6 +80,14 @@ fn placed(window: &str, bounds: u8, first: bool) -> String {
     format!("bounds = \"{bounds}\"\nalign = \"{align}\"")
 }
 
+/// A watermark generator, or the clocks of the keys where the windows can go by them.
+fn watermark(behind: u64, window: &str, clause: &str, own: bool, first: bool) -> String {
+    let each = ["tumbling", "hop", "cumulate", "session", "stagger"];
+    let own = own && each.iter().any(|name| window.contains(name)) && !clause.contains("limit") && !first;
+    let scope = if own { ", scope = \"key\"" } else { "" };
+    format!("watermark = {{ behind = \"{behind}s\"{scope} }}")
+}
+
 fn clauses() -> impl Strategy<Value = &'static str> {
     prop_oneof![
         3 => Just(""),
@@ -106,8 +114,9 @@ proptest! {
         late_when in prop_oneof![Just("at-end"), Just("tick-before-end"), Just("after-end")],
         by_key in any::<bool>(),
         emit_empty in any::<bool>(),
-        (bounds, first) in (0u8..2, any::<bool>()),
+        (bounds, first, own) in (0u8..2, any::<bool>(), any::<bool>()),
     ) {
+        let watermark = watermark(behind, window, clause, own && by_key, first);
         let placed = placed(window, bounds, first);
         let emit_empty = emit_empty && panes != "discarding";
         let (select, group) = if by_key { ("k, ", "group by k ") } else { ("", "") };
@@ -120,7 +129,7 @@ proptest! {
         agrees(&waves, &format!(
             "query = \"select {select}count(*) as n, sum(v) as total, max(v) as most from s {window} {group}{clause}\"\n\
              emit = {{ {emit} }}\nemit_empty = {emit_empty}\n{placed}\nhorizon = \"{horizon}s\"\nlate_when = \"{late_when}\"\n\
-             watermark = {{ behind = \"{behind}s\" }}"
+             {watermark}"
         ))?;
     }
 
@@ -136,14 +145,15 @@ proptest! {
         behind in 0u64..4,
         emit_empty in any::<bool>(),
         by_key in any::<bool>(),
-        (bounds, first) in (0u8..2, any::<bool>()),
+        (bounds, first, own) in (0u8..2, any::<bool>(), any::<bool>()),
     ) {
+        let watermark = watermark(behind, window, clause, own && by_key, first);
         let placed = placed(window, bounds, first);
         let (select, group) = if by_key { ("k, ", "group by k ") } else { ("", "") };
         agrees(&waves, &format!(
             "query = \"select {select}count(*) as n, sum(v) as total, max(v) as most from s {window} {group}{clause}\"\n\
              emit_empty = {emit_empty}\n{placed}\n\
-             horizon = \"{horizon}s\"\nresult_stamp = \"{stamp}\"\nwatermark = {{ behind = \"{behind}s\" }}"
+             horizon = \"{horizon}s\"\nresult_stamp = \"{stamp}\"\n{watermark}"
         ))?;
     }
 

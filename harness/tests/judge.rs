@@ -180,3 +180,48 @@ fn an_event_that_passes_an_operator_twice_breaks_exactly_once_and_not_at_least_o
     );
     assert_eq!(run("at-least-once").verdict, Verdict::Pass);
 }
+
+/// A window whose first answer is corrected twice, and whatever reads it.
+fn corrected(readers: &str) -> String {
+    format!(
+        "schema = 1\nname = \"corrected\"\npattern = \"course-correction\"\nmust = \"fail\"\n\
+         [[source]]\nname = \"s\"\nevents = [\n\
+           {{ t = \"1s\", row = {{ v = 1 }} }}, {{ t = \"12s\", row = {{ v = 1 }} }},\n\
+           {{ t = \"2s\", at = \"13s\", row = {{ v = 1 }} }}, {{ t = \"25s\", row = {{ v = 1 }} }},\n\
+           {{ t = \"3s\", at = \"26s\", row = {{ v = 1 }} }},\n]\n\
+         [[operator]]\nname = \"counts\"\ninput = [\"s\"]\nhorizon = \"1m\"\nwatermark = {{ behind = \"0s\" }}\n\
+         query = \"select count(*) as n from s window tumbling(10 sec)\"\n{readers}"
+    )
+}
+
+fn cannot_fold(text: &str) -> Option<String> {
+    let ran = play(text);
+    let broken = ran.record.broken().find(|e| e.name.contains("can fold its answers"))?;
+    Some(format!("{broken:?}"))
+}
+
+#[test]
+fn who_lets_some_answers_for_a_window_pass_and_others_not_is_named() {
+    let reader = |filter: &str| {
+        corrected(&format!(
+            "[[operator]]\nname = \"odd\"\ninput = [\"counts\"]\nfilter = \"{filter}\"\n\
+             [[sink]]\nname = \"to\"\ninput = [\"odd\"]\n"
+        ))
+    };
+    let told = cannot_fold(&reader("n != 2")).expect("the second answer is missing");
+    assert!(
+        told.contains("`odd` must let all answers for a window pass, or none"),
+        "{told}"
+    );
+    assert_eq!(cannot_fold(&reader("n > 0")), None);
+}
+
+#[test]
+fn late_answers_that_are_put_aside_need_not_follow_from_each_other() {
+    let text = corrected(
+        "[[operator]]\nname = \"totals\"\ninput = [\"counts\"]\nlate = \"side\"\nwatermark = { behind = \"0s\" }\n\
+         query = \"select sum(n) as n from counts window tumbling(10 sec)\"\n\
+         [[sink]]\nname = \"to\"\ninput = [\"totals\"]\n[[sink]]\nname = \"aside\"\ninput = [\"totals.late\"]\n",
+    );
+    assert_eq!(cannot_fold(&text).filter(|told| told.contains("aside")), None);
+}

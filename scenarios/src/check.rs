@@ -370,7 +370,11 @@ impl Checker<'_> {
             }
             if let Some(watermark) = &operator.watermark {
                 self.watermark(i, watermark);
+                self.key_clocks(i, watermark);
             }
+            self.behind_key_clocks(i);
+            self.future(i, operator);
+            self.windows(i, operator);
             self.not_negative(&at("horizon"), Some(operator.horizon));
             self.joins(i, operator);
             if let Some(threshold) = &operator.threshold {

@@ -2,7 +2,8 @@
 //! contradict each other.
 
 use crate::check::Checker;
-use crate::script::{Acknowledge, Delivery, Replay};
+use crate::distribution::Delay;
+use crate::script::{Acknowledge, Delivery, Disk, Replay};
 use crate::topology::{COORDINATOR, STORE};
 
 impl Checker<'_> {
@@ -21,13 +22,22 @@ impl Checker<'_> {
             }
             self.positive(&at("retention.time"), broker.retention.time);
             self.positive(&at("visibility"), Some(broker.visibility));
-            let rate = broker.disk.rate;
-            if rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
-                self.say(
-                    &at("disk.rate"),
-                    "a disk takes more than nothing",
-                    "bytes per second, above zero".to_owned(),
-                );
+            self.disk(&at("disk"), &broker.disk);
+        }
+    }
+
+    /// A disk that takes nothing, or that is done before it has begun.
+    fn disk(&mut self, path: &str, disk: &Disk) {
+        if disk.rate.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
+            self.say(
+                &format!("{path}.rate"),
+                "a disk takes more than nothing",
+                "bytes per second, above zero".to_owned(),
+            );
+        }
+        for (key, delay) in [("write", &disk.write), ("read", &disk.read)] {
+            if let Some(Delay::Constant(span)) = delay {
+                self.not_negative(&format!("{path}.{key}"), Some(*span));
             }
         }
     }
@@ -78,6 +88,7 @@ impl Checker<'_> {
         self.positive("snapshot.every", snapshot.every);
         self.positive("snapshot.watermark", snapshot.watermark);
         self.positive("snapshot.time_out", snapshot.time_out);
+        self.disk("snapshot.disk", &snapshot.disk);
         for (key, value) in [
             ("keep", u64::from(snapshot.keep)),
             ("full_every", u64::from(snapshot.full_every)),

@@ -164,6 +164,11 @@ impl Checker<'_> {
                 let known: Vec<String> = self.scenario.operators.iter().map(|o| o.name.clone()).collect();
                 (known.contains(&fault.on), known)
             }
+            Place::Disk => {
+                let disks = topology.actors.iter().filter(|actor| actor.role.has_disk());
+                let known: Vec<String> = disks.map(|actor| actor.name.to_string()).collect();
+                (known.contains(&fault.on), known)
+            }
         };
         if !found {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -176,6 +181,7 @@ impl Checker<'_> {
             ("for", fault.lasting.is_some()),
             ("amount", fault.amount.is_some()),
             ("restart", fault.restart.is_some()),
+            ("delivery", fault.delivery.is_some()),
             ("way", fault.way.is_some()),
             ("factor", fault.factor.is_some()),
             ("copies", fault.copies.is_some()),
@@ -203,7 +209,7 @@ impl Checker<'_> {
                 );
             }
         }
-        let moments = fault.at.is_some() || fault.every.is_some();
+        let moments = fault.at.is_some() || fault.every.is_some() || fault.delivery.is_some();
         match descriptor.timing {
             Timing::Point if !moments => {
                 let help = "add at = \"4m\", or every = \"1m\"".to_owned();

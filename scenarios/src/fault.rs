@@ -36,6 +36,14 @@ pub enum FaultKind {
     RepeatWatermarks,
     DelayWatermarks,
     HastenWatermarks,
+    // disks
+    SlowWrite,
+    FailedWrite,
+    FullDisk,
+    TornWrite,
+    BitFlip,
+    StaleRead,
+    LostFile,
 }
 
 /// Where a fault acts.
@@ -50,6 +58,8 @@ pub enum Place {
     Source,
     /// In an operator, at the moment at which it passes something on: `on = "per-minute"`.
     Operator,
+    /// On the disk of the store of snapshots or of a broker: `on = "snapshot-store"`.
+    Disk,
 }
 
 impl Place {
@@ -60,6 +70,7 @@ impl Place {
             Self::Node => "node",
             Self::Source => "source",
             Self::Operator => "operator",
+            Self::Disk => "disk",
         }
     }
 }
@@ -68,7 +79,8 @@ impl Place {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Timing {
-    /// Hits single elements: those sent within `during` with probability `rate`, or the first at or after each moment.
+    /// Hits single elements (on a disk: writes or reads): those within `during` with probability `rate`, or the first at or
+    /// after each moment.
     Element,
     /// Acts for a while: in `during`, or from each moment on for `for`.
     Interval,
@@ -119,7 +131,7 @@ const SCHEDULED: &[Pledge] = &[Pledge::Zero, Pledge::Pairing];
 macro_rules! faults {
     ($($kind:ident $name:literal $place:ident $timing:ident needs $needs:expr, takes $takes:expr, pledges $pledges:expr,
        $summary:literal, $example:literal;)*) => {
-        /// Every fault, in the order of the design: links, nodes, sources, operators.
+        /// Every fault, in the order of the design: links, nodes, sources, operators, disks.
         pub static FAULTS: &[FaultDescriptor] = &[$(FaultDescriptor {
             kind: FaultKind::$kind,
             name: $name,
@@ -169,7 +181,8 @@ faults! {
     Bandwidth "bandwidth" Link Interval needs ["factor"], takes [], pledges SCHEDULED,
         "lets at most `factor` elements a second through; the others queue",
         "id = \"narrow\"\nkind = \"bandwidth\"\non = \"orders -> per-minute\"\nduring = \"2m..3m\"\nfactor = 50.0";
-    Crash "crash" Node Point needs [], takes [("restart", "never")], pledges SCHEDULED,
+    Crash "crash" Node Point needs [], takes [("restart", "never"), ("delivery", "in place of `at`: by the clock")],
+        pledges SCHEDULED,
         "ends everything on the node: state and mailbox are lost",
         "id = \"kill\"\nkind = \"crash\"\non = \"per-minute\"\nat = \"4m\"\nrestart = \"3s\"";
     Pause "pause" Node Interval needs [], takes [], pledges SCHEDULED,
@@ -218,6 +231,27 @@ faults! {
     HastenWatermarks "hasten-watermarks" Operator Interval needs [], takes [], pledges SCHEDULED,
         "passes watermarks on before the results that they stand behind, which are then late",
         "id = \"haste\"\nkind = \"hasten-watermarks\"\non = \"per-minute\"\nduring = \"2m..3m\"";
+    SlowWrite "slow-write" Disk Element needs ["amount"], takes [], pledges KEYED,
+        "lets writes take longer; what is asked for meanwhile waits",
+        "id = \"worn\"\nkind = \"slow-write\"\non = \"snapshot-store\"\nrate = 0.2\namount = { exp = \"400ms\" }";
+    FailedWrite "failed-write" Disk Element needs [], takes [], pledges KEYED,
+        "lets writes fail with an error, and leave nothing",
+        "id = \"refused\"\nkind = \"failed-write\"\non = \"snapshot-store\"\nrate = 0.05";
+    FullDisk "full-disk" Disk Interval needs [], takes [], pledges SCHEDULED,
+        "lets every write fail, because there is no room",
+        "id = \"full\"\nkind = \"full-disk\"\non = \"snapshot-store\"\nduring = \"2m..3m\"";
+    TornWrite "torn-write" Disk Element needs [], takes [], pledges KEYED,
+        "keeps only the beginning of what is written, and says that all is well",
+        "id = \"torn\"\nkind = \"torn-write\"\non = \"snapshot-store\"\nrate = 0.05";
+    BitFlip "bit-flip" Disk Element needs [], takes [], pledges KEYED,
+        "turns one bit of what is written, and says that all is well",
+        "id = \"rot\"\nkind = \"bit-flip\"\non = \"snapshot-store\"\nat = \"2m\"";
+    StaleRead "stale-read" Disk Element needs [], takes [], pledges KEYED,
+        "reads a file as it was before it was last written, or finds none",
+        "id = \"stale\"\nkind = \"stale-read\"\non = \"snapshot-store\"\nrate = 0.1";
+    LostFile "lost-file" Disk Element needs [], takes [], pledges KEYED,
+        "loses the file that is written, and says that all is well",
+        "id = \"gone\"\nkind = \"lost-file\"\non = \"snapshot-store\"\nrate = 0.05";
 }
 
 impl FaultKind {

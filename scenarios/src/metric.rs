@@ -18,6 +18,8 @@ pub enum Measured {
     Link,
     /// A fault: `fault.slow-link.fired`.
     Fault,
+    /// The coordinator of snapshots: `snapshots.completed`.
+    Snapshots,
 }
 
 impl Measured {
@@ -30,6 +32,7 @@ impl Measured {
             Self::Sink => "sink",
             Self::Link => "link",
             Self::Fault => "fault",
+            Self::Snapshots => "coordinator of snapshots",
         }
     }
 }
@@ -165,6 +168,19 @@ metrics! {
     InFlight "in_flight" [Link] Count Gauge "elements sent and not yet delivered";
     Transit "transit" [Link] Micros Histogram "from sending to delivery";
     Paused "paused" [Link] Micros Counter "how long the receiver held the link back, because it ran ahead of the others";
+    Completed "completed" [Snapshots] Count Counter "snapshots of which all parts and the manifest became durable";
+    Aborted "aborted" [Snapshots] Count Counter "snapshots that were begun and given up";
+    Skipped "skipped" [Snapshots] Count Counter "snapshots that were due and not begun, because one was under way";
+    Damaged "damaged" [Snapshots] Count Counter "files of snapshots that turned out to be of no use";
+    Recoveries "recoveries" [Snapshots] Count Counter "how often everybody went back, to a snapshot or to the beginning";
+    SnapshotTime "snapshot_time" [Snapshots] Micros Histogram "from the beginning of a snapshot until it was complete";
+    SnapshotBytes "snapshot_bytes" [Snapshots] Bytes Histogram "the size of a complete snapshot's files";
+    SnapshotInterval "snapshot_interval" [Snapshots] Micros Histogram "between the beginnings of complete snapshots";
+    SnapshotAge "snapshot_age" [Snapshots] Micros Gauge "how old the newest complete snapshot was when the next began, or everybody went back to it";
+    RestoreTime "restore_time" [Snapshots] Micros Histogram "from the news of a crash until everybody had gone back";
+    Deleted "deleted" [Snapshots] Count Counter "files of complete snapshots that nothing needed any more";
+    Orphaned "orphaned" [Snapshots] Count Counter "files of snapshots that were never complete, found and deleted";
+    SavedBytes "saved_bytes" [Operator, Generator, Sink] Bytes Counter "bytes of its parts of snapshots, as they went to the store";
     Fired "fired" [Fault] Count Counter "how often the fault fired";
     Touched "touched" [Fault] Count Counter "how many elements the fault touched";
 }

@@ -109,7 +109,7 @@ patterns! {
         "Lets through what a predicate says, or what crosses a threshold with hysteresis, changes too fast, or comes first \
          after silence. Null is not true.";
     WindowedAggregation "windowed-aggregation" "Windowed aggregation" Processing built true
-        settings ["query", "watermark", "late", "horizon", "emit", "late_when", "late_by", "bounds", "align", "flush_at_end", "emit_empty", "result_stamp"],
+        settings ["query", "watermark", "late", "horizon", "emit", "late_when", "late_by", "bounds", "align", "flush_at_end", "emit_empty", "result_stamp", "future"],
         metrics [Late, Held, EmitDelay, Lag, Corrections] example "orders-per-minute"
         "Counts, sums and other aggregates over windows of event time. A window answers when the watermark says that it is \
          complete; what comes after that is late.";
@@ -147,9 +147,12 @@ patterns! {
     Replay "replay" "Replay" Reliability built false
         settings [], metrics [] example ""
         "Reads a source's log again from the last safe point after a crash.";
-    PeriodicSnapshot "periodic-snapshot" "Periodic snapshot state persistence" Reliability built false
-        settings [], metrics [] example ""
-        "Saves the states of all operators together, again and again, and goes on from the last complete set after a crash.";
+    PeriodicSnapshot "periodic-snapshot" "Periodic snapshot state persistence" Reliability built true
+        settings ["snapshot"],
+        metrics [Completed, Aborted, SnapshotTime, SnapshotBytes, SnapshotAge, Recoveries, RestoreTime, Damaged, Orphaned]
+        example "weather-hourly"
+        "Saves the states of all operators together, again and again, and goes on from the newest complete set of which nothing \
+         is damaged after a crash.";
     TwoNodeFailover "two-node-failover" "Two-node failover" Reliability built true
         settings ["failover"],
         metrics [Failovers, ServiceGap, Overlap, NotRedundant, Pending, Repeated, Refused, Missing, Diverged]

@@ -157,14 +157,17 @@ impl Role {
     /// What kind of thing it is to metrics.
     pub const fn measured(self) -> Measured {
         match self {
-            Self::Source { .. } | Self::Broker { .. } | Self::Counter | Self::Coordinator | Self::Store => {
-                Measured::Source
-            }
+            Self::Source { .. } | Self::Broker { .. } | Self::Counter | Self::Store => Measured::Source,
+            Self::Coordinator => Measured::Snapshots,
             Self::Watermark { .. } => Measured::Generator,
             Self::Operator { .. } | Self::Split { .. } | Self::Worker { .. } | Self::Merge { .. } => Measured::Operator,
             Self::Replica { .. } | Self::Arbiter { .. } | Self::Gate { .. } => Measured::Operator,
             Self::Sink { .. } => Measured::Sink,
         }
+    }
+    /// Whether it keeps files on a disk of its own.
+    pub const fn has_disk(self) -> bool {
+        matches!(self, Self::Broker { .. } | Self::Store)
     }
     /// Whether it passes on what comes in as it is.
     pub const fn passes(self) -> bool {
@@ -485,7 +488,7 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
             continue;
         }
         let node = builder.node(operator.node.as_deref().unwrap_or(&operator.name), None);
-        if operator.watermark.is_some() {
+        if operator.generator().is_some() {
             // What it puts out is what comes in; that is filled in when its links are known.
             let name = format!("{}.watermark", operator.name);
             builder.actor(
@@ -587,7 +590,7 @@ impl<'a> Builder<'a> {
         let node = self.node(&split, None);
         // What a generator and a split put out is what comes in; that is filled in when their links are known.
         let nothing = Schema::default;
-        if operator.watermark.is_some() {
+        if operator.generator().is_some() {
             let role = Role::Watermark { operator: index };
             self.actor(&format!("{name}.watermark"), role, node, stream.clone(), nothing());
         }

@@ -48,6 +48,11 @@ impl Keys<'_> {
             Self::Values(values) => *values == key,
         }
     }
+    /// Writes the values of the key into `values`, in place of what is there.
+    pub fn write_to(self, values: &mut Vec<Value>) {
+        values.clear();
+        self.each(|value| values.push(value.clone()));
+    }
     /// The values of the key.
     pub fn to_row(self) -> Row {
         let mut key = Vec::new();

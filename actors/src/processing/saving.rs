@@ -197,6 +197,22 @@ fn windows() -> impl Strategy<Value = (Json, i64)> {
     )
 }
 
+/// Those of them that each key can have for itself, by the clocks of the keys.
+fn key_clocks() -> impl Strategy<Value = (Json, i64)> {
+    let behind = prop::sample::select(vec!["0us", "3us", "8us"]);
+    (windows(), behind).prop_filter_map("windows of one key each", |((mut keys, tick), behind)| {
+        let query = keys["query"].as_str()?.to_owned();
+        let placed = ["tumbling", "hop", "cumulate", "session", "stagger"].map(|kind| format!("window {kind}("));
+        let fits = placed.iter().any(|window| query.contains(window));
+        if !fits || !query.contains("group by") || query.contains("limit") {
+            return None;
+        }
+        keys.as_object_mut()?.remove("align");
+        keys["watermark"] = json!({"behind": behind, "scope": "key"});
+        Some((keys, tick))
+    })
+}
+
 /// The operators that look at one event after the other.
 fn others() -> impl Strategy<Value = Json> {
     let by = prop::sample::select(vec![json!([]), json!(["k"]), json!(["k", "v"])]);
@@ -231,6 +247,13 @@ proptest! {
     }
 
     #[test]
+    fn windows_by_the_clocks_of_their_keys_go_on_from_what_they_saved(
+        (keys, tick) in key_clocks(), steps in steps(), at in 0usize..40
+    ) {
+        twins(|| made(&keys, tick), &steps, at)?;
+    }
+
+    #[test]
     fn others_go_on_from_what_they_saved(keys in others(), steps in steps(), at in 0usize..40) {
         twins(|| made(&keys, 1), &steps, at)?;
     }
@@ -240,6 +263,14 @@ proptest! {
         (mut keys, tick) in windows(), steps in steps(), at in 0usize..40, spoils in spoils()
     ) {
         // From a spoilt watermark there may be any number of empty windows to the next one.
+        keys["emit_empty"] = json!(false);
+        spoilt(|| made(&keys, tick), &steps, at, &spoils);
+    }
+
+    #[test]
+    fn no_bytes_make_a_restored_window_by_the_clock_of_its_key_panic(
+        (mut keys, tick) in key_clocks(), steps in steps(), at in 0usize..40, spoils in spoils()
+    ) {
         keys["emit_empty"] = json!(false);
         spoilt(|| made(&keys, tick), &steps, at, &spoils);
     }

@@ -59,7 +59,8 @@ pub fn try_build(keys: serde_json::Value, schema: &Schema, tables: &[Table]) -> 
 /// Feeds an operator and keeps books on it.
 pub struct Hand {
     pub operator: Box<dyn Operator>,
-    next: u64,
+    /// The number of the next event.
+    pub next: u64,
     taken: u64,
     caused: u64,
     pub dropped: Vec<(u64, Dropped)>,
@@ -77,9 +78,10 @@ impl Hand {
     }
     pub fn of(operator: Box<dyn Operator>) -> Self {
         Self {
+            // What was restored holds events already.
+            taken: operator.held(),
             operator,
             next: 0,
-            taken: 0,
             caused: 0,
             dropped: Vec::new(),
             failed: Vec::new(),

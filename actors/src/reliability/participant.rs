@@ -4,14 +4,14 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use wavetank_scenarios::event::Position;
 use wavetank_scenarios::script::{Replay, ReplayFrom};
 use wavetank_scenarios::topology::{ActorId, Port};
 use wavetank_scenarios::{Span, Time};
 
-use super::{Control, From, State, StateError};
+use super::snapshot::{Doings, Habit, Message, Saver, Step};
+use super::{Control, Crew, From, State, StateError};
 use crate::element::Element;
 use crate::host::{Keeps, Part};
 use crate::world::{Effect, Input, Stage};
@@ -19,8 +19,9 @@ use crate::world::{Effect, Input, Stage};
 /// Whom a participant deals with.
 #[derive(Clone, Debug)]
 pub(crate) struct Peers {
-    pub coordinator: ActorId,
-    pub store: Option<ActorId>,
+    pub crew: Crew,
+    /// How its part of a snapshot is written.
+    pub habit: Habit,
     /// By input: the broker that it reads there.
     pub brokers: Vec<Option<ActorId>>,
     /// By input: whether what comes there after a cut, and was sent before it, is saved with it: the way back of a
@@ -28,8 +29,10 @@ pub(crate) struct Peers {
     pub recorded: Vec<bool>,
     /// Whether it is a sub-stream that answers its split.
     pub answers: bool,
-    /// Whether the coordinator hears how far it has come.
-    pub tells: bool,
+    /// The coordinator hears whenever it has taken so many events more.
+    pub counts: Option<u64>,
+    /// The coordinator hears whenever its watermark has passed a multiple of this.
+    pub paces: Option<Span>,
     pub replay: Option<Replay>,
 }
 
@@ -58,9 +61,12 @@ pub(crate) struct Participant<P> {
     /// The last snapshot that was cut.
     snapshot: u64,
     recording: Option<Recording>,
-    attempt: u32,
-    /// The snapshot that is waited for, or the beginning.
-    away: Option<Option<u64>>,
+    saver: Saver,
+    /// It waits for what it is to go back to.
+    away: bool,
+    /// How many events it has taken in this recovery, and up to which multiple its watermark has come.
+    taken: u64,
+    reached: Option<i64>,
     /// Whether the coordinator knows that it is over.
     told_over: bool,
 }
@@ -72,14 +78,16 @@ impl<P: Part + Keeps> Participant<P> {
         Ok(Self {
             make,
             part,
+            saver: Saver::new(peers.habit.clone()),
             peers,
             armed: Rc::default(),
             offsets: BTreeMap::new(),
             ended: vec![false; inputs],
             snapshot: 0,
             recording: None,
-            attempt: 0,
-            away: None,
+            away: false,
+            taken: 0,
+            reached: None,
             told_over: false,
         })
     }
@@ -116,10 +124,15 @@ impl<P: Part + Keeps> Participant<P> {
         if let Some(why) = recording.state.broken() {
             return stage.put(Effect::Broken(format!("its state cannot be saved: {why}")));
         }
-        if let Some(store) = self.peers.store {
-            let (snapshot, part) = (recording.snapshot, Arc::new(recording.state));
-            stage.tell(store, Control::Save { snapshot, part });
-        }
+        let mut out = Doings::default();
+        self.saver.save(recording.snapshot, recording.state, &mut out);
+        self.peers.crew.carry_out(out, stage);
+    }
+
+    fn say(&self, what: impl FnOnce(&Saver, &mut Doings), stage: &Stage) {
+        let mut out = Doings::default();
+        what(&self.saver, &mut out);
+        self.peers.crew.carry_out(out, stage);
     }
 
     fn save(&self) -> State {
@@ -160,14 +173,16 @@ impl<P: Part + Keeps> Participant<P> {
         (self.part, self.offsets, self.ended) = (part, offsets, ended);
         *self.armed.borrow_mut() = timers.clone();
         self.recording = None;
-        self.away = None;
+        self.away = false;
+        self.snapshot = saved.map_or(0, |(snapshot, _)| snapshot);
+        (self.taken, self.reached) = (0, None);
         let same = saved.is_none_or(|(_, state)| {
             let mut again = self.save();
             again.put("under way", &under_way);
             again == *state
         });
         self.armed.borrow_mut().clear();
-        let (attempt, snapshot) = (self.attempt, saved.map(|(snapshot, _)| snapshot));
+        let (attempt, snapshot) = (self.saver.attempt(), saved.map(|(snapshot, _)| snapshot));
         stage.put(Effect::Restored {
             attempt,
             snapshot,
@@ -190,8 +205,9 @@ impl<P: Part + Keeps> Participant<P> {
             let from = self.from(broker, saved.is_some(), stage);
             stage.tell(broker, Control::Seek { attempt, from });
         }
+        self.say(Saver::restored, stage);
         self.told_over = false;
-        stage.tell(self.peers.coordinator, Control::Recovered { attempt });
+        self.tell_over(stage);
         Ok(())
     }
 
@@ -214,40 +230,61 @@ impl<P: Part + Keeps> Participant<P> {
         }
     }
 
-    fn told(&mut self, control: &Control, stage: &mut Stage) {
-        match control {
-            Control::Trigger { snapshot } if self.away.is_none() && *snapshot > self.snapshot => {
-                self.cut(*snapshot, None, stage);
+    /// It begins again where it was told to, or says why it cannot.
+    fn go_back(&mut self, from: Option<(u64, State)>, stage: &mut Stage) {
+        let saved = from.as_ref().map(|(number, state)| (*number, state));
+        match (self.begin(saved, stage), from) {
+            (Ok(()), _) => {}
+            (Err(why), Some((number, _))) => {
+                let why = format!("`{}` cannot begin with snapshot {number}: {why}", self.saver.name());
+                let mut out = Doings::default();
+                self.saver.unusable(number, why, &mut out);
+                self.peers.crew.carry_out(out, stage);
             }
-            Control::Recover { attempt, snapshot } if *attempt > self.attempt => {
-                self.attempt = *attempt;
-                self.recording = None;
-                self.away = Some(*snapshot);
-                stage.put(Effect::Away);
-                match (snapshot, self.peers.store) {
-                    (Some(snapshot), Some(store)) => {
-                        let (attempt, snapshot) = (*attempt, *snapshot);
-                        stage.tell(store, Control::Load { attempt, snapshot });
-                    }
-                    _ => {
-                        if let Err(why) = self.begin(None, stage) {
-                            stage.put(Effect::Broken(why));
-                        }
-                    }
-                }
-            }
-            Control::Loaded { attempt, part } if *attempt == self.attempt => {
-                let Some(Some(snapshot)) = self.away else { return };
-                let begun = match part {
-                    Ok(state) => self.begin(Some((snapshot, state)), stage),
-                    Err(why) => Err(why.clone()),
-                };
-                if let Err(why) = begun {
-                    let attempt = self.attempt;
-                    stage.tell(self.peers.coordinator, Control::Unusable { attempt, why });
-                }
-            }
-            _ => {}
+            (Err(why), None) => stage.put(Effect::Broken(why)),
+        }
+    }
+
+    fn told(&mut self, message: &Message, stage: &mut Stage) {
+        let mut out = Doings::default();
+        let before = self.saver.attempt();
+        let step = self.saver.on_message(message.clone(), &mut out);
+        if self.saver.attempt() != before {
+            self.recording = None;
+            self.away = true;
+            stage.put(Effect::Away);
+        }
+        self.peers.crew.carry_out(out, stage);
+        match step {
+            Step::Cut(snapshot) if !self.away && snapshot > self.snapshot => self.cut(snapshot, None, stage),
+            Step::Begin { from, .. } => self.go_back(from, stage),
+            Step::Nothing | Step::Cut(_) | Step::Completed(_) | Step::Aborted(_) => {}
+        }
+    }
+
+    fn tell_over(&mut self, stage: &Stage) {
+        if self.part.over() && !std::mem::replace(&mut self.told_over, true) {
+            self.say(Saver::over, stage);
+        }
+    }
+
+    /// It has taken an event of a broker or a source; the coordinator hears of it now and then.
+    fn count(&mut self, stage: &Stage) {
+        self.taken += 1;
+        if self.peers.counts.is_some_and(|every| self.taken.is_multiple_of(every)) {
+            let taken = self.taken;
+            self.say(|saver, out| saver.taken(taken, out), stage);
+        }
+    }
+
+    /// Its watermark may have grown.
+    fn pace(&mut self, stage: &Stage) {
+        let Some(every) = self.peers.paces else { return };
+        let watermark = self.part.watermark();
+        let multiple = watermark.micros().div_euclid(every.micros().max(1));
+        if watermark > Time::MIN && self.reached.is_none_or(|reached| reached < multiple) {
+            self.reached = Some(multiple);
+            self.say(|saver, out| saver.reached(watermark, out), stage);
         }
     }
 
@@ -278,10 +315,9 @@ impl<P: Part + Keeps> Participant<P> {
         {
             let next = position.offset + 1;
             self.offsets.insert((broker.0, position.partition), next);
-            if self.peers.tells {
-                let (events, watermark) = (1, Time::MIN);
-                stage.tell(self.peers.coordinator, Control::Taken { events, watermark });
-            }
+        }
+        if element.event().is_some() {
+            self.count(stage);
         }
         let end = element == Element::End;
         self.part.play(Input::Element { input, lane, element }, stage);
@@ -292,9 +328,8 @@ impl<P: Part + Keeps> Participant<P> {
                 self.finish_cut(stage);
             }
         }
-        if self.part.over() && !std::mem::replace(&mut self.told_over, true) {
-            stage.tell(self.peers.coordinator, Control::Over);
-        }
+        self.pace(stage);
+        self.tell_over(stage);
     }
 }
 
@@ -303,8 +338,8 @@ impl<P: Part + Keeps> Part for Participant<P> {
         stage.armed.get_or_insert_with(|| Rc::clone(&self.armed));
         match input {
             Input::Enter { again: true } => {
-                self.away = Some(None);
-                stage.tell(self.peers.coordinator, Control::Entered);
+                self.away = true;
+                self.say(Saver::entered, stage);
             }
             Input::Enter { again: false } => self.part.play(input, stage),
             Input::Timer(token) => {
@@ -315,13 +350,15 @@ impl<P: Part + Keeps> Part for Participant<P> {
                 }
                 drop(armed);
                 self.part.play(Input::Timer(token), stage);
+                self.pace(stage);
             }
             Input::Element { input, lane, element } => match element {
                 Element::Barrier(number) => self.barrier(input, number, stage),
                 Element::Control(control) => {
-                    self.told(&control, stage);
-                    if let Control::Complete { .. } = *control
-                        && self.away.is_none()
+                    let Control::Snapshot(message) = &*control else { return };
+                    self.told(message, stage);
+                    if let Message::Completed { .. } = message
+                        && !self.away
                     {
                         let element = Element::Control(control);
                         self.part.play(Input::Element { input, lane, element }, stage);

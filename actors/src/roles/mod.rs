@@ -4,6 +4,7 @@ mod broker;
 mod counter;
 mod operating;
 mod pair;
+mod room;
 mod sink;
 mod source;
 
@@ -11,5 +12,7 @@ pub(crate) use broker::{Broker, Kept, Shelves};
 pub(crate) use counter::Counter;
 pub(crate) use operating::Operating;
 pub(crate) use pair::{Arbitrating, Gating, OwnDisk, Publishing, Ties};
+pub use room::RIPE;
+pub(crate) use room::Room;
 pub(crate) use sink::{Sink, Written};
 pub(crate) use source::{Marked, Plan, Source};

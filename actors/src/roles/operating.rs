@@ -2,7 +2,7 @@
 //! and passes them on behind what they caused, gives results their identity, keeps the books, and sets timers.
 
 use wavetank_scenarios::numbering::{Progress, Sequence};
-use wavetank_scenarios::script::{self, OnError};
+use wavetank_scenarios::script::{self, Future, OnError};
 use wavetank_scenarios::topology::{ActorId, Port};
 use wavetank_scenarios::{Event, EventId, Producer, Row, Span, Time, Value};
 
@@ -10,6 +10,7 @@ use crate::element::Element;
 use crate::host::{Keeps, Part};
 use crate::operator::{Dropped, Emitted, Operator, Output};
 use crate::reliability::{State, StateError, counted};
+use crate::roles::room::{RIPE, Room};
 use crate::scaling::watermark::Valve;
 use crate::world::{Account, Effect, Input, Stage};
 
@@ -33,6 +34,13 @@ pub(crate) struct Operating {
     /// Events that have come and wait outside of the operator, and the largest watermark that may pass them.
     waiting: u64,
     limit: Time,
+    /// The watermark that the operator has been told.
+    told: Time,
+    /// Where events wait that are ahead of the clock, with their lanes, if they do.
+    room: Option<Room<(usize, Event)>>,
+    /// Of its `input` list.
+    entries: usize,
+    tick: Span,
 }
 
 impl Operating {
@@ -52,17 +60,35 @@ impl Operating {
             number: None,
             waiting: 0,
             limit: Time::MAX,
+            told: Time::MIN,
+            room: None,
+            entries: settings.input.len(),
+            tick: Span::UNIT,
         }
     }
 
     /// Its results are those of another actor, whose copy it is.
+    #[must_use]
     pub const fn for_producer(mut self, producer: ActorId) -> Self {
         self.producer = Some(producer);
         self
     }
 
+    /// The same, where events that are ahead of the clock wait if its settings say so; `tick` is the unit of event time.
+    #[must_use]
+    pub fn holding(mut self, settings: &script::Operator, tick: Span) -> Self {
+        self.room = (settings.future == Future::Hold).then(Room::new);
+        self.tick = tick;
+        self
+    }
+
     /// Takes an event in.
     pub fn event(&mut self, lane: usize, event: Event, stage: &Stage) {
+        self.work(lane, event, stage);
+        self.pass_on(stage);
+    }
+    /// An event reaches the operator.
+    fn work(&mut self, lane: usize, event: Event, stage: &Stage) {
         self.account.taken += 1;
         let id = event.id;
         self.operator.on_event(lane, event, stage.wall(), &mut self.output);
@@ -70,7 +96,43 @@ impl Operating {
             stage.put(Effect::Busy(self.output.busy, id));
         }
         self.finish(stage);
-        self.pass_on(stage);
+    }
+    /// An event comes: it is taken in, or waits until its time has come.
+    fn comes(&mut self, lane: usize, event: Event, stage: &Stage) {
+        match &mut self.room {
+            Some(room) if event.stamp > stage.wall() => {
+                room.wait(event.stamp, event.id, (lane, event), stage);
+                self.waits(stage);
+            }
+            _ => self.event(lane, event, stage),
+        }
+    }
+    /// The time has come for some that wait, or for all of them.
+    fn let_go(&mut self, all: bool, stage: &Stage) {
+        let mut gone = false;
+        while let Some(room) = &mut self.room
+            && let Some((lane, event)) = if all { room.next() } else { room.ripe(stage) }
+        {
+            gone = true;
+            self.waited();
+            self.work(lane, event, stage);
+        }
+        if gone {
+            self.tell(stage);
+        }
+    }
+    /// Tells the operator how far the watermark has come, as far as what waits lets it.
+    fn tell(&mut self, stage: &Stage) {
+        let limit = self.room.as_ref().map_or(Time::MAX, |room| room.limit(self.tick));
+        let watermark = self.valve.combined().min(limit);
+        if watermark > self.told {
+            self.told = watermark;
+            if watermark < Time::MAX || self.flush_at_end {
+                self.operator.on_watermark(watermark, &mut self.output);
+                self.unmeasured = u32::MAX;
+                self.finish(stage);
+            }
+        }
     }
     /// Takes an event in that has a number, which its results get; how many there are.
     pub fn numbered(&mut self, number: u64, lane: usize, event: Event, stage: &Stage) -> u64 {
@@ -122,12 +184,8 @@ impl Operating {
         if turned == Some(false) {
             stage.send(Port::Main, Element::Idle(false));
         }
-        if let Some(watermark) = self.valve.grown()
-            && (watermark < Time::MAX || self.flush_at_end)
-        {
-            self.operator.on_watermark(watermark, &mut self.output);
-            self.unmeasured = u32::MAX;
-            self.finish(stage);
+        if self.valve.grown().is_some() {
+            self.tell(stage);
         }
         self.pass_on(stage);
         if turned == Some(true) {
@@ -142,7 +200,7 @@ impl Operating {
     /// Passes the watermark on, as far as the operator lets it go.
     pub fn pass_on(&mut self, stage: &Stage) {
         let limit = self.operator.watermark_limit().min(self.limit);
-        let watermark = self.valve.combined().min(limit);
+        let watermark = self.told.min(limit);
         if watermark > self.passed {
             self.passed = watermark;
             stage.send(Port::Main, Element::Watermark(watermark));
@@ -233,6 +291,15 @@ impl Part for Operating {
                 self.operator.on_enter(&mut self.output);
                 self.finish(stage);
             }
+            Input::Timer(RIPE) if self.room.is_some() => {
+                if !self.over {
+                    self.let_go(false, stage);
+                    if let Some(room) = &mut self.room {
+                        room.again(stage);
+                    }
+                    self.pass_on(stage);
+                }
+            }
             Input::Timer(token) => {
                 // What comes after the end could not be put out any more.
                 if !self.over {
@@ -242,7 +309,7 @@ impl Part for Operating {
                 }
             }
             Input::Element { input, lane, element } => match element {
-                Element::Event(event) => self.event(lane, *event, stage),
+                Element::Event(event) => self.comes(lane, *event, stage),
                 Element::Progress(progress) => {
                     self.operator.on_progress(input, &progress, &mut self.output);
                     self.finish(stage);
@@ -260,10 +327,13 @@ impl Part for Operating {
                 Element::Epoch(number) => stage.send(Port::Main, Element::Epoch(number)),
                 Element::Ask | Element::Barrier(_) | Element::Control(_) => {}
                 Element::End => {
+                    self.valve.end(input);
+                    if self.valve.all_ended() {
+                        self.let_go(true, stage);
+                    }
                     let all = Progress::Done(u64::MAX);
                     self.operator.on_progress(input, &all, &mut self.output);
                     self.finish(stage);
-                    self.valve.end(input);
                     self.advance(stage);
                 }
             },
@@ -285,6 +355,10 @@ impl Keeps for Operating {
         state.put("passed", &self.passed);
         state.put("over", &self.over);
         state.put("outside", &(self.waiting, self.limit));
+        state.put("told", &self.told);
+        if let Some(room) = &self.room {
+            room.save(state);
+        }
     }
 
     fn restore(&mut self, state: &State) -> Result<(), StateError> {
@@ -300,10 +374,27 @@ impl Keeps for Operating {
         self.passed = state.get("passed")?;
         self.over = state.get("over")?;
         (self.waiting, self.limit) = state.get("outside")?;
-        StateError::unless(self.waiting <= books.taken, "outside", "more wait than have come")
+        StateError::unless(self.waiting <= books.taken, "outside", "more wait than have come")?;
+        self.told = state.get("told")?;
+        if let Some(room) = &mut self.room {
+            room.restore(state, |(lane, _)| *lane < self.entries)?;
+            let agree = self.waiting == room.len() as u64;
+            StateError::unless(agree, "outside", "another number of events waits for the clock")?;
+        }
+        Ok(())
+    }
+
+    fn resume(&self, stage: &Stage) {
+        if let Some(room) = &self.room {
+            room.resume(stage);
+        }
     }
 
     fn over(&self) -> bool {
         self.over
+    }
+
+    fn watermark(&self) -> Time {
+        self.passed
     }
 }

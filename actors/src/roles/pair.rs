@@ -13,9 +13,11 @@ use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use crate::element::Element;
 use crate::host::Part;
 use crate::reliability::failover::{
-    Act, Arbiter, Cut, Disk, Gate, Message, Note, Party, Passed, Replica, Saved, Side, Verdict,
+    Act, Arbiter, Cut, Disk, Gate, Message, Note, Party, Passed, Replica, Saved, SavedPart, Side, Verdict,
 };
-use crate::reliability::{Control, State};
+use crate::reliability::snapshot::catalog::Target;
+use crate::reliability::snapshot::{Keys, format};
+use crate::reliability::{Control, State, snapshot};
 use crate::world::{Effect, Input, Stage};
 
 type Told = Message<Element, Arc<Cut>>;
@@ -101,7 +103,7 @@ impl Ties {
 /// A cut that lacks something.
 struct Cutting {
     number: u64,
-    parts: Vec<Option<Arc<State>>>,
+    parts: Vec<Option<SavedPart>>,
     saved: Option<Saved<Element>>,
     /// Whether the other copy waits for it.
     given: bool,
@@ -119,12 +121,33 @@ pub(crate) struct Publishing {
     cutting: Option<Cutting>,
     /// What its parts are being set back to.
     restoring: Option<Arc<Cut>>,
+    /// The number of the last cut, its own or one that its parts were set back to.
+    newest: u64,
     /// Whether its operator has put out all that it will.
     over: bool,
 }
 
 /// Recoveries of one incarnation are fewer than this.
 const ATTEMPTS: u32 = 1 << 10;
+
+/// Tells a part of the copy what the coordinator and the store of snapshots would tell it.
+fn tell(part: ActorId, message: snapshot::Message, stage: &Stage) {
+    stage.tell(part, Control::Snapshot(message));
+}
+
+/// How many elements of the log a part had read when it was saved.
+fn read_up_to(saved: &SavedPart) -> Result<u64, String> {
+    // What a copy keeps for itself or the other is not encrypted.
+    let keys = Keys::default();
+    let opened = format::open(&saved.entry.participant, &saved.bytes);
+    let state: State = opened
+        .and_then(|opened| opened.body(&keys))
+        .map_err(|error| error.to_string())?;
+    let read = state
+        .each::<(u32, u32), u64>("read")
+        .map_err(|error| error.to_string())?;
+    Ok(read.into_iter().map(|(_, next)| next).sum())
+}
 
 impl Publishing {
     /// That of a copy which enters for the how-manieth time, counted from 0.
@@ -146,6 +169,7 @@ impl Publishing {
             attempt: (incarnation as u32).saturating_mul(ATTEMPTS),
             cutting: None,
             restoring: None,
+            newest: 0,
             over: false,
         }
     }
@@ -178,11 +202,22 @@ impl Publishing {
         self.attempt += 1;
         self.over = false;
         self.cutting = None;
-        let (attempt, snapshot) = (self.attempt, to.as_ref().map(|cut| cut.number));
-        self.restoring = to;
-        for part in &self.ties.parts {
-            stage.tell(*part, Control::Recover { attempt, snapshot });
+        self.newest = to.as_ref().map_or(self.newest, |cut| cut.number.max(self.newest));
+        let attempt = self.attempt;
+        for (place, part) in self.ties.parts.iter().enumerate() {
+            let target = |cut: &Arc<Cut>| Target {
+                number: cut.number,
+                chain: cut
+                    .parts
+                    .get(place)
+                    .map(|saved| (cut.number, saved.entry.clone()))
+                    .into_iter()
+                    .collect(),
+            };
+            let to = to.as_ref().map(target);
+            tell(*part, snapshot::Message::GoBack { attempt, to }, stage);
         }
+        self.restoring = to;
     }
 
     /// Has a cut made of everything that the copy keeps.
@@ -191,8 +226,10 @@ impl Publishing {
             cutting.given |= given;
             return;
         }
-        // Larger than all before it, and never one of the other's.
-        let number = (stage.monotonic().micros().max(0) as u64) * 2 + self.side.index() as u64 + 1;
+        // Larger than all before it, whoever made them, and never one of the other's.
+        let least = self.newest / 2 + 1;
+        let number = least.max(stage.monotonic().micros().unsigned_abs()) * 2 + self.side.index() as u64;
+        self.newest = number;
         self.cutting = Some(Cutting {
             number,
             parts: vec![None; self.ties.parts.len()],
@@ -202,7 +239,8 @@ impl Publishing {
         let over = if self.over { self.ties.parts.last() } else { None };
         let reader = self.ties.parts.first();
         for part in reader.into_iter().chain(over.filter(|over| Some(*over) != reader)) {
-            stage.tell(*part, Control::Trigger { snapshot: number });
+            let attempt = self.attempt;
+            tell(*part, snapshot::Message::Trigger { number, attempt }, stage);
         }
     }
 
@@ -213,10 +251,12 @@ impl Publishing {
             return;
         };
         let Some(mut saved) = cutting.saved else { return };
-        let parts: Vec<Arc<State>> = cutting.parts.into_iter().flatten().collect();
+        let parts: Vec<SavedPart> = cutting.parts.into_iter().flatten().collect();
         // What has been read says exactly where in the log the cut is.
-        let read = parts.first().and_then(|part| part.each::<(u32, u32), u64>("read").ok());
-        saved.position = read.unwrap_or_default().into_iter().map(|(_, next)| next).sum();
+        match parts.first().map_or(Ok(0), read_up_to) {
+            Ok(position) => saved.position = position,
+            Err(why) => return stage.put(Effect::Broken(why)),
+        }
         let cut = Arc::new(Cut {
             number: cutting.number,
             parts,
@@ -236,18 +276,21 @@ impl Publishing {
         }
     }
 
-    fn from_part(&mut self, part: usize, control: &Control, stage: &Stage) {
-        match control {
-            Control::Taken { events, .. } => {
-                for _ in 0..*events {
-                    let acts = self.replica.worked(stage.monotonic());
-                    self.act(acts, stage);
-                }
+    fn from_part(&mut self, part: usize, message: &snapshot::Message, stage: &Stage) {
+        use snapshot::Message;
+        let current = self.attempt;
+        match message {
+            Message::Taken { attempt, .. } if *attempt == current => {
+                let acts = self.replica.worked(stage.monotonic());
+                self.act(acts, stage);
             }
-            Control::Save { snapshot, part: state } => {
+            Message::Keep {
+                number, entry, bytes, ..
+            } => {
                 let over = self.over;
-                if let Some(cutting) = self.cutting.as_mut().filter(|cutting| cutting.number == *snapshot) {
-                    cutting.parts[part] = Some(Arc::clone(state));
+                if let Some(cutting) = self.cutting.as_mut().filter(|cutting| cutting.number == *number) {
+                    let (entry, bytes) = (entry.clone(), Arc::clone(bytes));
+                    cutting.parts[part] = Some(SavedPart { entry, bytes });
                     // Where all is said no barrier follows.
                     if over && part + 1 == cutting.parts.len() {
                         cutting.saved = Some(self.replica.saved());
@@ -255,21 +298,28 @@ impl Publishing {
                     self.close(stage);
                 }
             }
-            Control::Load { attempt, .. } => {
-                let state = self.restoring.as_ref().and_then(|cut| cut.parts.get(part).cloned());
-                let found = state.ok_or_else(|| "there is no such part".to_owned());
-                let loaded = Control::Loaded {
-                    attempt: *attempt,
-                    part: found,
+            Message::Fetch { attempt, numbers, .. } => {
+                let cut = |number: &u64| self.restoring.as_ref().filter(|cut| cut.number == *number);
+                let file = |number: &u64| {
+                    let saved = cut(number).and_then(|cut| cut.parts.get(part));
+                    let bytes = saved.map(|saved| Arc::clone(&saved.bytes));
+                    (
+                        *number,
+                        bytes.ok_or_else(|| format!("the copy has no cut {number} of it")),
+                    )
                 };
-                stage.tell(self.ties.parts[part], loaded);
+                let fetched = Message::Fetched {
+                    attempt: *attempt,
+                    files: numbers.iter().map(file).collect(),
+                };
+                tell(self.ties.parts[part], fetched, stage);
             }
-            Control::Unusable { why, .. } => stage.put(Effect::Broken(why.clone())),
-            Control::Over => {
-                if part + 1 == self.ties.parts.len() {
-                    self.over = true;
-                    self.replica.over();
-                }
+            Message::Unreadable { why, .. } | Message::Kept { outcome: Err(why), .. } => {
+                stage.put(Effect::Broken(why.clone()));
+            }
+            Message::Over { attempt, .. } if *attempt == current && part + 1 == self.ties.parts.len() => {
+                self.over = true;
+                self.replica.over();
             }
             _ => {}
         }
@@ -360,7 +410,11 @@ impl Part for Publishing {
                 self.act(acts, stage);
             }
             Input::Element { input, element, .. } => match (self.ties.from.get(input), element) {
-                (Some(From::Part(part)), Element::Control(control)) => self.from_part(*part, &control, stage),
+                (Some(From::Part(part)), Element::Control(control)) => {
+                    if let Control::Snapshot(message) = &*control {
+                        self.from_part(*part, message, stage);
+                    }
+                }
                 (Some(From::Outside), Element::Control(control)) => {
                     if let Control::Copy(message) = &*control {
                         let message: Told = (**message).clone();

@@ -9,6 +9,7 @@ use wavetank_scenarios::{Event, EventId, Row, Time};
 
 use crate::element::Element;
 use crate::host::{Keeps, Part};
+use crate::reliability::snapshot::Message;
 use crate::reliability::{Control, State, StateError};
 use crate::world::{Effect, Input, Stage};
 
@@ -122,8 +123,8 @@ impl Part for Sink {
         match element {
             Element::Event(event) => self.event(event, stage),
             Element::Control(control) => {
-                if let Control::Complete { snapshot } = *control {
-                    self.show(snapshot, stage);
+                if let Control::Snapshot(Message::Completed { number }) = *control {
+                    self.show(number, stage);
                 }
             }
             Element::End => {

@@ -157,6 +157,7 @@ impl World {
             }
             Effect::Done => tell!(self, Happening::Done { actor }),
             Effect::Missed(id) => tell!(self, Happening::Missed { actor, id }),
+            Effect::Fired(fault) => tell!(self, Happening::Fault { fault, id: None }),
             Effect::Fault(fault, id) => tell!(self, Happening::Fault { fault, id: Some(id) }),
             Effect::Broken(failure) => {
                 return Err(WorldError::Stopped {

@@ -79,28 +79,41 @@ impl NodeClock {
         if let [Segment { ppb: 0, .. }] = self.monotonic.as_slice() {
             return now + after;
         }
-        let target = self.monotonic(now) + after;
-        let mut at = now;
-        loop {
-            let here = segment(&self.monotonic, at);
-            let next = self.monotonic.iter().map(|s| s.from).find(|from| *from > at);
-            let missing = i128::from(target.since(here.read(at)).micros()).max(0);
-            let rate = 1_000_000_000 + i128::from(here.ppb);
-            let guess = at + Span::from_micros((missing * 1_000_000_000 / rate).min(i128::from(i64::MAX)) as i64);
+        first(&self.monotonic, now, self.monotonic(now) + after)
+    }
+    /// The first true time from `now` on at which the wall clock shows `stamp` or more.
+    pub fn shows(&self, now: Time, stamp: Time) -> Time {
+        first(&self.wall, now, stamp)
+    }
+}
+
+/// The first true time from `now` on at which a clock shows `target` or more.
+fn first(segments: &[Segment], now: Time, target: Time) -> Time {
+    let mut at = now;
+    loop {
+        let here = segment(segments, at);
+        let next = segments.iter().map(|s| s.from).find(|from| *from > at);
+        let missing = i128::from(target.since(here.read(at)).micros()).max(0);
+        let rate = 1_000_000_000 + i128::from(here.ppb);
+        let guess = at + Span::from_micros((missing * 1_000_000_000 / rate).min(i128::from(i64::MAX)) as i64);
+        if guess == Time::MAX {
             match next {
-                Some(next) if next < guess => at = next,
-                _ => {
-                    // What a clock shows is rounded down, so the guess may be a few microseconds off either way.
-                    let mut due = guess;
-                    while due > at && here.read(due - Span::UNIT) >= target {
-                        due = due - Span::UNIT;
-                    }
-                    while here.read(due) < target {
-                        due += Span::UNIT;
-                    }
-                    return due;
-                }
+                Some(next) => at = next,
+                None => return guess,
             }
+            continue;
+        }
+        // What a clock shows is rounded down, so the guess may be a few microseconds off either way.
+        let mut due = guess;
+        while due > at && here.read(due - Span::UNIT) >= target {
+            due = due - Span::UNIT;
+        }
+        while here.read(due) < target {
+            due += Span::UNIT;
+        }
+        match next {
+            Some(next) if next <= due => at = next,
+            _ => return due,
         }
     }
 }
@@ -162,6 +175,19 @@ mod tests {
             let target = clock.monotonic(at(now)) + Span::from_micros(after);
             prop_assert!(clock.monotonic(due) >= target);
             prop_assert!(due == at(now) || clock.monotonic(due - Span::UNIT) < target);
+        }
+
+        #[test]
+        fn a_wall_clock_shows_a_stamp_at_the_first_instant_that_trying_all_finds(
+            ppb in -400_000_000i64..400_000_000, later in -400_000_000i64..400_000_000,
+            bend in 0i64..300, jump in -200i64..200, now in 0i64..400, stamp in -100i64..500
+        ) {
+            let first = Segment { from: at(0), shows: at(0), ppb };
+            let shows = first.read(at(bend)) + Span::from_micros(jump);
+            let second = Segment { from: at(bend), shows, ppb: later };
+            let clock = NodeClock::new(vec![first, second], NodeClock::right().monotonic).unwrap();
+            let found = (now..5_000).map(at).find(|instant| clock.wall(*instant) >= at(stamp));
+            prop_assert_eq!(Some(clock.shows(at(now), at(stamp))), found);
         }
     }
 }

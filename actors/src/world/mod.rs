@@ -72,6 +72,9 @@ pub trait Cast {
     /// # Errors
     /// Why it cannot be made.
     fn enter(&mut self, actor: ActorId, stage: Stage) -> Result<Recipient<Deliver>, String>;
+
+    /// An actor's node has crashed, when its monotonic clock showed this: for what outlives the actor.
+    fn left(&mut self, _actor: ActorId, _at: Time) {}
 }
 
 /// Something the world does to a node at an instant.
@@ -93,6 +96,19 @@ pub enum NodeFault {
 
 /// Declared happenings on nodes: when, where, what, and by which fault (index in the scenario).
 pub type NodePlan = Vec<(Time, NodeId, NodeFault, usize)>;
+
+/// A crash that is set off by what a node takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Strike {
+    /// Which node.
+    pub node: NodeId,
+    /// Just before it takes its so-manieth element, from 1.
+    pub delivery: u64,
+    /// How long it is down; `None` for ever.
+    pub restart: Option<Span>,
+    /// By which fault.
+    pub by: usize,
+}
 
 /// Sees everything that happens, in the one stated order. It cannot change anything.
 pub trait Observer {
@@ -135,6 +151,8 @@ pub struct Setup {
     pub clocks: Vec<NodeClock>,
     /// What befalls nodes.
     pub node_plan: NodePlan,
+    /// What befalls nodes because of what they take.
+    pub strikes: Vec<Strike>,
     /// What befalls links.
     pub network: Box<dyn Network>,
     /// The markers that cut the run into epochs, if there are any.
@@ -270,6 +288,10 @@ struct Node {
     clock: Rc<NodeClock>,
     /// What reached it while it was paused.
     stalled: Vec<Entry>,
+    /// Elements that its actors have taken, where it is counted.
+    taken: u64,
+    /// It takes nothing more: it crashes when what was done at this instant has taken effect.
+    doomed: Option<Strike>,
     actors: Vec<ActorId>,
 }
 
@@ -300,6 +322,7 @@ pub struct World {
     budget: u64,
     outcome: Outcome,
     to_start: Vec<ActorId>,
+    strikes: Vec<Strike>,
     transit: Transit,
 }
 
@@ -361,6 +384,8 @@ impl World {
                 slow: 1.0,
                 clock: Rc::new(clock),
                 stalled: Vec::new(),
+                taken: 0,
+                doomed: None,
                 actors: Vec::new(),
             })
             .collect();
@@ -401,6 +426,7 @@ impl World {
                 ..Outcome::default()
             },
             to_start: Vec::new(),
+            strikes: setup.strikes,
             transit: Transit::default(),
         }
     }
@@ -480,6 +506,10 @@ impl World {
                 self.take(sequence, entry)?;
             }
             self.settle().await?;
+            if !self.strikes.is_empty() {
+                self.strike()?;
+                self.settle().await?;
+            }
         }
         if let Some(observer) = &mut self.observer {
             observer.instant_over(self.now.get());
@@ -552,6 +582,9 @@ impl World {
 
     /// Gives an input to an actor, through actix.
     fn hand_over(&mut self, actor: ActorId, cause: u64, input: Input) {
+        if !self.strikes.is_empty() && self.doomed(actor, &input) {
+            return;
+        }
         // What has waited comes behind what was delivered since it came, and so do its effects.
         let last = &mut self.players[actor.0 as usize].last;
         let cause = if cause < *last { self.fabric.fresh() } else { cause };

@@ -3,6 +3,41 @@
 use super::*;
 
 impl World {
+    /// Counts what a node takes. True when the node is about to crash, and this is lost.
+    pub(super) fn doomed(&mut self, actor: ActorId, input: &Input) -> bool {
+        let id = self.players[actor.0 as usize].node;
+        let node = &mut self.nodes[id.0 as usize];
+        if let Input::Element { .. } = input {
+            node.taken += 1;
+            let taken = node.taken;
+            let due = |strike: &&Strike| strike.node == id && strike.delivery == taken;
+            node.doomed = node.doomed.or(self.strikes.iter().find(due).copied());
+        }
+        let doomed = node.doomed.is_some() && !matches!(input, Input::Enter { .. });
+        if let (true, Input::Element { element, .. }) = (doomed, input)
+            && let Some(event) = element.event()
+        {
+            self.say(&Happening::LostInMailbox { actor, event });
+        }
+        doomed
+    }
+
+    /// Nodes crash that were about to.
+    pub(super) fn strike(&mut self) -> Result<(), WorldError> {
+        for index in 0..self.nodes.len() {
+            let Some(strike) = self.nodes[index].doomed.take() else {
+                continue;
+            };
+            self.befall(strike.node, NodeFault::Crash, strike.by)?;
+            if let Some(restart) = strike.restart {
+                let (node, fault, by) = (strike.node, NodeFault::Restart, strike.by);
+                let entry = Entry::Node { node, fault, by };
+                self.fabric.push(self.now.get() + restart, Class::World, entry);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn befall(&mut self, id: NodeId, fault: NodeFault, by: usize) -> Result<(), WorldError> {
         let node = &mut self.nodes[id.0 as usize];
         let effective = match fault {
@@ -29,6 +64,9 @@ impl World {
                 }
                 for actor in actors {
                     self.players[actor.0 as usize].address = None;
+                    let now = self.now.get();
+                    let shows = self.node_of(actor).clock.monotonic(now);
+                    self.cast.left(actor, shows);
                     self.forget_held(actor);
                     self.forget_ahead(actor);
                     let at_work = self.players[actor.0 as usize].station.as_mut().map(Station::stop);

@@ -95,6 +95,8 @@ pub enum Effect {
     Missed(EventId),
     /// A declared fault fired, by its index in the scenario, on this event.
     Fault(usize, EventId),
+    /// A declared fault fired in what the actor uses, by its index in the scenario.
+    Fired(usize),
     /// An element for every link of the main output, later: what a fault makes of [`Effect::Send`].
     Delayed {
         /// When, in virtual time.
@@ -266,6 +268,17 @@ impl Stage {
         if let Some(armed) = &self.armed {
             armed.borrow_mut().push((self.clock.monotonic(due), token));
         }
+        self.put(Effect::Timer {
+            due,
+            token,
+            class: Class::Timer,
+        });
+    }
+    /// Comes back when the node's wall clock shows `stamp`, however it is set until then: at once where it does already.
+    ///
+    /// Nobody keeps track of alarms: whoever is restored sets those again that it waits for.
+    pub fn alarm(&self, stamp: Time, token: u64) {
+        let due = self.clock.shows(self.now.get(), stamp);
         self.put(Effect::Timer {
             due,
             token,

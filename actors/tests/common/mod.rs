@@ -165,6 +165,7 @@ impl Tank {
             step_budget: self.budget.unwrap_or(100_000),
             clocks,
             node_plan: self.node_plan,
+            strikes: Vec::new(),
             network: self.network.unwrap_or_else(|| Box::new(CalmNetwork)),
             epoch: None,
             barrier: BarrierMode::Aligned,

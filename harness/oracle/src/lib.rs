@@ -37,12 +37,14 @@
 //! | What must a generator send, and what is the minimum? | [`watermark`] |
 //! | What must a split, a sub-stream and a merge do? | [`convey`], [`convey_worker`], [`convey_merge`] |
 //! | Is every event accounted for? | [`conservation`] |
+//! | What waits before an operator for its time to come? | [`waiting`] |
 //! | Between which markers does an event belong? | [`epoch`] |
 //! | What does a receiver have, and how far is that from right? | [`table`] |
 //! | What would everyone say if nothing went wrong? | [`truth`] |
 
 pub mod aggregate;
 mod answer;
+mod by_key;
 mod codec;
 mod compensation;
 pub mod conservation;
@@ -65,6 +67,7 @@ mod single;
 pub mod table;
 mod transform;
 pub mod truth;
+pub mod waiting;
 pub mod watermark;
 mod windowed;
 mod windows;

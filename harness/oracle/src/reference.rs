@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use wavetank_scenarios::script::{self, Body};
 use wavetank_scenarios::{Row, Schema, Script, Span};
 
+use crate::by_key::ByKey;
 use crate::compensation::Compensated;
 use crate::counted::Counted;
 use crate::gather::Gather;
@@ -51,6 +52,9 @@ pub fn reference(
         Body::Query(query) if !query.aggregates() => Ok(single::select(query, schema)),
         Body::Query(query) => match Counted::new(operator, query, schema, tick)? {
             Some(counted) => Ok(Box::new(counted) as Box<dyn Reference>),
+            None if let Some(behind) = operator.key_clocks() => {
+                ByKey::new(operator, query, schema, tick, behind).map(|keys| Box::new(keys) as Box<dyn Reference>)
+            }
             None => Windowed::new(operator, query, schema, tick).map(|w| Box::new(w) as Box<dyn Reference>),
         },
         Body::Gather(gather) => Ok(Box::new(Gather::new(operator, gather, inputs, tick)) as Box<dyn Reference>),

@@ -35,7 +35,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 use wavetank_scenarios::input::{Planned, What};
-use wavetank_scenarios::script::{self, Body, Operator, Panes, Precedence, ResultStamp, Scenario, TransformStep};
+use wavetank_scenarios::script::{
+    self, Body, LateBy, LateWhen, Operator, Panes, Precedence, ResultStamp, Scenario, TransformStep,
+};
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Producer, Span, Time};
 
@@ -239,10 +241,19 @@ impl<'a> Truth<'a> {
     }
 }
 
-/// The same operator without early answers that are replaced later: what is true does not depend on when it is said.
+/// The same operator without early answers that are replaced later: what is true does not depend on when it is said, nor
+/// on whose clock says that it is complete. Clocks of keys decide only which windows of a key stay open in the end, where
+/// they do not fire then; in order of time nothing is late by them.
 fn calm(settings: &Operator) -> Operator {
     let mut settings = settings.clone();
     settings.emit = settings.emit.filter(|emit| emit.panes == Panes::Discarding);
+    if settings.key_clocks().is_some() {
+        if settings.flush_at_end {
+            settings.watermark = None;
+        } else {
+            (settings.late_when, settings.late_by) = (LateWhen::AtEnd, LateBy::Window);
+        }
+    }
     settings
 }
 
@@ -258,7 +269,7 @@ fn last_watermark(settings: &Operator) -> Option<Span> {
 /// Whether results come in the order of their stamps when events do.
 fn keeps_order(settings: &Operator) -> bool {
     let set = |step: &TransformStep| matches!(step, TransformStep::SetStamp(_));
-    if settings.joins() {
+    if settings.joins() || (settings.key_clocks().is_some() && !settings.flush_at_end) {
         return false;
     }
     let by_end = matches!(settings.result_stamp, ResultStamp::Last | ResultStamp::End);

@@ -209,20 +209,24 @@ impl Windowed {
         Ok(lasts)
     }
 
-    /// Takes an event in, or says why not.
-    fn take(&mut self, event: &Event, now: Time) -> Result<(), Why> {
+    /// What the query sees of an event, or why it sees nothing.
+    pub(crate) fn read(&self, event: &Event, now: Time) -> Result<Read, Why> {
         if let Future::Refuse(tolerance) = self.future
             && event.stamp > now + tolerance
         {
             return Err(Why::Failed);
         }
         match self.asked.wanted(event) {
-            Ok(true) => {}
-            Ok(false) => return Err(Why::Filtered),
-            Err(_) => return Err(Why::Failed),
+            Ok(true) => self.asked.read(event).map_err(|_| Why::Failed),
+            Ok(false) => Err(Why::Filtered),
+            Err(_) => Err(Why::Failed),
         }
+    }
+
+    /// Takes an event in, or says why not.
+    fn take(&mut self, event: &Event, now: Time) -> Result<(), Why> {
         let held = Held {
-            read: self.asked.read(event).map_err(|_| Why::Failed)?,
+            read: self.read(event, now)?,
             lasts: self.lasts(event).map_err(|_| Why::Failed)?,
             shut_to: self.shut_to(),
             said: BTreeSet::new(),

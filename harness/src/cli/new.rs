@@ -44,7 +44,8 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::StreamJoin => Some(include_str!("templates/stream-join.toml")),
         Pattern::TemporalEventOrdering => Some(include_str!("templates/temporal-event-ordering.toml")),
         Pattern::TwoNodeFailover => Some(include_str!("templates/two-node-failover.toml")),
-        Pattern::MachineLearner | Pattern::Replay | Pattern::PeriodicSnapshot => None,
+        Pattern::PeriodicSnapshot => Some(include_str!("templates/periodic-snapshot.toml")),
+        Pattern::MachineLearner | Pattern::Replay => None,
     }
 }
 

@@ -15,11 +15,12 @@ use wavetank_reports::text::{STRONG, styled};
 use wavetank_reports::{Record, json, junit};
 use wavetank_scenarios::exit::Exit;
 
+use super::keys::KeyArgs;
 use super::output::Output;
 use super::progress::{Progress, Style};
 use super::runs::{self, Came};
 use super::targets::{self, Ready};
-use super::{Stop, batch, interrupt, notice, sweep};
+use super::{Stop, batch, everywhere, interrupt, notice, sweep};
 use crate::clock::Stopwatch;
 use crate::store::{self, Store};
 use crate::{Options, Tank};
@@ -47,6 +48,17 @@ pub struct Args {
     /// With --sweep: the numbers to compare, such as per-minute.late,per-minute.emit_delay.p99
     #[arg(long, value_name = "METRIC,…", value_delimiter = ',', requires = "sweeps")]
     pub(super) show: Vec<String>,
+    /// Crash this node before each single element that it takes, one run for each, and hold the results against those of the
+    /// run without that crash; without a name every node that an operator stands on
+    #[arg(long, value_name = "NODE", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          conflicts_with_all = ["seeds", "junit", "trace", "real_time", "fail_fast", "sweeps", "crash_at"])]
+    pub(super) crash_everywhere: Option<String>,
+    /// Crash a node before the so-manieth element that it takes: a single run of --crash-everywhere
+    #[arg(long, value_name = "NODE@N", value_parser = everywhere::parse)]
+    pub(super) crash_at: Option<everywhere::Place>,
+    /// With --crash-everywhere and --crash-at: how long the node is down
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = everywhere::parse_span)]
+    pub(super) restart: wavetank_scenarios::Span,
     /// How many runs at a time [default: one for each core; one with --real-time]
     #[arg(short, long, value_name = "N")]
     pub(super) jobs: Option<NonZero<usize>>,
@@ -78,6 +90,8 @@ pub struct Args {
     /// Do not hold operators to their models nor compare with truth: faster, and finds less
     #[arg(long)]
     pub(super) no_oracle: bool,
+    #[command(flatten)]
+    pub(super) keys: KeyArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -139,13 +153,19 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     if !args.sweeps.is_empty() {
         return sweep::sweep(args, output);
     }
+    if args.crash_everywhere.is_some() {
+        return everywhere::everywhere(args, output);
+    }
     let since = Stopwatch::start();
     let targets = targets::find(&args.paths)?;
     if targets.is_empty() {
         let message = "nothing was run: there is no scenario here; see `wavetank list scenarios` and `wavetank new`";
         return Err(Stop::new(Exit::NothingRan, message));
     }
-    let ready = targets::load(&targets, &args.overrides, output.width())?;
+    let mut ready = targets::load(&targets, &args.overrides, output.width())?;
+    if let Some(place) = &args.crash_at {
+        everywhere::crash(&mut ready, place, args.restart)?;
+    }
     // Better now than after all runs.
     let mut junit = args.junit.as_ref().map(|path| open(path)).transpose()?;
     let seeds = || match (args.seed, args.seeds) {
@@ -170,6 +190,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         oracle: !args.no_oracle,
         trace: args.trace,
         real_time: args.real_time,
+        keys: args.keys.read()?,
         interrupt: interrupt.clone(),
         progress: progress.of_run(),
         ..Options::default()

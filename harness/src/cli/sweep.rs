@@ -201,6 +201,7 @@ pub fn sweep(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let options = Options {
         seed: args.seed,
         oracle: !args.no_oracle,
+        keys: args.keys.read()?,
         interrupt: interrupt.clone(),
         progress: progress.of_run(),
         ..Options::default()

@@ -3,6 +3,7 @@
 //! What can be known before the run is worked out before it: the instants at which nodes crash and pause, the clocks'
 //! segments, the periods of partitions. What is decided for single events is a keyed draw.
 
+mod disk;
 mod link;
 mod node;
 mod source;
@@ -11,14 +12,15 @@ mod stage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wavetank_actors::world::{NodeClock, NodePlan};
+use wavetank_actors::world::{NodeClock, NodePlan, Strike};
 use wavetank_actors::{Departure, Departures};
 use wavetank_scenarios::fault::{FaultKind, Place};
 use wavetank_scenarios::schedule::Schedule;
-use wavetank_scenarios::script::{Fault, Scenario};
+use wavetank_scenarios::script::{self, Fault, Scenario};
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Topology};
 use wavetank_scenarios::{Span, Time};
 
+pub use disk::DiskWaves;
 pub use link::Waves;
 
 /// What a fault needs to know of the run that it disturbs.
@@ -67,6 +69,7 @@ pub struct Faults {
     nodes: BTreeMap<NodeId, Vec<Active>>,
     sources: BTreeMap<ActorId, Vec<Active>>,
     operators: BTreeMap<ActorId, Vec<Active>>,
+    disks: BTreeMap<ActorId, Vec<Active>>,
     run: Run,
 }
 
@@ -79,6 +82,7 @@ impl Faults {
             nodes: BTreeMap::new(),
             sources: BTreeMap::new(),
             operators: BTreeMap::new(),
+            disks: BTreeMap::new(),
             run,
         };
         for (index, fault) in scenario.faults.iter().enumerate().filter(|(_, fault)| fault.rate > 0.0) {
@@ -110,6 +114,11 @@ impl Faults {
                         faults.operators.entry(operator).or_default().push(active);
                     }
                 }
+                Place::Disk => {
+                    if let Some(actor) = topology.actor(&fault.on) {
+                        faults.disks.entry(actor).or_default().push(active);
+                    }
+                }
             }
         }
         faults
@@ -124,6 +133,7 @@ impl Faults {
             nodes: BTreeMap::new(),
             sources: BTreeMap::new(),
             operators: BTreeMap::new(),
+            disks: BTreeMap::new(),
             run,
         }
     }
@@ -133,9 +143,21 @@ impl Faults {
         Waves::new(&self.topology, &self.links, &self.operators, self.run.seed)
     }
 
+    /// What befalls the disk of an actor, and how long it takes for what it does.
+    pub fn disk(&self, actor: ActorId, settings: &script::Disk) -> DiskWaves {
+        let name = &self.topology.actors[actor.0 as usize].name;
+        let faults = self.disks.get(&actor).map_or(&[][..], Vec::as_slice);
+        DiskWaves::new(settings, faults, name, self.run.seed)
+    }
+
     /// What befalls nodes, in order of time.
     pub fn node_plan(&self) -> NodePlan {
         node::plan(&self.nodes)
+    }
+
+    /// The crashes that are set off by what nodes take.
+    pub fn strikes(&self) -> Vec<Strike> {
+        node::strikes(&self.nodes)
     }
 
     /// The clock of every node.

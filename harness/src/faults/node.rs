@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wavetank_actors::world::{NodeClock, NodeFault, NodePlan, Segment};
+use wavetank_actors::world::{NodeClock, NodeFault, NodePlan, Segment, Strike};
 use wavetank_scenarios::draw::DrawKey;
 use wavetank_scenarios::fault::FaultKind;
 use wavetank_scenarios::script::Node;
@@ -61,6 +61,22 @@ pub(super) fn plan(nodes: &BTreeMap<NodeId, Vec<Active>>) -> NodePlan {
     let begins = |fault: &NodeFault| !matches!(fault, NodeFault::Restart | NodeFault::Resume | NodeFault::Slow(1.0));
     plan.sort_by_key(|(at, _, fault, _)| (*at, begins(fault)));
     plan
+}
+
+/// The crashes that are set off by what nodes take.
+pub(super) fn strikes(nodes: &BTreeMap<NodeId, Vec<Active>>) -> Vec<Strike> {
+    let all = nodes
+        .iter()
+        .flat_map(|(node, faults)| faults.iter().map(|active| (*node, active)));
+    all.filter_map(|(node, active)| {
+        Some(Strike {
+            node,
+            delivery: active.fault.delivery?,
+            restart: active.fault.restart,
+            by: active.index,
+        })
+    })
+    .collect()
 }
 
 /// A change of a clock: when, by how much, and how much faster it runs from then on (parts per billion).

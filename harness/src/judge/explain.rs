@@ -262,7 +262,15 @@ impl Judge {
                     ),
                     Some(watermark) => (
                         Some(format!("operator.{}.watermark", operator.name)),
-                        format!("waits {} for what is behind", span(watermark.behind()).short()),
+                        format!(
+                            "waits {} for what is behind{}",
+                            span(watermark.behind()).short(),
+                            if operator.key_clocks().is_some() {
+                                ", by its key's clock"
+                            } else {
+                                ""
+                            }
+                        ),
                     ),
                     None => (
                         Some(format!("operator.{}.query", operator.name)),
@@ -505,7 +513,9 @@ impl Judge {
                     return ideas;
                 }
                 let stamp = event.and_then(|id| self.seen.get(&id)).map(|(.., stamp)| *stamp);
-                let behind = stamp.map(|stamp| self.behind(actor, at, stamp));
+                // How far a key's own clock was ahead of the event no watermark has shown.
+                let shown = operator.key_clocks().is_none();
+                let behind = stamp.filter(|_| shown).map(|stamp| self.behind(actor, at, stamp));
                 let mut ideas = Vec::new();
                 if let (Some(watermark), Some(needed)) = (&operator.watermark, behind) {
                     let wait = Span::from_secs((needed.micros() + 999_999) / 1_000_000).max(watermark.behind());

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use wavetank_actors::Element;
-use wavetank_actors::TELL;
 use wavetank_actors::reliability::Control;
+use wavetank_actors::reliability::snapshot::Message;
 use wavetank_actors::world::NodeClock;
+use wavetank_actors::{RIPE, TELL};
 use wavetank_oracle::conservation::{self, Step};
 use wavetank_oracle::convey::{Sent, Split};
 use wavetank_oracle::convey_worker::Worker;
+use wavetank_oracle::waiting::Waiting;
 use wavetank_oracle::watermark::{Generator, Heard, Minimum, Signal};
 use wavetank_oracle::{Arrival, Due, DueResult, Reference, Why};
 use wavetank_scenarios::numbering::Progress;
@@ -72,6 +74,8 @@ pub enum Model {
     Operator {
         /// Its naive model.
         reference: Box<dyn Reference>,
+        /// What waits before it.
+        waiting: Waiting,
         /// The watermarks of its inputs.
         minimum: Minimum,
         /// Its account of events.
@@ -104,9 +108,10 @@ pub enum Model {
 
 impl Model {
     /// The model of an operator with that many links leading to it.
-    pub fn operator(reference: Box<dyn Reference>, inputs: usize, valve: ValveSettings) -> Self {
+    pub fn operator(reference: Box<dyn Reference>, waiting: Waiting, inputs: usize, valve: ValveSettings) -> Self {
         Self::Operator {
             reference,
+            waiting,
             minimum: Minimum::new(inputs, valve),
             account: Box::default(),
         }
@@ -198,7 +203,7 @@ impl Lockstep {
             element: Element::Control(control),
             ..
         } = &given
-            && let Control::Recover { attempt, .. } = **control
+            && let Control::Snapshot(Message::GoBack { attempt, .. }) = **control
             && attempt > self.attempt
         {
             (self.attempt, self.away) = (attempt, true);
@@ -252,10 +257,12 @@ impl Lockstep {
         match &mut self.model {
             Model::Operator {
                 reference,
+                waiting,
                 minimum,
                 account,
             } => {
                 reference.arrive(&Arrival::Crash);
+                waiting.crash();
                 account.crash();
                 *minimum = minimum.afresh();
             }
@@ -407,7 +414,7 @@ impl Lockstep {
         let number = match element {
             Element::Barrier(number) => *number,
             Element::Control(control) => match **control {
-                Control::Trigger { snapshot } if !self.away => snapshot,
+                Control::Snapshot(Message::Trigger { number, .. }) if !self.away => number,
                 _ => return Some(vec![]),
             },
             _ => return None,
@@ -543,7 +550,13 @@ impl Lockstep {
             return (nothing, vec![Signal::Epoch(*number)]);
         }
         match &mut self.model {
-            Model::Operator { reference, minimum, .. } => {
+            Model::Operator {
+                reference,
+                waiting,
+                minimum,
+                ..
+            } => {
+                let (reference, wall) = (&mut **reference, self.clock.wall(at));
                 let nothing = Due {
                     held: self.held,
                     ..Due::default()
@@ -551,23 +564,19 @@ impl Lockstep {
                 let (due, said) = match given {
                     // What comes after the end cannot be put out any more.
                     Given::Timer(_) if minimum.over() => return (nothing, vec![]),
+                    Given::Timer(RIPE) if waiting.holds() => {
+                        let combined = minimum.watermark();
+                        (waiting.go(reference, combined, false, wall, monotonic), None)
+                    }
                     Given::Timer(token) => {
-                        let token = *token;
-                        (reference.arrive(&Arrival::Timer { token, at: monotonic }), None)
+                        let (token, at) = (*token, monotonic);
+                        (waiting.tell(reference, &Arrival::Timer { token, at }), None)
                     }
                     Given::Element {
                         lane,
                         element: Element::Event(event),
                         ..
-                    } => {
-                        let arrival = Arrival::Event {
-                            input: *lane,
-                            event: (**event).clone(),
-                            now: self.clock.wall(at),
-                            at: monotonic,
-                        };
-                        (reference.arrive(&arrival), None)
-                    }
+                    } => (waiting.event(reference, *lane, event, wall, monotonic), None),
                     Given::Element {
                         input,
                         element: Element::Progress(progress),
@@ -577,27 +586,32 @@ impl Lockstep {
                             limit: self.limit,
                             ..nothing
                         };
-                        (reference.progress(*input, progress).unwrap_or(still), None)
+                        (waiting.progress(reference, *input, progress).unwrap_or(still), None)
                     }
                     Given::Element { input, element, .. } => {
                         let Some(signal) = signal(element) else {
                             return (Due::default(), vec![]);
                         };
-                        let told = match signal {
-                            Signal::End => reference.progress(*input, &Progress::Done(u64::MAX)),
-                            _ => None,
-                        };
-                        let grown = minimum.arrive(*input, signal);
-                        let mut due = told.unwrap_or(Due {
+                        let mut due = Due {
                             limit: self.limit,
                             ..nothing
-                        });
-                        if let Some(watermark) = grown {
-                            let then = reference.arrive(&Arrival::Watermark(watermark));
-                            due.results.extend(then.results);
-                            due.dropped.extend(then.dropped);
-                            (due.held, due.limit) = (then.held, then.limit);
+                        };
+                        let mut then = |more: Option<Due>| {
+                            let Some(more) = more else { return };
+                            due.results.extend(more.results);
+                            due.dropped.extend(more.dropped);
+                            (due.held, due.limit) = (more.held, more.limit);
+                        };
+                        let before = minimum.watermark();
+                        let grown = minimum.arrive(*input, signal);
+                        if signal == Signal::End {
+                            if waiting.holds() && minimum.ended() {
+                                then(Some(waiting.go(reference, before, true, wall, monotonic)));
+                            }
+                            let all = Progress::Done(u64::MAX);
+                            then(waiting.progress(reference, *input, &all));
                         }
+                        then(grown.and_then(|watermark| waiting.watermark(reference, watermark)));
                         (due, Some(signal))
                     }
                 };
@@ -728,6 +742,7 @@ fn heard(given: &Given, at: Span, wall: Time) -> Option<Heard> {
     let (input, lane, element) = match given {
         Given::Timer(wavetank_actors::EVERY) => return Some(Heard::Tick { wall }),
         Given::Timer(wavetank_actors::ALIGN) => return Some(Heard::Align { at }),
+        Given::Timer(RIPE) => return Some(Heard::Ripe { wall, at }),
         Given::Timer(_) => return Some(Heard::Look { at }),
         Given::Element { input, lane, element } => (*input, *lane, element),
     };
@@ -735,6 +750,7 @@ fn heard(given: &Given, at: Span, wall: Time) -> Option<Heard> {
         Element::Event(event) => Heard::Event {
             input,
             lane,
+            id: event.id,
             stamp: event.stamp,
             row: event.row.clone(),
             at,

@@ -15,6 +15,8 @@ pub struct ActorMeter {
     pub account: Account,
     /// Books of incarnations that ended in a crash.
     pub before: Account,
+    /// Elements that it has taken, of every kind.
+    pub delivered: u64,
     pub taken: u64,
     pub emitted: u64,
     pub shed: u64,
@@ -75,6 +77,7 @@ impl Default for ActorMeter {
         Self {
             account: Account::default(),
             before: Account::default(),
+            delivered: 0,
             taken: 0,
             emitted: 0,
             shed: 0,
@@ -136,6 +139,10 @@ pub struct FaultMeter {
     pub touched: u64,
     pub first: Option<Time>,
     pub last: Option<Time>,
+    /// The longest time until somebody noticed what it did.
+    pub detected: Option<Span>,
+    /// The longest time until everything that had been taken before it had been taken again.
+    pub recovered: Option<Span>,
 }
 
 impl FaultMeter {
@@ -309,6 +316,14 @@ impl ActorMeter {
             Metric::Incomplete | Metric::Asked => return self.own(metric, max),
             Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
             Metric::CacheHits | Metric::CacheMisses => return self.own(metric, max),
+            Metric::Completed | Metric::Aborted | Metric::Skipped | Metric::Damaged | Metric::Recoveries => {
+                return self.own(metric, max);
+            }
+            Metric::SnapshotTime | Metric::SnapshotBytes | Metric::SnapshotInterval | Metric::SnapshotAge => {
+                return self.own(metric, max);
+            }
+            Metric::RestoreTime | Metric::Deleted | Metric::Orphaned => return self.own(metric, max),
+            Metric::SavedBytes => return self.own(metric, max),
             Metric::Unordered => self.unordered,
             Metric::Watermark if self.watermark == Time::MIN => return Reading::Nothing,
             Metric::Watermark => return Reading::Number(self.watermark.micros() as f64),

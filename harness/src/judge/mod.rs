@@ -17,15 +17,19 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wavetank_actors::Element;
 use wavetank_actors::operator::Dropped;
+use wavetank_actors::reliability::Control;
+use wavetank_actors::reliability::snapshot::Message;
 use wavetank_actors::world::{Account, Happening, LossReason, NodeClock, NodeFault};
 use wavetank_oracle::convey::Split;
 use wavetank_oracle::convey_merge::Merge;
 use wavetank_oracle::convey_worker::UnderWay;
 use wavetank_oracle::table::{Inconsistent, Table};
+use wavetank_oracle::waiting::Waiting;
 use wavetank_oracle::watermark::Generator;
 use wavetank_oracle::{Tables, Why};
 use wavetank_scenarios::metric::Metric;
-use wavetank_scenarios::script::{LinkKind, OnCrash, ValveSettings};
+use wavetank_scenarios::query::Query;
+use wavetank_scenarios::script::{Future, LinkKind, OnCrash, Operator, ValveSettings};
 use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Script, Span, Time};
 
@@ -123,6 +127,8 @@ pub struct Judge {
     changed: Option<(ActorId, Breach)>,
     /// What was due, where it may be undone.
     history: recovery::History,
+    /// Crashes that are not made good yet.
+    outages: Vec<recovery::Outage>,
     /// Whether anybody is set back after a crash.
     recovers: bool,
     /// The operators with two copies.
@@ -179,7 +185,9 @@ impl Judge {
                         &tables,
                         script.scenario.time.tick,
                     )?;
-                    Some(Model::operator(reference, topology.forward(id).count(), settings.valve))
+                    let waiting = Waiting::new(settings, script.scenario.time.tick);
+                    let inputs = topology.forward(id).count();
+                    Some(Model::operator(reference, waiting, inputs, settings.valve))
                 }
                 Role::Split { operator } => {
                     let settings = &script.scenario.operators[operator];
@@ -204,15 +212,17 @@ impl Judge {
                     let settings = &script.scenario.operators[operator];
                     settings.convey.as_ref().map(|convey| {
                         let merge = Merge::new(convey, script.scenario.time.tick);
-                        Model::operator(Box::new(merge), topology.forward(id).count(), ValveSettings::default())
+                        let inputs = topology.forward(id).count();
+                        Model::operator(Box::new(merge), Waiting::none(), inputs, ValveSettings::default())
                     })
                 }
                 Role::Watermark { operator } => {
                     let of = &script.scenario.operators[operator];
-                    of.watermark.as_ref().map(|settings| {
+                    of.generator().map(|settings| {
                         let (tick, links) = (script.scenario.time.tick, topology.forward(id).count());
                         let schemas = topology.input_schemas(id);
                         let model = Generator::new(settings, of.valve, links, tick, &schemas, &of.input);
+                        let model = model.holding(of.future == Future::Hold);
                         let entered = clocks[actor.node.0 as usize].monotonic(run.start);
                         Model::Generator {
                             model: Box::new(model),
@@ -257,6 +267,7 @@ impl Judge {
             books: None,
             changed: None,
             history: recovery::History::default(),
+            outages: Vec::new(),
             recovers: script.scenario.snapshot.is_some()
                 || script.scenario.replay.is_some()
                 || script
@@ -637,8 +648,14 @@ impl Judge {
         if self.script.scenario.epoch.is_some() {
             self.takes(at, actor, element);
         }
+        if let Element::Control(control) = element
+            && let Control::Snapshot(Message::Entered { .. }) = **control
+        {
+            self.noticed(at, actor, input);
+        }
         let meter = &mut self.actors[index];
         meter.look_behind(at);
+        meter.delivered += 1;
         if let Element::Event(event) = element {
             meter.taken += 1;
             if let Role::Merge { .. } = role {
@@ -716,6 +733,9 @@ impl Judge {
             lockstep.held = account.held;
             lockstep.caused = account.caused;
         }
+        if !self.outages.is_empty() {
+            self.catches_up(at, actor, account.taken);
+        }
     }
 
     fn took(&mut self, at: Time, actor: ActorId, event: &Event) {
@@ -739,28 +759,42 @@ impl Judge {
             });
         }
         watch.came.fold_event(event);
-        if let Some(pane) = &event.pane
-            && let Err(why) = watch.changes.next(pane, &event.row)
-            && watch.inconsistent.is_none()
-        {
-            let expected = "an answer that follows from those before it".into();
-            watch.inconsistent = Some(Breach {
-                at,
-                event: Some(event.id),
-                expected,
-                came: inconsistency(&why),
-            });
-        }
         meter.results = watch.came.len() as u64;
-        // What comes straight from a source, or was put aside, is due as it comes.
-        if !self.made_by_reader(actor, event.id)
-            && let Some(watch) = self.sinks.get_mut(&actor)
-        {
+        if self.made_by_reader(actor, event.id) {
+            self.follows(at, actor, event);
+        } else if let Some(watch) = self.sinks.get_mut(&actor) {
+            // What comes straight from a source, or was put aside, is due as it comes; of the answers of a window it is
+            // some, and need not follow from each other.
             watch.admitted.fold_event(event);
             if self.recovers {
                 watch.plain.push(event.clone());
             }
         }
+    }
+
+    /// Looks whether an answer at a sink follows from those before it.
+    fn follows(&mut self, at: Time, sink: ActorId, event: &Event) {
+        let (Some(pane), Some(watch)) = (&event.pane, self.sinks.get_mut(&sink)) else {
+            return;
+        };
+        let (Err(why), None) = (watch.changes.next(pane, &event.row), &watch.inconsistent) else {
+            return;
+        };
+        let by = self.topology.actors[event.id.producer.0 as usize].role.works();
+        let by = by.map(|operator| &self.script.scenario.operators[operator]);
+        let answers = |operator: &Operator| operator.query.as_ref().is_some_and(Query::aggregates);
+        let mut expected = "an answer that follows from those before it".to_owned();
+        if let Some(operator) = by.filter(|operator| !answers(operator)) {
+            // One that is not let through leaves a gap in the revisions, or what it replaces standing.
+            let name = &operator.name;
+            expected = format!("{expected} (`{name}` must let all answers for a window pass, or none)");
+        }
+        watch.inconsistent = Some(Breach {
+            at,
+            event: Some(event.id),
+            expected,
+            came: inconsistency(&why),
+        });
     }
 
     /// True when an event at a sink is a result of an operator that the sink reads: then its model says what is due.
@@ -775,6 +809,9 @@ impl Judge {
     }
 
     fn crashed(&mut self, at: Time, node: wavetank_scenarios::topology::NodeId, by: usize) {
+        if self.recovers {
+            self.goes_out(at, node, by);
+        }
         let topology = Arc::clone(&self.topology);
         for (index, actor) in topology
             .actors

@@ -1,17 +1,17 @@
 //! What the judge knows of snapshots and recovery: the history of results that survives, and what is lost in a crash for
 //! good.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use rustc_hash::FxHashMap;
-use wavetank_actors::reliability::{Control, From, StoreNews, StoreOrder};
+use wavetank_actors::reliability::{Control, From};
 use wavetank_oracle::DueResult;
 use wavetank_oracle::table::Table;
-use wavetank_scenarios::Time;
-use wavetank_scenarios::topology::{ActorId, LinkId, Role, Topology};
+use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
+use wavetank_scenarios::{EventId, Time};
 
-use super::{Breach, Judge};
+use super::{Breach, Judge, Loss};
 use crate::judge::meters::ActorMeter;
 
 /// The results that are due, so far as no recovery has undone them: kept where there is somebody who goes back.
@@ -23,6 +23,17 @@ pub(super) struct History {
     shown: FxHashMap<ActorId, usize>,
     /// By actor and snapshot: how much of it was due at the cut, and its books.
     cuts: BTreeMap<(ActorId, u64), Cut>,
+}
+
+/// A crash that is not made good yet.
+pub(super) struct Outage {
+    /// The fault, by its index in the scenario.
+    by: usize,
+    node: NodeId,
+    at: Time,
+    detected: bool,
+    /// Who has not come back to where it was: how many events it had taken, and whether it has gone back.
+    behind: Vec<(ActorId, u64, bool)>,
 }
 
 struct Cut {
@@ -91,6 +102,11 @@ impl Judge {
         }
         self.history.due.entry(actor).or_default().truncate(due);
         self.actors[index].goes_back(account);
+        for outage in &mut self.outages {
+            let this = outage.behind.iter_mut().filter(|(id, ..)| *id == actor);
+            this.for_each(|(.., back)| *back = true);
+        }
+        self.catches_up(at, actor, account.taken);
         if let Some(lockstep) = &mut self.lockstep[index] {
             lockstep.restored(snapshot);
         }
@@ -125,6 +141,64 @@ impl Judge {
             feeds.iter().for_each(|from| self.history.fold(*from, &mut admitted));
             watch.admitted = admitted;
         }
+    }
+
+    /// Which events were late, and where.
+    pub(crate) fn late(&self) -> BTreeSet<(ActorId, EventId)> {
+        let lost = self.lost.iter();
+        let late = lost.filter_map(|(id, (_, loss))| match loss {
+            Loss::Late(actor) => Some((*actor, *id)),
+            _ => None,
+        });
+        late.collect()
+    }
+
+    /// A node crashed where somebody sets it back: everybody goes back, and must come again to where it was.
+    pub(super) fn goes_out(&mut self, at: Time, node: NodeId, by: usize) {
+        let actors = self.topology.actors.iter().enumerate();
+        let works = actors.filter(|(_, actor)| actor.role.works().is_some());
+        let ids = works.map(|(index, _)| ActorId(index as u32));
+        let behind: Vec<_> = ids
+            .filter(|id| self.topology.takes_part(*id))
+            .map(|id| (id, self.actors[id.0 as usize].account.taken, false))
+            .collect();
+        if !behind.is_empty() {
+            let detected = false;
+            self.outages.push(Outage {
+                node,
+                by,
+                at,
+                detected,
+                behind,
+            });
+        }
+    }
+
+    /// The coordinator hears of a new incarnation: the crash of its node has been noticed.
+    pub(super) fn noticed(&mut self, at: Time, coordinator: ActorId, input: usize) {
+        let link = self.topology.actors[coordinator.0 as usize].inputs[input];
+        let from = self.topology.links[link.0 as usize].from;
+        let node = self.topology.actors[from.0 as usize].node;
+        let fresh = |outage: &&mut Outage| outage.node == node && !outage.detected;
+        for outage in self.outages.iter_mut().filter(fresh) {
+            outage.detected = true;
+            let meter = &mut self.faults[outage.by];
+            meter.detected = meter.detected.max(Some(at.since(outage.at)));
+        }
+    }
+
+    /// An actor has taken so many events.
+    pub(super) fn catches_up(&mut self, at: Time, actor: ActorId, taken: u64) {
+        for outage in &mut self.outages {
+            outage
+                .behind
+                .retain(|(id, before, back)| *id != actor || !back || taken < *before);
+            if outage.behind.is_empty() {
+                let meter = &mut self.faults[outage.by];
+                meter.recovered = meter.recovered.max(Some(at.since(outage.at)));
+            }
+        }
+        self.outages.retain(|outage| !outage.behind.is_empty());
     }
 
     /// Whether what a crash takes from an actor comes again: it is set back, and reads again what it had read.
@@ -165,29 +239,8 @@ impl ActorMeter {
 
 /// A message between those who save and go back, in words.
 pub(crate) fn show_control(control: &Control) -> String {
-    let to = |snapshot: &Option<u64>| snapshot.map_or_else(|| "the beginning".into(), |n| format!("snapshot {n}"));
     match control {
-        Control::Trigger { snapshot } => format!("cut snapshot {snapshot}"),
-        Control::Complete { snapshot } => format!("snapshot {snapshot} is complete"),
-        Control::Recover { attempt, snapshot } => format!("recovery {attempt}: back to {}", to(snapshot)),
-        Control::Entered => "a new incarnation".into(),
-        Control::Recovered { attempt } => format!("back, in recovery {attempt}"),
-        Control::Unusable { attempt, why } => format!("cannot go back in recovery {attempt}: {why}"),
-        Control::Over => "all is said".into(),
-        Control::Taken { events, .. } => format!("{events} more taken"),
-        Control::Save { snapshot, part } => format!("{} bytes for snapshot {snapshot}", part.size()),
-        Control::Load { snapshot, .. } => format!("wants its part of snapshot {snapshot}"),
-        Control::Loaded { part: Ok(part), .. } => format!("a part of {} bytes", part.size()),
-        Control::Loaded { part: Err(why), .. } => format!("no part: {why}"),
-        Control::Store(StoreOrder::Seal { snapshot }) => format!("snapshot {snapshot} has all its parts"),
-        Control::Store(StoreOrder::Delete { snapshot }) => format!("delete snapshot {snapshot}"),
-        Control::Store(StoreOrder::Newest { .. }) => "which snapshot is the newest that is intact?".into(),
-        Control::Stored(StoreNews::Durable { snapshot, bytes, .. }) => {
-            format!("a part of snapshot {snapshot} is durable, {bytes} bytes")
-        }
-        Control::Stored(StoreNews::Failed { snapshot, why }) => format!("snapshot {snapshot} cannot be written: {why}"),
-        Control::Stored(StoreNews::Sealed { snapshot }) => format!("snapshot {snapshot} is sealed"),
-        Control::Stored(StoreNews::Newest { snapshot, .. }) => format!("the newest intact one: {}", to(snapshot)),
+        Control::Snapshot(message) => message.to_string(),
         Control::Seek { attempt, from } => format!("recovery {attempt}: send again {}", show_from(from)),
         Control::Head(head) => format!("what follows: token {}, behind place {}", head.token, head.place),
         Control::Ask(_) => "asks for the lease".into(),

@@ -80,6 +80,9 @@ pub struct Record {
     /// True when the run was stopped before its end: what is here is what there was until then.
     #[serde(default)]
     pub interrupted: bool,
+    /// What else a person should know of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// Every declared fault and what it did.
     #[serde(default)]
     pub faults: Vec<Fault>,
@@ -143,10 +146,12 @@ pub struct Fault {
     /// When it last acted.
     #[serde(default, rename = "last_us")]
     pub last: Option<Time>,
-    /// How long after it first acted something noticed it (a time-out, a take-over), where something does.
+    /// How long after it acted something noticed it (a new incarnation, a take-over), where something does; of several
+    /// times the longest.
     #[serde(default, rename = "detected_after_us")]
     pub detected_after: Option<Span>,
-    /// How long after it last acted the results were those of the twin again.
+    /// How long after it acted everything that had been taken before was taken again, where it comes again; of several
+    /// times the longest.
     #[serde(default, rename = "recovered_after_us")]
     pub recovered_after: Option<Span>,
 }
@@ -385,6 +390,7 @@ impl Record {
             simulated: Span::default(),
             wall: Span::default(),
             interrupted: false,
+            remarks: Vec::new(),
             faults: Vec::new(),
             expectations: Vec::new(),
             metrics: Metrics::new(),

@@ -97,6 +97,7 @@ pub(crate) fn judgement(record: &Record, width: usize) -> String {
         }
         _ => {}
     }
+    lines.extend(record.remarks.iter().cloned());
     if record.interrupted {
         lines.push("the run was interrupted: what is here is what there was until then".to_owned());
     }

@@ -19,7 +19,7 @@
 //!
 //! # What becomes of an event
 //!
-//! In this order: refused by `future` (failed); `where` not true (filtered) or in error (failed); an error in
+//! In this order: held until its time has come, or refused, by `future` (refused has failed); `where` not true (filtered) or in error (failed); an error in
 //! `group by` or in an aggregate's argument (failed; the argument is not looked at where the aggregate's own filter
 //! is not true); in no window at all, such as between hops (filtered); late; taken in. An event of several windows
 //! is late when all of them are closed to it, else it goes into those that are open.
@@ -31,6 +31,8 @@
 //!   (end, start); within a firing `having`, then `order by` (ties by the group's key, ascending), then `limit`.
 //! - A window is complete at `w ≥ end − 1 tick`. It is closed, and its state dropped, once it is complete and `w ≥
 //!   end − 1 tick + horizon` (a tick less or more, by `late_when`). `horizon` counts whatever `late` says.
+//! - `w` is the combined watermark of the inputs; with a watermark for each key (`scope = "key"`) that of the row's group:
+//!   each group is then answered as if it were alone, behind its own events, and at the end of input group by group.
 //! - When an event is taken in by a window that has fired, the windows' answers are worked out again and the
 //!   differences to what was given are given: rows that are gone (`Delete`, with the old row, by (end, start), then
 //!   key), then in the order of firings rows that are new (`Insert`) or other (`UpdateAfter`). What did not change

@@ -37,6 +37,9 @@ pub struct Fault {
     /// How much: extra delay, displacement, distance of a duplicate, clock offset or jump.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Delay>,
+    /// Crash: just before the node takes its so-manieth element, from 1, of all that its actors take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<u64>,
     /// Crash: back after this long. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Span>,
@@ -55,6 +58,30 @@ pub struct Fault {
     /// Poison: what is put there. Default: null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Scalar>,
+}
+
+impl Fault {
+    /// A fault of that kind, without an id, a place or a schedule.
+    pub const fn of(kind: crate::fault::FaultKind) -> Self {
+        Self {
+            id: String::new(),
+            kind,
+            on: String::new(),
+            at: None,
+            during: None,
+            every: None,
+            lasting: None,
+            rate: 1.0,
+            amount: None,
+            delivery: None,
+            restart: None,
+            way: None,
+            factor: None,
+            copies: None,
+            field: None,
+            value: None,
+        }
+    }
 }
 
 /// Which way a partition cuts.

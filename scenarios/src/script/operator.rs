@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Compensate, Convey, Emit, Failover, FirstOfBurst, Gather, JoinSettings, RateOfChange, Reorder, Sequence, Threshold,
-    TransformStep, ValveSettings, Watermark, WindowAlign, WindowBounds,
+    Compensate, Convey, Emit, Failover, FirstOfBurst, Gather, JoinSettings, RateOfChange, Reorder, Scope, Sequence,
+    Threshold, TransformStep, ValveSettings, Watermark, WindowAlign, WindowBounds,
 };
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
@@ -120,7 +120,8 @@ pub struct Operator {
     /// Snapshot windows: events with the same stamp instead of events that last.
     #[serde(default)]
     pub snapshot_by_stamp: bool,
-    /// Windows and sequences: what happens to events stamped later than they arrive.
+    /// Windows, joins and sequences: what happens to events stamped later than they arrive. (To hold them back is done
+    /// before any operator.)
     #[serde(default)]
     pub future: Future,
 }
@@ -180,6 +181,20 @@ impl Operator {
             .copied()
             .zip(all)
             .filter_map(|(key, body)| Some((key, body?)))
+    }
+
+    /// The settings of the watermark generator that stands before it: none where it goes by the clocks of its keys.
+    pub fn generator(&self) -> Option<&Watermark> {
+        self.watermark
+            .as_ref()
+            .filter(|watermark| watermark.scope != Scope::Key)
+    }
+
+    /// How far the watermark of each key is behind its largest stamp, less the tick; `None` where keys have none of their
+    /// own.
+    pub fn key_clocks(&self) -> Option<Span> {
+        let watermark = self.watermark.as_ref()?;
+        (watermark.scope == Scope::Key).then(|| watermark.behind())
     }
 
     /// Whether it pairs events of inputs that may have different fields.
@@ -277,6 +292,11 @@ pub enum Future {
     Accept,
     /// Refused when it is ahead by more than the given tolerance, and counted as failed.
     Refuse(Span),
+    /// Held until the clock shows its stamp, jumps and drift of the clock included, and then taken as if it came then:
+    /// in the order of stamps, and heard by the operator's own watermark generator no sooner. Until then it counts as
+    /// held, is lost in a crash, and keeps the watermark two ticks below its stamp, so that it is not late for having
+    /// waited. When the input ends all that is held is taken at once.
+    Hold,
 }
 
 const fn yes() -> bool {

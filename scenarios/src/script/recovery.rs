@@ -17,7 +17,7 @@ pub struct Snapshot {
     /// After how many events that readers have taken, together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<u64>,
-    /// Each time the watermark of the first reader passes a multiple of this.
+    /// Each time the watermarks of all readers have passed a multiple of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<Span>,
     /// How the cut is made where several inputs meet.
@@ -35,12 +35,34 @@ pub struct Snapshot {
     /// Encrypted by ChaCha20-Poly1305, with a key that is given to the run and never stands in a scenario.
     #[serde(default)]
     pub encrypt: bool,
-    /// A snapshot that is not complete after this long is given up. Default: when the next is due.
+    /// What happens when the next is due and one is still under way.
+    #[serde(default)]
+    pub overlap: Overlap,
+    /// A snapshot that is not complete after this long is given up. Default: ten times `every`; without it 10m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_out: Option<Span>,
     /// The disk of the store.
     #[serde(default)]
     pub disk: Disk,
+}
+
+impl Snapshot {
+    /// After how long a snapshot that is not complete is given up.
+    pub fn time_out(&self) -> Span {
+        let ten_times = self.every.map(|every| every.scale(10.0));
+        self.time_out.or(ten_times).unwrap_or(Span::from_secs(600))
+    }
+}
+
+/// What happens when a snapshot is due and one is still under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlap {
+    /// None is made: the one under way goes on.
+    #[default]
+    Skip,
+    /// The one under way is given up.
+    Replace,
 }
 
 /// How a cut is made where several inputs meet.

@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Scope;
 use crate::time::Span;
 
 /// A reordering buffer. Exactly one of `slack`, `k_slack`, `mp_k_slack`, `aq_k_slack`, `siddhi_k_slack`,
@@ -43,12 +42,23 @@ pub struct Reorder {
     /// With `slack`, `k_slack`, `mp_k_slack` and `aq_k_slack`: where `M` is kept; of several the smallest counts, and a
     /// delay is measured against that of the event's own producer. Default: one for the whole input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<Scope>,
+    pub scope: Option<SlackScope>,
     /// The longest that an event waits, by the node's monotonic clock: then it goes out with all that belongs before it
     /// and is there (for `number`: what is missing before it is given up). This frees what a source that has gone quiet
     /// left behind. With `siddhi_k_slack` and `siddhi_ak_slack`: their timer. Default: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
+}
+
+/// Where the largest stamp of a buffer is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SlackScope {
+    /// One for all inputs together.
+    #[default]
+    Input,
+    /// One for each producer (source node).
+    Source,
 }
 
 /// `K` is the largest of the latest delays. The delay of an event is `M − t` when it comes, itself counted in `M`. `K`
@@ -324,8 +334,8 @@ impl Reorder {
     }
 
     /// Where the largest stamp is kept.
-    pub fn scope(&self) -> Scope {
-        self.scope.unwrap_or(Scope::Input)
+    pub fn scope(&self) -> SlackScope {
+        self.scope.unwrap_or_default()
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Watermark {
     /// are silent, `valve.all_idle` says what becomes of the watermark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle: Option<Span>,
-    /// Where `M` is kept.
+    /// Where `M` is kept: whose clock says what is complete and what is late.
     #[serde(default)]
     pub scope: Scope,
     /// How often a watermark is sent: a time by the node's monotonic clock (`"200ms"`), or every so many events (`100`).
@@ -122,6 +122,12 @@ pub enum Scope {
     /// One for each producer (source node), and they are combined by `valve`.
     #[default]
     Source,
+    /// One for each key, as Bytewax and Quix keep it: windows with `group by` go by their key's own watermark,
+    /// `M − behind − 1 tick`, where `M` is the largest stamp of that key that `where` has let in. It moves behind each of
+    /// the key's events, and with nothing else: a key that falls silent keeps its windows open until the input ends. No
+    /// watermark is passed on before the end, since an unknown key may come with any stamp; who reads the results and
+    /// needs a watermark makes its own.
+    Key,
 }
 
 /// How a stage with several inputs combines their watermarks: its generator where it has one, itself otherwise.

@@ -13,6 +13,7 @@
 
 pub(crate) mod aggregate;
 mod answers;
+mod by_key;
 mod cardinality;
 mod core;
 mod count;
@@ -28,7 +29,7 @@ mod snapshot;
 mod stagger;
 
 use wavetank_scenarios::query::{Expr, Query, Window};
-use wavetank_scenarios::script::WindowBounds;
+use wavetank_scenarios::script::{WindowAlign, WindowBounds};
 use wavetank_scenarios::{Span, script};
 
 use self::core::{Core, Settings};
@@ -84,44 +85,42 @@ pub fn build(
         (WindowBounds::Start, _) => Span::ZERO,
     };
     settings.shift = shift;
-    let core = Core::new(plan, settings);
     // Inside, all windows are half-open: those that have their end begin a tick later.
     let later = if operator.bounds == WindowBounds::End {
         tick
     } else {
         Span::ZERO
     };
-    let grid = |core, grid| Box::new(GridWindows::new(core, grid, operator.align)) as Box<dyn Operator>;
-    Ok(match window {
-        Window::Tumbling { size, offset } => grid(
-            core,
-            Grid::Hop {
-                size,
-                every: size,
-                offset: offset + later,
-            },
-        ),
+    let grid = |grid| Placed::Grid(grid, operator.align);
+    let core = |plan| Core::new(plan, settings);
+    let placed = match window {
+        Window::Tumbling { size, offset } => grid(Grid::Hop {
+            size,
+            every: size,
+            offset: offset + later,
+        }),
         Window::Hop { size, every, offset } => {
             let offset = offset + later;
-            grid(core, Grid::Hop { size, every, offset })
+            grid(Grid::Hop { size, every, offset })
         }
         Window::Cumulate { max, step, offset } => {
             let offset = offset + later;
-            grid(core, Grid::Cumulate { max, step, offset })
+            grid(Grid::Cumulate { max, step, offset })
         }
+        Window::Session { gap } => Placed::Session(gap),
+        Window::Stagger { size } => Placed::Stagger(size),
+        _ if operator.key_clocks().is_some() => return Err(NO_KEY_CLOCKS.into()),
         Window::Sliding { size, on_change } => {
             let size = if operator.bounds == WindowBounds::Both {
                 size + tick
             } else {
                 size
             };
-            Box::new(sliding::SlidingWindows::new(core, size, on_change))
+            return Ok(Box::new(sliding::SlidingWindows::new(core(plan), size, on_change)));
         }
-        Window::Length(n) => Box::new(CountWindows::new(core, Count::Last(n))),
-        Window::LengthBatch(n) => Box::new(CountWindows::new(core, Count::Every(n))),
-        Window::Global => Box::new(CountWindows::new(core, Count::All)),
-        Window::Session { gap } => Box::new(session::SessionWindows::new(core, gap)),
-        Window::Stagger { size } => Box::new(stagger::StaggerWindows::new(core, size)),
+        Window::Length(n) => return Ok(Box::new(CountWindows::new(core(plan), Count::Last(n)))),
+        Window::LengthBatch(n) => return Ok(Box::new(CountWindows::new(core(plan), Count::Every(n)))),
+        Window::Global => return Ok(Box::new(CountWindows::new(core(plan), Count::All))),
         Window::Snapshot { lasts } => {
             let lasts = match *lasts {
                 Expr::Span(span) => Lasting::For(span),
@@ -129,9 +128,41 @@ pub fn build(
                     Compiled::new(&expr, fields).map_err(|e| format!("in the window's duration: {e}"))?,
                 ),
             };
-            Box::new(SnapshotWindows::new(core, lasts))
+            return Ok(Box::new(SnapshotWindows::new(core(plan), lasts)));
         }
-    })
+    };
+    let Some(behind) = operator.key_clocks() else {
+        return Ok(placed.windows(core(plan)));
+    };
+    if plan.is_ungrouped() || plan.has_limit() || operator.align == WindowAlign::FirstEvent {
+        return Err(NO_KEY_CLOCKS.into());
+    }
+    let gate = core(plan.clone());
+    let make = move || placed.windows(Core::new(plan.clone(), settings));
+    Ok(Box::new(by_key::ByKey::new(gate, behind + tick, Box::new(make))))
+}
+
+/// What cannot go by the clocks of its keys.
+const NO_KEY_CLOCKS: &str = "a watermark for each key (`scope = \"key\"`) goes with tumbling, hopping, cumulating, staggered \
+     and session windows with `group by`, without `limit`, on a grid that does not begin at the first event";
+
+/// Windows that complete by a watermark and are of one group each: where they lie.
+#[derive(Clone, Copy, Debug)]
+enum Placed {
+    Grid(Grid, WindowAlign),
+    Session(Span),
+    Stagger(Span),
+}
+
+impl Placed {
+    /// The windows of `core`'s query.
+    fn windows(self, core: Core) -> Box<dyn Operator> {
+        match self {
+            Self::Grid(grid, align) => Box::new(GridWindows::new(core, grid, align)),
+            Self::Session(gap) => Box::new(session::SessionWindows::new(core, gap)),
+            Self::Stagger(size) => Box::new(stagger::StaggerWindows::new(core, size)),
+        }
+    }
 }
 
 /// Refuses windows that are empty or endless, and settings that a kind of window does not know.
@@ -191,6 +222,8 @@ fn check(window: &Window, settings: Settings) -> Result<(), String> {
     Ok(())
 }
 
+#[cfg(test)]
+mod by_key_tests;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]

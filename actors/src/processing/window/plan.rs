@@ -1,6 +1,8 @@
 //! An aggregating query, compiled: what is read from each event, and how the rows of a firing come of groups' totals.
 
 use std::cmp::Ordering;
+use std::ops::Deref;
+use std::rc::Rc;
 
 use arcstr::ArcStr;
 use wavetank_scenarios::query::{Aggregate, AggregateFunction, Expr, Function, Query, SelectItem};
@@ -29,9 +31,27 @@ struct Argument {
     value: Option<Compiled>,
 }
 
-/// A compiled query with aggregates.
-#[derive(Debug)]
+/// A compiled query with aggregates, and what is at hand of the event that is worked on. A copy shares what is compiled.
+#[derive(Clone, Debug)]
 pub struct Plan {
+    compiled: Rc<Clauses>,
+    /// Key and computed arguments of the event at hand.
+    key: Vec<Value>,
+    computed: Vec<Value>,
+    /// Whether ids of events without a result are kept.
+    track: bool,
+}
+
+impl Deref for Plan {
+    type Target = Clauses;
+    fn deref(&self) -> &Clauses {
+        &self.compiled
+    }
+}
+
+/// The clauses of a compiled query.
+#[derive(Debug)]
+pub struct Clauses {
     filter: Option<Compiled>,
     keys: Vec<Compiled>,
     key_slots: Option<Vec<usize>>,
@@ -45,11 +65,7 @@ pub struct Plan {
     limit: Option<usize>,
     /// Whether a row may turn out not to be computable.
     fallible: bool,
-    /// Key and computed arguments of the event at hand.
-    key: Vec<Value>,
-    computed: Vec<Value>,
-    /// Whether ids of events without a result are kept, and origins of all.
-    track: bool,
+    /// Whether origins of all events are kept.
     lineage: bool,
 }
 
@@ -150,7 +166,8 @@ impl Plan {
             .chain(&having)
             .chain(order_by.iter().map(|(e, _, _)| e))
             .any(Compiled::may_fail);
-        Ok(Self {
+        let track = corrects || fallible || having.is_some() || query.limit.is_some();
+        let clauses = Clauses {
             fallible,
             filter: query.filter.as_ref().map(|e| compile(e, "where")).transpose()?,
             key_slots: keys.iter().map(Compiled::as_slot).collect(),
@@ -159,30 +176,33 @@ impl Plan {
             inputs,
             arguments,
             select: compiled,
-            track: corrects || fallible || having.is_some() || query.limit.is_some(),
             having,
             order_by,
             limit: query.limit.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            lineage,
+        };
+        Ok(Self {
+            compiled: Rc::new(clauses),
             key: Vec::new(),
             computed: Vec::new(),
-            lineage,
+            track,
         })
     }
 
     /// True without `group by`.
-    pub const fn is_ungrouped(&self) -> bool {
+    pub fn is_ungrouped(&self) -> bool {
         self.keys.is_empty()
     }
     /// How many values a key has.
-    pub const fn key_width(&self) -> usize {
+    pub fn key_width(&self) -> usize {
         self.keys.len()
     }
     /// True with `limit`: a row's place then depends on the other groups.
-    pub const fn has_limit(&self) -> bool {
+    pub fn has_limit(&self) -> bool {
         self.limit.is_some()
     }
     /// Whether results name all their inputs.
-    pub const fn keeps_lineage(&self) -> bool {
+    pub fn keeps_lineage(&self) -> bool {
         self.lineage
     }
     /// Whether ids of events are kept with their slices.
@@ -215,19 +235,20 @@ impl Plan {
 
     fn compute(&mut self, event: &Event) -> Result<bool, String> {
         let scope = Scope::event(&event.row, event.stamp);
-        if let Some(filter) = &self.filter
+        let clauses = &*self.compiled;
+        if let Some(filter) = &clauses.filter
             && filter.test(&scope)? != Some(true)
         {
             return Ok(false);
         }
-        if self.key_slots.is_none() {
+        if clauses.key_slots.is_none() {
             self.key.clear();
-            for key in &self.keys {
+            for key in &clauses.keys {
                 self.key.push(key.eval(&scope)?.into_owned());
             }
         }
         self.computed.clear();
-        for argument in &self.arguments {
+        for argument in &clauses.arguments {
             let counts = match &argument.filter {
                 Some(filter) => filter.test(&scope)? == Some(true),
                 None => true,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use wavetank_scenarios::{Span, Time};
 
-use crate::reliability::State;
+use crate::reliability::snapshot::catalog::Entry;
 
 /// What a copy of an operator keeps, cut at one place of the log: for the other, which was down, or for its own disk.
 #[derive(Clone, PartialEq, Debug)]
@@ -13,7 +13,16 @@ pub struct Cut {
     /// Its number: of two cuts of a copy the later has the larger.
     pub number: u64,
     /// The states of the parts of the copy: its generator, if it has one, then its operator.
-    pub parts: Vec<Arc<State>>,
+    pub parts: Vec<SavedPart>,
+}
+
+/// The state of one part of a copy, as a snapshot file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SavedPart {
+    /// What the file is.
+    pub entry: Entry,
+    /// The file.
+    pub bytes: Arc<[u8]>,
 }
 
 /// One of the two copies.
@@ -147,14 +156,14 @@ impl<T, S> Message<T, S> {
     /// What kind of message it is, and its number, for the trace.
     pub fn code(&self) -> [u64; 2] {
         match self {
-            Self::Heartbeat { primary, position, .. } => [18 + u64::from(*primary), *position],
-            Self::Published(copies) => [20, copies.last().map_or(0, |copied| copied.place)],
-            Self::Fetch => [21, 0],
-            Self::State { position, .. } => [22, *position],
-            Self::Grant(grant) => [23, grant.token],
-            Self::Taken(token) => [24, *token],
-            Self::Confirmed { place, .. } => [25, *place],
-            Self::Refused(token) => [26, *token],
+            Self::Heartbeat { primary, position, .. } => [50 + u64::from(*primary), *position],
+            Self::Published(copies) => [52, copies.last().map_or(0, |copied| copied.place)],
+            Self::Fetch => [53, 0],
+            Self::State { position, .. } => [54, *position],
+            Self::Grant(grant) => [55, grant.token],
+            Self::Taken(token) => [56, *token],
+            Self::Confirmed { place, .. } => [57, *place],
+            Self::Refused(token) => [58, *token],
         }
     }
 }

@@ -24,5 +24,5 @@ mod simulation;
 pub use arbiter::{Arbiter, Disk, Verdict};
 pub use detector::Detector;
 pub use gate::{Gate, Headed, Passed};
-pub use message::{Ask, Copied, Cut, Grant, Head, Message, Output, Party, Side};
+pub use message::{Ask, Copied, Cut, Grant, Head, Message, Output, Party, SavedPart, Side};
 pub use replica::{Act, Note, Phase, Replica, Saved, Why};

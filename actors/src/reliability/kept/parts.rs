@@ -10,9 +10,10 @@ use wavetank_scenarios::{Span, Time, Value};
 
 use super::{at, cut, operator, said, schema};
 use crate::element::Element;
+use crate::host::{Keeps, Part};
 use crate::processing::testing::settings;
 use crate::reliability::twin::{Spoil, Staged, Step, Twin, spoils, spoilt, twins};
-use crate::roles::Operating;
+use crate::roles::{Operating, RIPE};
 use crate::scaling::convey::{Router, Split, Worker};
 use crate::scaling::watermark::Generator;
 
@@ -181,13 +182,14 @@ proptest! {
 
     #[test]
     fn what_a_generator_has_heard_is_kept(
-        of in watermark(), valve in valve(), steps in played(3, nothing()), cut in cut(), spoils in spoils(),
+        of in watermark(), valve in valve(), holds in any::<bool>(), steps in played(3, nothing()), cut in cut(),
+        spoils in spoils(),
     ) {
         let (of, valve): (Watermark, ValveSettings) = (read(of)?, read(valve)?);
         let fields = schema();
         let make = || {
             let generator = Generator::new(of.clone(), valve, Span::UNIT, 3, &[&fields; 3], &["x"]);
-            Staged::new(generator.expect("settings"))
+            Staged::new(generator.expect("settings").holding(holds))
         };
         kept(make, &steps, cut, &spoils)?;
     }
@@ -208,6 +210,26 @@ proptest! {
         let make = || {
             let inputs: &[&str] = if reorder { &["x"] } else { &["x", "y"] };
             Staged::new(Operating::new(operator(keys.clone(), inputs).expect("settings"), 2, &set, 5))
+        };
+        kept(make, &steps, cut, &spoils)?;
+    }
+
+    #[test]
+    fn what_waits_for_the_clock_before_an_operator_is_kept(
+        reorder in any::<bool>(), valve in valve(), steps in played(2, nothing()), cut in cut(), spoils in spoils(),
+    ) {
+        let (mut keys, inputs): (_, &[&str]) = if reorder {
+            (json!({"reorder": {"until": "watermark"}}), &["x"])
+        } else {
+            (json!({"query": JOIN}), &["x", "y"])
+        };
+        keys["future"] = json!("hold");
+        keys["valve"] = valve;
+        keys["input"] = json!(["x", "y"]);
+        let set = settings(keys.clone());
+        let make = || {
+            let operating = Operating::new(operator(keys.clone(), inputs).expect("settings"), 2, &set, 5);
+            Staged::new(operating.holding(&set, Span::UNIT))
         };
         kept(make, &steps, cut, &spoils)?;
     }
@@ -268,4 +290,43 @@ fn a_generator_that_comes_back_holds_the_inputs_that_it_held() {
         .restored(&before.saved())
         .expect("it is the state of such a generator");
     assert_eq!(behind.resumed(), "[(0, ActorId(7), Hold { input: 1, hold: true })]");
+}
+
+/// What a part that waits for the clock does again when it comes back.
+fn resumes<P: Part + Keeps>(make: impl Fn() -> P, stamps: &[i64]) -> String {
+    let mut before = Staged::new(make());
+    before.enter();
+    for (number, stamp) in stamps.iter().enumerate() {
+        let row = [Value::Null, Value::Null, Value::Null].into();
+        let event = crate::processing::testing::event(number as u64, *stamp, row);
+        before.take(0, Element::Event(Box::new(event)), Time::ZERO);
+    }
+    let mut behind = Staged::new(make());
+    let restored = behind.restored(&before.saved());
+    restored.expect("it is the state of such a part");
+    behind.resumed()
+}
+
+#[test]
+fn who_waits_for_the_clock_sets_all_alarms_again_that_were_set() {
+    let keys = json!({"filter": "v > 0", "future": "hold"});
+    let set = settings(keys.clone());
+    let operating = || {
+        let operator = operator(keys.clone(), &["x"]).expect("settings");
+        Operating::new(operator, 1, &set, 0).holding(&set, Span::UNIT)
+    };
+    let generator = || {
+        let (fields, valve) = (schema(), ValveSettings::default());
+        let made = Generator::new(Watermark::default(), valve, Span::UNIT, 1, &[&fields], &["x"]);
+        made.expect("settings").holding(true)
+    };
+    let alarm = |at: i64| {
+        let due = Time::from_micros(at);
+        format!("(0, ActorId(7), Timer {{ due: {due:?}, token: {RIPE}, class: Timer }})")
+    };
+    // The second is behind the first, whose alarm comes in time for it.
+    let expected = format!("[{}, {}]", alarm(4), alarm(9));
+    assert_eq!(resumes(operating, &[9, 20, 4]), expected);
+    assert_eq!(resumes(generator, &[9, 20, 4]), expected);
+    assert_eq!(resumes(operating, &[-3, 0]), "[]", "what is not ahead does not wait");
 }

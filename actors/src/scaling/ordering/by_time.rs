@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wavetank_scenarios::metric::Metric;
-use wavetank_scenarios::script::{Late, Reorder, Scope};
+use wavetank_scenarios::script::{Late, Reorder, SlackScope};
 use wavetank_scenarios::{Event, EventId, Producer, Span, Time};
 
 use super::slack::{Seen, Slack};
@@ -220,10 +220,10 @@ enum Clock {
 }
 
 impl Clock {
-    const fn new(scope: Scope) -> Self {
+    const fn new(scope: SlackScope) -> Self {
         match scope {
-            Scope::Input => Self::Input(Time::MIN),
-            Scope::Source => Self::Source(BTreeMap::new(), BTreeSet::new()),
+            SlackScope::Input => Self::Input(Time::MIN),
+            SlackScope::Source => Self::Source(BTreeMap::new(), BTreeSet::new()),
         }
     }
 

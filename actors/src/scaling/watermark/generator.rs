@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use wavetank_scenarios::script::{AllIdle, Every, Scope, ValveSettings, Watermark, WatermarkKind};
 use wavetank_scenarios::topology::Port;
-use wavetank_scenarios::{Schema, Span, Time};
+use wavetank_scenarios::{Event, Schema, Span, Time};
 
 use super::estimate::{Estimate, Kept, Marks};
 use super::valve::Valve;
 use crate::element::Element;
 use crate::host::{Keeps, Part};
 use crate::reliability::{State, StateError, counted};
+use crate::roles::{RIPE, Room};
 use crate::world::{Effect, Input, Stage};
 
 /// The generator of one operator.
@@ -31,6 +32,11 @@ pub(crate) struct Generator {
     worked_out: VecDeque<Option<Time>>,
     events: u64,
     ended: bool,
+    /// The watermark that was put out last.
+    said: Time,
+    /// Events that have been passed on and are heard when the clock shows their stamps, if that is so: with their inputs
+    /// and lanes.
+    room: Option<Room<(usize, usize, Box<Event>)>>,
 }
 
 /// What a generator knows of one input.
@@ -70,10 +76,7 @@ impl Generator {
             settings.scope = Scope::Input;
         }
         let marks = schemas.iter().map(|schema| Marks::new(&settings, schema, names));
-        let estimates = match settings.scope {
-            Scope::Input => 1,
-            Scope::Source => inputs,
-        };
+        let estimates = if settings.scope == Scope::Input { 1 } else { inputs };
         Ok(Self {
             marks: marks.collect::<Result<_, _>>()?,
             all_idle: valve.all_idle,
@@ -84,8 +87,17 @@ impl Generator {
             worked_out: VecDeque::new(),
             events: 0,
             ended: false,
+            said: Time::MIN,
+            room: None,
             settings,
         })
+    }
+
+    /// The same, which hears events that are ahead of the clock when their time has come, if its operator holds them.
+    #[must_use]
+    pub fn holding(mut self, holds: bool) -> Self {
+        self.room = holds.then(Room::new);
+        self
     }
 
     /// The estimate that an input goes into.
@@ -139,21 +151,19 @@ impl Generator {
 
     /// Tells the valve who is idle and who has ended.
     fn silences(&mut self) {
-        match self.settings.scope {
-            Scope::Source => {
-                for (input, heard) in self.inputs.iter().enumerate() {
-                    if heard.ended {
-                        self.valve.end(input);
-                    } else {
-                        self.valve.idle(input, heard.idle);
-                    }
+        if self.settings.scope != Scope::Input {
+            for (input, heard) in self.inputs.iter().enumerate() {
+                if heard.ended {
+                    self.valve.end(input);
+                } else {
+                    self.valve.idle(input, heard.idle);
                 }
             }
-            Scope::Input if self.inputs.iter().all(|heard| heard.ended) => self.valve.end(0),
-            Scope::Input => {
-                let idle = self.inputs.iter().all(|heard| heard.idle || heard.ended);
-                self.valve.idle(0, idle);
-            }
+        } else if self.inputs.iter().all(|heard| heard.ended) {
+            self.valve.end(0);
+        } else {
+            let idle = self.inputs.iter().all(|heard| heard.idle || heard.ended);
+            self.valve.idle(0, idle);
         }
     }
 
@@ -169,6 +179,7 @@ impl Generator {
 
     fn send(&mut self, watermark: Time, stage: &Stage) {
         if self.valve.advance(watermark) {
+            self.said = watermark;
             stage.send(Port::Main, Element::Watermark(watermark));
         }
     }
@@ -292,6 +303,48 @@ impl Generator {
         }
     }
 
+    /// Hears an event.
+    fn heed(&mut self, input: usize, lane: usize, event: &Event, stage: &Stage) {
+        self.hear(input, stage);
+        let mark = self.marks.get(lane).and_then(|marks| marks.stated(event));
+        let slot = self.slot(input);
+        self.estimates[slot].hear(&self.settings, event.stamp, mark);
+        self.update(input);
+        if self.valve.turned() == Some(false) {
+            stage.send(Port::Main, Element::Idle(false));
+        }
+    }
+
+    /// Says what follows from an event, behind it.
+    fn after_event(&mut self, stage: &Stage) {
+        self.events += 1;
+        let due = match self.settings.every {
+            None => true,
+            Some(Every::Events(events)) => self.events.is_multiple_of(events),
+            Some(Every::Time(_)) => false,
+        };
+        if due {
+            self.turn(stage);
+        }
+        self.align_at_once(stage);
+    }
+
+    /// Hears what has waited until now.
+    fn ripen(&mut self, stage: &Stage) {
+        while !self.ended
+            && let Some(room) = &mut self.room
+            && let Some((input, lane, event)) = room.ripe(stage)
+        {
+            self.heed(input, lane, &event, stage);
+            self.after_event(stage);
+        }
+        if let Some(room) = &mut self.room
+            && !self.ended
+        {
+            room.again(stage);
+        }
+    }
+
     fn element(&mut self, input: usize, lane: usize, element: Element, stage: &Stage) {
         let forward = self.settings.kind == WatermarkKind::Forward;
         match element {
@@ -301,27 +354,17 @@ impl Generator {
                 self.turn(stage);
                 stage.pass_on(lane, Element::Event(event));
             }
-            Element::Event(event) => {
-                self.hear(input, stage);
-                let mark = self.marks.get(lane).and_then(|marks| marks.stated(&event));
-                let slot = self.slot(input);
-                self.estimates[slot].hear(&self.settings, event.stamp, mark);
-                self.update(input);
-                if self.valve.turned() == Some(false) {
-                    stage.send(Port::Main, Element::Idle(false));
+            Element::Event(event) => match &mut self.room {
+                Some(room) if event.stamp > stage.wall() => {
+                    stage.pass_on(lane, Element::Event(event.clone()));
+                    room.wait(event.stamp, event.id, (input, lane, event), stage);
                 }
-                stage.pass_on(lane, Element::Event(event));
-                self.events += 1;
-                let due = match self.settings.every {
-                    None => true,
-                    Some(Every::Events(events)) => self.events.is_multiple_of(events),
-                    Some(Every::Time(_)) => false,
-                };
-                if due {
-                    self.turn(stage);
+                _ => {
+                    self.heed(input, lane, &event, stage);
+                    stage.pass_on(lane, Element::Event(event));
+                    self.after_event(stage);
                 }
-                self.align_at_once(stage);
-            }
+            },
             Element::Watermark(watermark) if forward => {
                 self.hear(input, stage);
                 let slot = self.slot(input);
@@ -358,6 +401,7 @@ impl Part for Generator {
     fn play(&mut self, input: Input, stage: &mut Stage) {
         match input {
             Input::Enter { .. } => self.enter(stage),
+            Input::Timer(RIPE) => self.ripen(stage),
             Input::Timer(token) => self.timer(token, stage),
             Input::Element { input, lane, element } => self.element(input, lane, element, stage),
         }
@@ -377,6 +421,9 @@ impl Keeps for Generator {
         state.put("worked-out", &self.worked_out);
         state.put("events", &self.events);
         state.put("ended", &self.ended);
+        if let Some(room) = &self.room {
+            room.save(state);
+        }
     }
 
     fn restore(&mut self, state: &State) -> Result<(), StateError> {
@@ -402,16 +449,26 @@ impl Keeps for Generator {
         self.worked_out = state.get("worked-out")?;
         self.events = counted("events", state.get("events")?)?;
         self.ended = state.get("ended")?;
-        Ok(())
+        let inputs = self.inputs.len();
+        match &mut self.room {
+            Some(room) => room.restore(state, |(input, ..)| *input < inputs),
+            None => Ok(()),
+        }
     }
 
     fn resume(&self, stage: &Stage) {
         for (input, _) in self.inputs.iter().enumerate().filter(|(_, heard)| heard.held) {
             stage.put(Effect::Hold { input, hold: true });
         }
+        if let Some(room) = &self.room {
+            room.resume(stage);
+        }
     }
 
     fn over(&self) -> bool {
         self.ended
+    }
+    fn watermark(&self) -> Time {
+        self.said
     }
 }

@@ -118,6 +118,10 @@ impl Valve {
             idle
         })
     }
+    /// Whether all inputs have ended.
+    pub fn all_ended(&self) -> bool {
+        self.inputs.iter().all(|gauge| gauge.ended)
+    }
     /// True once: when the last input has ended.
     pub fn ended(&mut self) -> bool {
         !std::mem::replace(&mut self.told_end, self.inputs.iter().all(|gauge| gauge.ended)) && self.told_end

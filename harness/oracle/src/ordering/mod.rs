@@ -100,7 +100,7 @@ pub(crate) struct Came {
 #[derive(Clone)]
 struct ByTime {
     rule: Rule,
-    scope: script::Scope,
+    scope: script::SlackScope,
     late: Late,
     flush: bool,
     schema: Schema,
@@ -156,8 +156,8 @@ impl ByTime {
         });
         let own = |producer| producer == event.id.producer;
         let (mine, all) = match self.scope {
-            script::Scope::Input => (self.largest(|_| true), self.largest(|_| true)),
-            script::Scope::Source => {
+            script::SlackScope::Input => (self.largest(|_| true), self.largest(|_| true)),
+            script::SlackScope::Source => {
                 let producers: BTreeSet<Producer> = self.came.iter().map(|c| c.producer).collect();
                 let slowest = producers
                     .into_iter()

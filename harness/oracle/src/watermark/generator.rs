@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use arcstr::ArcStr;
 use wavetank_scenarios::query::Predicate;
 use wavetank_scenarios::script::{AllIdle, Every, Scope, ValveSettings, Watermark, WatermarkKind as Kind};
-use wavetank_scenarios::{Row, Schema, Span, Time, Value};
+use wavetank_scenarios::{EventId, Row, Schema, Span, Time, Value};
 
 use super::{Channels, Signal};
 use crate::expr::{OfEvent, eval, holds};
@@ -19,6 +19,8 @@ pub enum Heard {
         input: usize,
         /// For which entry of the operator's `input` list.
         lane: usize,
+        /// Which one it is.
+        id: EventId,
         /// Its event time.
         stamp: Time,
         /// Its payload.
@@ -63,6 +65,13 @@ pub enum Heard {
         /// When.
         at: Span,
     },
+    /// The alarm for events that are ahead of the wall clock.
+    Ripe {
+        /// What the node's wall clock shows.
+        wall: Time,
+        /// When.
+        at: Span,
+    },
     /// A timer that looks for silence.
     Look {
         /// When.
@@ -90,6 +99,9 @@ pub struct Generator {
     shown: BTreeSet<Time>,
     idle: bool,
     over: bool,
+    /// What is ahead of the clock is heard when its time has come.
+    holds: bool,
+    ahead: Vec<Heard>,
 }
 
 /// What is known of one input.
@@ -140,7 +152,15 @@ impl Generator {
             shown: BTreeSet::new(),
             idle: false,
             over: false,
+            holds: false,
+            ahead: vec![],
         }
+    }
+
+    /// The same, which hears events that are ahead of the wall clock when the clock shows their stamps, or does not wait.
+    #[must_use]
+    pub fn holding(self, holds: bool) -> Self {
+        Self { holds, ..self }
     }
 
     /// The same generator, which has heard nothing yet.
@@ -156,6 +176,7 @@ impl Generator {
             &schemas,
             &called,
         )
+        .holding(self.holds)
     }
 
     /// Whether the end has been passed on.
@@ -175,6 +196,14 @@ impl Generator {
         if self.over {
             return vec![];
         }
+        match heard {
+            Heard::Event { stamp, wall, .. } if self.holds && stamp > wall => {
+                self.ahead.push(heard.clone());
+                return vec![];
+            }
+            Heard::Ripe { wall, at } => return self.ripe(*wall, *at),
+            _ => {}
+        }
         // Who is silent, and what was said.
         match heard {
             Heard::Event {
@@ -184,6 +213,7 @@ impl Generator {
                 row,
                 at,
                 wall,
+                ..
             } => {
                 self.shown.insert(*wall);
                 self.speaks(*input, *at);
@@ -214,7 +244,7 @@ impl Generator {
             Heard::Tick { wall } => {
                 self.shown.insert(*wall);
             }
-            Heard::Align { .. } => {}
+            Heard::Align { .. } | Heard::Ripe { .. } => {}
         }
         self.listen(heard);
         let mut due = self.signals(heard);
@@ -222,11 +252,32 @@ impl Generator {
         due
     }
 
-    fn list(&mut self, input: usize) -> &mut Said {
-        match self.settings.scope {
-            Scope::Input => &mut self.said[0],
-            Scope::Source => &mut self.said[input],
+    /// Hears those whose time has come, by stamp and id, as if they came now.
+    fn ripe(&mut self, now: Time, at: Span) -> Vec<Signal> {
+        let order = |heard: &Heard| match heard {
+            Heard::Event { stamp, id, .. } => Some((*stamp, *id)),
+            _ => None,
+        };
+        let mut all = std::mem::take(&mut self.ahead);
+        all.sort_by_key(order);
+        let come = all.partition_point(|heard| order(heard).is_some_and(|(stamp, _)| stamp <= now));
+        self.ahead = all.split_off(come);
+        let mut due = Vec::new();
+        for mut heard in all {
+            if let Heard::Event {
+                wall: then, at: when, ..
+            } = &mut heard
+            {
+                (*then, *when) = (now, at);
+            }
+            due.extend(self.arrive(&heard));
         }
+        due
+    }
+
+    fn list(&mut self, input: usize) -> &mut Said {
+        let list = if self.settings.scope == Scope::Input { 0 } else { input };
+        &mut self.said[list]
     }
 
     fn speaks(&mut self, input: usize, at: Span) {
@@ -294,9 +345,10 @@ impl Generator {
     /// Tells the channels what there is to know of them.
     fn listen(&mut self, heard: &Heard) {
         for list in 0..self.said.len() {
-            let of_it: Vec<Heart> = match self.settings.scope {
-                Scope::Input => self.inputs.clone(),
-                Scope::Source => vec![self.inputs[list]],
+            let of_it: Vec<Heart> = if self.settings.scope == Scope::Input {
+                self.inputs.clone()
+            } else {
+                vec![self.inputs[list]]
             };
             if of_it.iter().all(|heart| heart.ended) {
                 self.channels.all[list].ended = true;

@@ -37,6 +37,11 @@ impl Minimum {
         self.channels.sent.unwrap_or(Time::MIN)
     }
 
+    /// Whether all inputs have ended.
+    pub fn ended(&self) -> bool {
+        self.channels.all_ended()
+    }
+
     /// Whether the end has been passed on.
     pub const fn over(&self) -> bool {
         self.over

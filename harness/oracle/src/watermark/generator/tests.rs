@@ -23,8 +23,10 @@ fn event(input: usize, stamp: i64, when: i64) -> Heard {
     Heard::Event {
         input,
         lane: 0,
+        id: EventId::default(),
         stamp: at(stamp),
         row: vec![].into(),
+        now: at(stamp),
         at: span(when),
         wall: at(when),
     }

@@ -1,0 +1,273 @@
+//! The proof of recovery: for every kind of operator there is, its node crashes before every single element that it takes
+//! in a small scenario. After each crash the folded results and the late events are as without it, the operator is in
+//! step with its naive model, and what it has gone back to is what was saved.
+//!
+//! What goes by the machine's clock cannot promise so much: an outage takes time. Those cases say which part of the
+//! promise is left; being in step with the model, and books that add up, always are.
+
+mod cases;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use cases::Case;
+use wavetank_harness::everywhere::{Difference, Proof, nodes, with_crash};
+use wavetank_harness::{Options, Tank};
+use wavetank_scenarios::library::LibraryFiles;
+use wavetank_scenarios::{Script, Span};
+
+/// How long a node is down.
+const DOWN: Span = Span::from_micros(400_000);
+
+/// How a scenario is protected.
+#[derive(Clone, Copy, Debug)]
+struct Protection {
+    barrier: &'static str,
+    delivery: &'static str,
+    /// How a log deals its events.
+    log: &'static str,
+}
+
+const ALIGNED: Protection = Protection {
+    barrier: "aligned",
+    delivery: "by-number",
+    log: "",
+};
+const UNALIGNED: Protection = Protection {
+    barrier: "unaligned",
+    delivery: "transactional",
+    log: "",
+};
+/// For operators of several inputs: those come again in another order, and results have other numbers.
+const TRANSACTIONAL: Protection = Protection {
+    barrier: "aligned",
+    delivery: "transactional",
+    log: "",
+};
+
+/// Events of a source: most come within a second of their event time and some out of order, every seventh far too late.
+fn events(source: &str) -> String {
+    let (seed, count, every) = if source == "a" { (7_u64, 24, 250) } else { (11, 15, 400) };
+    let mut draw = seed;
+    let mut next = |below: u64| {
+        draw = draw
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (draw >> 33) % below
+    };
+    let mut text = String::new();
+    for n in 0..count {
+        let at = 500 + n * every + next(every / 2);
+        let lag = if n % 7 == 5 { 2_500 + next(500) } else { next(900) };
+        let stamp = at.saturating_sub(lag);
+        let (key, value, lasts) = (["x", "y"][next(2) as usize], next(100), 1 + next(3));
+        let _ = writeln!(
+            text,
+            "  {{ t = \"{stamp}ms\", at = \"{at}ms\", row = {{ k = \"{key}\", v = {value}, n = {n}, lasts = {lasts} }} }},"
+        );
+    }
+    text
+}
+
+/// A case as a scenario.
+fn text(case: &Case, protection: Protection) -> String {
+    let Protection { barrier, delivery, log } = protection;
+    let name = case.name;
+    let mut text = format!(
+        "schema = 1\nname = \"{name}\"\npattern = \"periodic-snapshot\"\n{}\n[time]\nlength = \"30s\"\nseed = 5\n\
+         [snapshot]\nevery = \"700ms\"\nbarrier = \"{barrier}\"\n",
+        case.top
+    );
+    for source in case.sources {
+        let _ = write!(
+            text,
+            "[[source]]\nname = \"{source}\"\nschema = {{ k = \"text\", v = \"int\", n = \"int\", lasts = \"int\" }}\n\
+             events = [\n{}]\n[[broker]]\nname = \"{source}_log\"\ninput = [\"{source}\"]\n{log}\n",
+            events(source)
+        );
+    }
+    for (operator, inputs, body) in &case.operators {
+        let listed = inputs.join("\", \"");
+        let _ = write!(
+            text,
+            "[[operator]]\nname = \"{operator}\"\ninput = [\"{listed}\"]\n{body}\n"
+        );
+        for (index, input) in inputs.iter().enumerate() {
+            // Something is always under way, and no two paths take the same time.
+            let slowest = 90 + 40 * index;
+            let _ = write!(
+                text,
+                "[[link]]\nfrom = \"{input}\"\nto = \"{operator}\"\ndelay = {{ uniform = [\"5ms\", \"{slowest}ms\"] }}\n"
+            );
+        }
+    }
+    for (index, sink) in case.sinks.iter().enumerate() {
+        let _ = write!(
+            text,
+            "[[sink]]\nname = \"out-{index}\"\ninput = [\"{sink}\"]\ndelivery = \"{delivery}\"\n"
+        );
+    }
+    text + case.more
+}
+
+fn load(case: &Case, protection: Protection) -> Arc<Script> {
+    let text = text(case, protection);
+    match Script::load(&text, "case.toml", &LibraryFiles, &[]) {
+        Ok(script) => Arc::new(script),
+        Err(problems) => panic!("{}: {problems:#?}\n{text}", case.name),
+    }
+}
+
+/// What shows of the crashes of these nodes, or of all that operators stand on.
+fn shows(case: &Case, protection: Protection, only: &[&str]) -> Vec<String> {
+    let script = load(case, protection);
+    let tank = Tank::default();
+    let proof = Proof::new(&tank, &script, &Options::default()).expect(case.name);
+    let (rows, late) = proof.size();
+    assert!(rows > 1, "{}: there are {rows} rows to compare", case.name);
+    assert_eq!(late > 0, case.late, "{}: {late} events are late", case.name);
+    let nodes = if only.is_empty() {
+        nodes(&script)
+    } else {
+        only.iter().map(ToString::to_string).collect()
+    };
+    let mut shows = Vec::new();
+    for node in nodes {
+        let crashes = proof.crash_everywhere(&node, 1, DOWN).expect(case.name);
+        assert!(
+            crashes.deliveries > 5,
+            "{}: {node} takes {}",
+            case.name,
+            crashes.deliveries
+        );
+        for (delivery, difference) in crashes.broken {
+            let matters = match &difference {
+                Difference::Results(_) | Difference::Late(_) => case.same,
+                Difference::Broken(_) => true,
+            };
+            if matters {
+                shows.push(format!("{} {protection:?} {node}@{delivery}: {difference}", case.name));
+            }
+        }
+    }
+    shows
+}
+
+/// Every crash of every one of these cases, under all protections that promise something for it.
+fn prove(cases: &[Case]) {
+    let mut all = Vec::new();
+    for case in cases {
+        let several = case.operators.iter().any(|(_, inputs, _)| inputs.len() > 1);
+        let protections = if several {
+            [TRANSACTIONAL, UNALIGNED]
+        } else {
+            [ALIGNED, UNALIGNED]
+        };
+        for protection in protections {
+            let shows = shows(case, protection, &[]);
+            if shows.len() > 4 {
+                all.push(format!("{} in all", shows.len()));
+            }
+            all.extend(shows.into_iter().take(4));
+        }
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn filters_transformations_and_decisions_recover_from_every_crash() {
+    prove(&cases::singles());
+}
+
+#[test]
+fn windows_recover_from_every_crash() {
+    prove(&cases::windows());
+}
+
+#[test]
+fn windows_with_triggers_recover_from_every_crash() {
+    prove(&cases::triggers());
+}
+
+#[test]
+fn sequences_recover_from_every_crash() {
+    prove(&cases::sequences());
+}
+
+#[test]
+fn reordering_buffers_recover_from_every_crash() {
+    prove(&cases::reordering());
+}
+
+#[test]
+fn watermark_generators_recover_from_every_crash() {
+    prove(&cases::watermarks());
+}
+
+#[test]
+fn joins_recover_from_every_crash() {
+    prove(&cases::joins());
+}
+
+#[test]
+fn sub_streams_recover_from_every_crash() {
+    prove(&cases::conveys());
+}
+
+#[test]
+fn chains_and_meshes_recover_from_every_crash() {
+    prove(&cases::meshes());
+}
+
+#[test]
+fn what_goes_by_the_machines_clock_stays_in_step_with_its_model() {
+    prove(&cases::clocks());
+}
+
+#[test]
+fn crashes_of_brokers_coordinator_and_store_do_not_show() {
+    let mesh = cases::meshes().remove(0);
+    let mut all = Vec::new();
+    for protection in [TRANSACTIONAL, UNALIGNED] {
+        all.extend(shows(&mesh, protection, &["a_log", "snapshots", "snapshot-store"]));
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
+}
+
+#[test]
+fn two_nodes_that_crash_at_once_recover_together() {
+    let mesh = cases::meshes().remove(0);
+    let script = load(&mesh, TRANSACTIONAL);
+    let tank = Tank::default();
+    let proof = Proof::new(&tank, &script, &Options::default()).expect(mesh.name);
+    let all = nodes(&script);
+    let mut shows = Vec::new();
+    for (index, first) in all.iter().enumerate() {
+        for second in all.iter().skip(index + 1) {
+            let (ones, others) = (proof.deliveries(first), proof.deliveries(second));
+            for delivery in 1..=ones {
+                // The other one at about the same point of its life.
+                let other = (delivery * others / ones).max(1);
+                let crashed = with_crash(&with_crash(&script, first, delivery, DOWN), second, other, DOWN);
+                if let Some(difference) = proof.compare(&Arc::new(crashed)).expect(mesh.name) {
+                    shows.push(format!("{first}@{delivery} and {second}@{other}: {difference}"));
+                }
+            }
+        }
+    }
+    assert!(shows.is_empty(), "{}", shows.join("\n"));
+}
+
+#[test]
+fn several_partitions_show_in_the_numbers_of_results_and_not_in_a_transaction() {
+    let dealt = "partitions = 3\nby = \"n\"";
+    let case = cases::singles().remove(0);
+    let by_number = Protection { log: dealt, ..ALIGNED };
+    let transactional = Protection {
+        log: dealt,
+        ..TRANSACTIONAL
+    };
+    assert_eq!(shows(&case, transactional, &[]), Vec::<String>::new());
+    let shown = shows(&case, by_number, &[]);
+    println!("{} of the crashes show by number", shown.len());
+}
