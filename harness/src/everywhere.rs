@@ -30,13 +30,13 @@ pub struct Outcome {
 
 impl Outcome {
     /// The outcome of a run that has been judged.
-    pub(crate) fn new(judge: Judge) -> Self {
+    pub(crate) fn new(mut judge: Judge) -> Self {
         let mut taken = vec![0; judge.topology.nodes.len()];
         for (actor, meter) in judge.topology.actors.iter().zip(&judge.actors) {
             taken[actor.node.0 as usize] += meter.delivered;
         }
         Self {
-            late: judge.late(),
+            late: std::mem::take(&mut judge.late),
             taken,
             tables: judge.sink_tables(),
         }

@@ -239,6 +239,9 @@ impl<'a> Checker<'a> {
             let streams: Vec<String> = operator.input.iter().map(|entry| self.stream_of(entry)).collect();
             let mut names: Vec<&str> = operator.input.iter().map(String::as_str).collect();
             names.extend(streams.iter().map(String::as_str));
+            // What a broker gives goes by the names of what it takes, too.
+            let behind = operator.input.iter().flat_map(|entry| self.scenario.behind(entry));
+            names.extend(behind.map(|entry| input_name(entry).0));
             if !names.iter().any(|name| name.eq_ignore_ascii_case(&query.from)) {
                 let help = suggest::help(&query.from, operator.input.iter().map(String::as_str));
                 let message = format!("the query reads `{}`, which is no input of this operator", query.from);
@@ -341,7 +344,8 @@ impl<'a> Checker<'a> {
 
     /// The name of the stream that an entry of an `input` list carries.
     fn stream_of(&self, entry: &str) -> String {
-        let (name, _) = input_name(entry);
+        let behind = self.scenario.behind(entry);
+        let (name, _) = input_name(behind.first().copied().unwrap_or(entry));
         let source = self
             .scenario
             .sources

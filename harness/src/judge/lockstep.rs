@@ -150,10 +150,14 @@ pub struct Lockstep {
     caused_before: u64,
     /// How far the operator lets the watermark go, by the model.
     limit: Option<Time>,
+    /// The model as it is before anything was given.
+    beginning: Model,
     /// The model as it was at each cut, with what was held then.
     cuts: BTreeMap<u64, KeptModel>,
     /// The last snapshot whose barrier was passed on.
     barrier: u64,
+    /// Whether its first incarnation has entered.
+    entered: bool,
     /// It has begun afresh with what it is given.
     afresh: bool,
     /// The recovery that it was told of last, and whether it waits for what it is to go back to.
@@ -176,6 +180,7 @@ impl Lockstep {
     pub fn new(model: Model, clock: Rc<NodeClock>, lineage: bool) -> Self {
         let given = VecDeque::new();
         Self {
+            beginning: model.clone(),
             model,
             clock,
             lineage,
@@ -187,6 +192,7 @@ impl Lockstep {
             limit: None,
             cuts: BTreeMap::new(),
             barrier: 0,
+            entered: false,
             afresh: false,
             attempt: 0,
             away: false,
@@ -218,12 +224,15 @@ impl Lockstep {
         }
         self.did.push(did);
     }
-    /// The node crashed: everything held is lost.
-    pub fn crash(&mut self) {
+    /// The node crashed: everything held is lost. Who comes back to what was saved waits for it.
+    pub fn crash(&mut self, comes_again: bool) {
         self.given.clear();
         self.did.clear();
-        self.forget();
-        self.away = true;
+        if !comes_again {
+            self.forget();
+        }
+        (self.held, self.caused, self.caused_before, self.limit) = (0, 0, 0, None);
+        self.away = comes_again;
     }
     /// A part of a snapshot has been cut.
     pub fn cut(&mut self, snapshot: u64) {
@@ -247,7 +256,9 @@ impl Lockstep {
                 (self.held, self.caused, self.caused_before, self.limit) = (*held, *caused, *caused, *limit);
             }
             None => {
-                self.forget();
+                // Nothing of the attempt before counts: its numbers too begin again.
+                self.model = self.beginning.clone();
+                (self.held, self.caused, self.caused_before, self.limit) = (0, 0, 0, None);
                 self.afresh = true;
             }
         }
@@ -288,9 +299,14 @@ impl Lockstep {
     pub fn done(&mut self, at: Time, mut due: impl FnMut(&DueResult)) {
         let given = self.given.pop_front();
         self.back = false;
+        if given.is_none() && self.away {
+            // A new incarnation, which does nothing before it has gone back.
+            return self.did.clear();
+        }
         if std::mem::take(&mut self.afresh) || given.is_none() {
             // A new incarnation has entered.
             let now = self.clock.monotonic(at);
+            let first = !std::mem::replace(&mut self.entered, true);
             match &mut self.model {
                 Model::Generator { entered, .. } => *entered = now,
                 Model::Split { model, .. } => {
@@ -301,6 +317,10 @@ impl Lockstep {
                     self.hold_to(at, None, &due);
                 }
                 Model::Operator { .. } | Model::Worker { .. } => {}
+            }
+            if first && let Model::Split { .. } = self.model {
+                // The moments of moves are counted from here, whatever begins again.
+                self.beginning = self.model.clone();
             }
             self.did.clear();
             return;

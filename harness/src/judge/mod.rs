@@ -10,7 +10,7 @@ mod recovery;
 mod streams;
 mod verdict;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -140,6 +140,8 @@ pub struct Judge {
     pub(crate) losses: FxHashMap<Loss, (u64, Time, EventId)>,
     /// What was lost, with when and how: for explanations.
     pub(crate) lost: FxHashMap<EventId, (Time, Loss)>,
+    /// Which events were late, and where: of several places each.
+    pub(crate) late: BTreeSet<(ActorId, EventId)>,
     /// Which faults touched an event, and when.
     pub(crate) touches: FxHashMap<EventId, Vec<(usize, Time)>>,
     /// When an event was first taken by an operator or sink.
@@ -281,6 +283,7 @@ impl Judge {
             misplaced: None,
             losses: FxHashMap::default(),
             lost: FxHashMap::default(),
+            late: BTreeSet::new(),
             touches: FxHashMap::default(),
             seen: FxHashMap::default(),
             watches: Vec::new(),
@@ -494,6 +497,9 @@ impl Judge {
 
     fn lose(&mut self, at: Time, id: EventId, loss: Loss) {
         self.losses.entry(loss).or_insert((0, at, id)).0 += 1;
+        if let Loss::Late(actor) = loss {
+            self.late.insert((actor, id));
+        }
         if self.scope.oracle {
             self.lost.entry(id).or_insert((at, loss));
         }
@@ -846,7 +852,7 @@ impl Judge {
             meter.forget();
             meter.waits = Waits::default();
             if let Some(lockstep) = &mut self.lockstep[index] {
-                lockstep.crash();
+                lockstep.crash(topology.takes_part(id));
             }
             for link in &actor.outputs {
                 // What stood in a batch went down with its sender.

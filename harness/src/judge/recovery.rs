@@ -1,17 +1,17 @@
 //! What the judge knows of snapshots and recovery: the history of results that survives, and what is lost in a crash for
 //! good.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use rustc_hash::FxHashMap;
 use wavetank_actors::reliability::{Control, From};
 use wavetank_oracle::DueResult;
 use wavetank_oracle::table::Table;
+use wavetank_scenarios::Time;
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
-use wavetank_scenarios::{EventId, Time};
 
-use super::{Breach, Judge, Loss};
+use super::{Breach, Judge};
 use crate::judge::meters::ActorMeter;
 
 /// The results that are due, so far as no recovery has undone them: kept where there is somebody who goes back.
@@ -141,16 +141,6 @@ impl Judge {
             feeds.iter().for_each(|from| self.history.fold(*from, &mut admitted));
             watch.admitted = admitted;
         }
-    }
-
-    /// Which events were late, and where.
-    pub(crate) fn late(&self) -> BTreeSet<(ActorId, EventId)> {
-        let lost = self.lost.iter();
-        let late = lost.filter_map(|(id, (_, loss))| match loss {
-            Loss::Late(actor) => Some((*actor, *id)),
-            _ => None,
-        });
-        late.collect()
     }
 
     /// A node crashed where somebody sets it back: everybody goes back, and must come again to where it was.

@@ -1,6 +1,7 @@
 //! The `wavetank` command as a person or a script meets it: every command, every exit code, and what is on the screen.
 
 mod commands;
+mod crashes;
 mod exits;
 mod screens;
 mod support;

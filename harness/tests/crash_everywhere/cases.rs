@@ -15,6 +15,8 @@ pub struct Case {
     pub late: bool,
     /// Whether results and late events are as without the crash; else only what always holds does.
     pub same: bool,
+    /// Whether answers go by the machine's clock.
+    pub clock: bool,
 }
 
 impl Case {
@@ -44,6 +46,7 @@ fn one(name: &'static str, body: &'static str) -> Case {
         more: "",
         late: false,
         same: true,
+        clock: false,
     }
 }
 
@@ -323,7 +326,7 @@ query = """
         .late(),
         two(
             "absence-of-two-streams",
-            r#"watermark = { behind = "1s" }
+            r#"watermark = { behind = "3s" }
 [operator.sequence]
 pattern = "asked -> not told for 600ms"
 by = ["k"]
@@ -619,5 +622,8 @@ pub fn clocks() -> Vec<Case> {
     );
     cases.push(two("idle", "query = \"select a.k, a.n, b.n as m from a_log a left join b_log b on b.k = a.k within (500 ms before)\"\nwatermark = { behind = \"500ms\", idle = \"300ms\" }").late().by_clock());
     cases.push(one("merge-in-time", "filter = \"v > 60\"\n[operator.convey]\nstreams = 2\nby = { key = [\"n\"] }\ngaps = \"none\"\ntimeout = \"300ms\"").by_clock());
+    for case in &mut cases {
+        case.clock = true;
+    }
     cases
 }

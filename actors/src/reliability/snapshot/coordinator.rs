@@ -99,8 +99,12 @@ pub struct Coordinator {
 enum Phase {
     /// The store has been asked what there is; whether everybody has to go back then.
     Surveying { since: Time, go_back: bool },
-    /// These have not gone back yet.
-    Going { since: Time, waiting: BTreeSet<ArcStr> },
+    /// These have not gone back yet, to that snapshot or to their beginning.
+    Going {
+        since: Time,
+        to: Option<u64>,
+        waiting: BTreeSet<ArcStr>,
+    },
     /// All is well.
     Running,
 }
@@ -176,7 +180,7 @@ impl Coordinator {
             self.tick(out);
         }
         match message {
-            Message::Entered { .. } => self.lost(now, out),
+            Message::Entered { participant } => self.lost(&participant, now, out),
             Message::Restored { participant, attempt } => self.restored(&participant, attempt, now, out),
             Message::Unreadable {
                 participant,
@@ -495,9 +499,15 @@ impl Coordinator {
     // Going back.
 
     /// Somebody has no state.
-    fn lost(&mut self, now: Time, out: &mut Doings) {
+    fn lost(&mut self, participant: &ArcStr, now: Time, out: &mut Doings) {
         match &mut self.phase {
             Phase::Surveying { go_back, .. } => *go_back = true,
+            // It has not gone back in this recovery: it need only be told again, in case that its crash came between.
+            Phase::Going { to, waiting, .. } if waiting.contains(participant) => {
+                let to = to.and_then(|number| self.catalog.chain(number, participant));
+                let attempt = self.attempt;
+                out.tell(To::Participant(participant.clone()), Message::GoBack { attempt, to });
+            }
             Phase::Going { .. } | Phase::Running => self.go_back(now, out),
         }
     }
@@ -532,12 +542,13 @@ impl Coordinator {
         }
         self.phase = Phase::Going {
             since,
+            to,
             waiting: names.cloned().collect(),
         };
     }
 
     fn restored(&mut self, participant: &ArcStr, attempt: u32, now: Time, out: &mut Doings) {
-        let Phase::Going { since, waiting } = &mut self.phase else {
+        let Phase::Going { since, waiting, .. } = &mut self.phase else {
             return;
         };
         if attempt == self.attempt && waiting.remove(participant) && waiting.is_empty() {

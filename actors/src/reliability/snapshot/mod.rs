@@ -1,10 +1,10 @@
 //! Periodic snapshots: the states of all participants that belong together, put away from time to time, so that a crash
 //! costs no more than what came since.
 //!
-//! A [`Coordinator`] lets the readers among the [`Saver`]s cut; a barrier takes the cut to all others in its place
-//! among the elements ([`barrier`]). Each sends its part, a file ([`format`](mod@format)), to the [`Store`]; when all parts and the
-//! manifest that names them are durable, the set is complete ([`catalog`]). After a crash everybody goes back to the newest
-//! complete set of which nothing is damaged.
+//! A [`Coordinator`] lets the readers among the [`Saver`]s cut; a barrier takes the cut to all others in its place among
+//! the elements ([`barrier`]). Each sends its part, a file ([`format`](mod@format)), to the [`Store`]; when all parts and
+//! the manifest that names them are durable, the set is complete ([`catalog`]). After a crash everybody goes back to the
+//! newest complete set of which nothing is damaged.
 //!
 //! Everything here is pure: messages and timers in, messages and timers out.
 

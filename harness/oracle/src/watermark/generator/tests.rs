@@ -26,7 +26,6 @@ fn event(input: usize, stamp: i64, when: i64) -> Heard {
         id: EventId::default(),
         stamp: at(stamp),
         row: vec![].into(),
-        now: at(stamp),
         at: span(when),
         wall: at(when),
     }
