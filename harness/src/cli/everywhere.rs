@@ -145,9 +145,19 @@ fn told(ready: &Ready, crashes: &Crashes, args: &Args) -> String {
     if let Some((delivery, _)) = broken.first() {
         let target = ready.script.target();
         let seed = args.seed.map_or_else(String::new, |seed| format!(" --seed {seed}"));
+        let down = if args.restart == Span::from_secs(1) {
+            String::new()
+        } else {
+            format!(" --restart {}", args.restart)
+        };
+        let overrides = args
+            .overrides
+            .iter()
+            .map(|(key, value)| format!(" --set {key}={value}"));
+        let overrides: String = overrides.collect();
         let _ = writeln!(
             text,
-            "    look: wavetank run {target} --crash-at {node}@{delivery}{seed}"
+            "    look: wavetank run {target} --crash-at {node}@{delivery}{down}{seed}{overrides}"
         );
     }
     text

@@ -50,17 +50,23 @@ fn place() -> Place {
 #[test]
 fn every_crash_is_made_and_none_shows() {
     let ran = place().run(&["run", "kept.toml", "--crash-everywhere"]).ends(0);
-    let expected = "kept\n  high: crashed before each of 13 elements; every time the same results and late events as \
-                    without the crash\n";
-    assert_eq!(ran.out, expected);
+    assert!(
+        ran.out.starts_with("kept\n  high: crashed before each of "),
+        "{}",
+        ran.out
+    );
+    let same = "elements; every time the same results and late events as without the crash\n";
+    assert!(ran.out.ends_with(same), "{}", ran.out);
     assert_eq!(ran.err, "");
 }
 
 #[test]
 fn a_node_that_no_operator_stands_on_is_crashed_when_it_is_named() {
-    let ran = place().run(&["run", "kept.toml", "--crash-everywhere=log"]).ends(0);
+    let ran = place()
+        .run(&["run", "kept.toml", "--crash-everywhere=snapshots"])
+        .ends(0);
     assert!(
-        ran.out.starts_with("kept\n  log: crashed before each of "),
+        ran.out.starts_with("kept\n  snapshots: crashed before each of "),
         "{}",
         ran.out
     );
@@ -85,12 +91,9 @@ fn crashes_that_show_are_told_with_the_command_that_shows_one() {
     let look: Vec<&str> = look.expect("a command").split(' ').collect();
     assert_eq!(look[..3], ["run", "twice.toml", "--crash-at"]);
     assert!(look[3].starts_with("high@"), "{look:?}");
+    assert_eq!(look[4..], ["--restart", "300ms"]);
     let shown = place.run(&look).ends(1);
-    assert!(
-        shown.out.contains("exactly once") || shown.out.contains("exactly-once"),
-        "{}",
-        shown.out
-    );
+    assert!(shown.out.contains("board gets nothing twice"), "{}", shown.out);
 }
 
 #[test]
