@@ -213,7 +213,11 @@ fn probe(judge: &Judge, metric: &Metric) -> Result<Probe, String> {
 /// their results and from the gates, all else from the copies themselves.
 fn of_copies(role: Role, metric: metric::Metric) -> Option<usize> {
     match role {
-        Role::Replica { operator, .. } if metric.of_pair() => Some(operator),
+        // What the judge measures of both stands with the first of them.
+        Role::Replica { operator, side } if metric.of_pair() => {
+            let histogram = metric.descriptor().form == metric::Form::Histogram;
+            (side == 0 || !histogram).then_some(operator)
+        }
         Role::Gate { operator } if metric.of_pair() && metric.descriptor().form == metric::Form::Counter => {
             Some(operator)
         }
