@@ -101,7 +101,8 @@ impl Judge {
             }
         }
         self.history.due.entry(actor).or_default().truncate(due);
-        self.actors[index].goes_back(account);
+        let copied = given.is_some();
+        self.actors[index].goes_back(account, copied);
         for outage in &mut self.outages {
             let this = outage.behind.iter_mut().filter(|(id, ..)| *id == actor);
             this.for_each(|(.., back)| *back = true);
@@ -211,7 +212,11 @@ fn comes_again(topology: &Topology, link: LinkId) -> bool {
 
 impl ActorMeter {
     /// Its books are again what they were: what has been counted since stays counted.
-    fn goes_back(&mut self, account: wavetank_actors::world::Account) {
+    fn goes_back(&mut self, account: wavetank_actors::world::Account, copied: bool) {
+        if copied {
+            // What the other copy took in counts here as well, as its fates do.
+            self.taken += account.taken;
+        }
         let now = std::mem::replace(&mut self.account, account);
         for (before, now, then) in [
             (&mut self.before.taken, now.taken, account.taken),
@@ -220,7 +225,7 @@ impl ActorMeter {
             (&mut self.before.late, now.late, account.late),
             (&mut self.before.failed, now.failed, account.failed),
         ] {
-            *before = (*before + now).saturating_sub(then);
+            *before = (*before + now).saturating_sub(if copied { 0 } else { then });
         }
         self.watermark = Time::MIN;
         self.forget();
