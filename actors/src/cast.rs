@@ -48,6 +48,9 @@ pub struct Departure {
 /// The departures of one part of a source, ascending in `at`.
 pub type Departures = Box<dyn Iterator<Item = Departure>>;
 
+/// [`MakeOperator`], shared by those who make a part afresh.
+type SharedMake = Rc<dyn Fn(usize) -> Result<Box<dyn Operator>, String>>;
+
 /// Makes a pattern's operator for an operator of the scenario.
 pub type MakeOperator = Box<dyn Fn(usize) -> Result<Box<dyn Operator>, String>>;
 
@@ -58,7 +61,7 @@ pub struct Players {
     plans: BTreeMap<ActorId, (Plan, Rc<Cell<Marked>>)>,
     /// When the run began.
     start: Option<Time>,
-    make: Rc<dyn Fn(usize) -> Result<Box<dyn Operator>, String>>,
+    make: SharedMake,
     incarnations: BTreeMap<ActorId, u64>,
     /// When a split entered first, by its monotonic clock.
     entered: BTreeMap<ActorId, Time>,

@@ -114,11 +114,8 @@ impl<'a> Checker<'a> {
             let ready = |main: &BTreeMap<&str, Shapes>, inputs: &[String]| {
                 inputs.iter().all(|entry| main.contains_key(entry.as_str()))
             };
-            let brokers = scenario.brokers.iter().enumerate();
-            let next = brokers
-                .filter(|(_, broker)| open(main, &broker.name) && ready(main, &broker.input))
-                .map(|(i, broker)| (i, broker))
-                .next();
+            let mut brokers = scenario.brokers.iter().enumerate();
+            let next = brokers.find(|(_, broker)| open(main, &broker.name) && ready(main, &broker.input));
             let Some((index, broker)) = next else { return };
             let mut fields: Option<Shapes> = None;
             for (i, entry) in broker.input.iter().enumerate() {

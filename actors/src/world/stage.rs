@@ -203,6 +203,9 @@ impl Account {
 pub(crate) type Effects = Vec<(u64, ActorId, Effect)>;
 pub(crate) type Outbox = Rc<RefCell<Effects>>;
 
+/// Timers that are set and have not come: when each is due by the node's monotonic clock, and its token.
+pub(crate) type Armed = Rc<RefCell<Vec<(Time, u64)>>>;
+
 /// What an actor sees of its world.
 #[derive(Clone, Debug)]
 pub struct Stage {
@@ -214,7 +217,7 @@ pub struct Stage {
     pub(crate) watched: bool,
     /// The timers that are set and have not come, where somebody keeps track: when each is due by the node's monotonic
     /// clock, and its token.
-    pub(crate) armed: Option<Rc<RefCell<Vec<(Time, u64)>>>>,
+    pub(crate) armed: Option<Armed>,
 }
 
 impl Stage {

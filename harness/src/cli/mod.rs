@@ -48,7 +48,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run scenarios and check what they expect
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Run a recorded run again and verify it, or walk through it
     Replay(replay::Args),
     /// Compare two runs: outputs, expectations, faults, numbers

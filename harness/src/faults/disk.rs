@@ -77,7 +77,7 @@ impl DiskFault {
         Self {
             hit: key("hit"),
             amount: key("amount"),
-            sampler: fault.amount.as_ref().map(|amount| amount.sampler()),
+            sampler: fault.amount.as_ref().map(Delay::sampler),
             acts,
             active: active.clone(),
         }

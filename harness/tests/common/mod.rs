@@ -44,7 +44,7 @@ pub fn broken(ran: &Ran) -> Vec<String> {
 pub fn taken<'a>(ran: &'a Ran, sink: &str) -> Vec<&'a TraceLine> {
     let lines = ran.trace.iter();
     lines
-        .filter(|line| line.kind == TraceKind::Note && line.actor.as_deref() == Some(sink))
+        .filter(|line| line.kind == TraceKind::Note && line.event.is_some() && line.actor.as_deref() == Some(sink))
         .collect()
 }
 

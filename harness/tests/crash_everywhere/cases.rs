@@ -11,8 +11,6 @@ pub struct Case {
     pub operators: Vec<(&'static str, Vec<&'static str>, &'static str)>,
     pub sinks: Vec<&'static str>,
     pub more: &'static str,
-    /// Whether events are late.
-    pub late: bool,
     /// Whether results and late events are as without the crash; else only what always holds does.
     pub same: bool,
     /// Whether answers go by the machine's clock.
@@ -20,12 +18,9 @@ pub struct Case {
 }
 
 impl Case {
-    fn late(self) -> Self {
-        Self { late: true, ..self }
-    }
     fn aside(mut self) -> Self {
         self.sinks.push("op.late");
-        Self { late: true, ..self }
+        self
     }
     fn with(self, more: &'static str) -> Self {
         Self { more, ..self }
@@ -44,7 +39,6 @@ fn one(name: &'static str, body: &'static str) -> Case {
         operators: vec![("op", vec!["a_log"], body)],
         sinks: vec!["op"],
         more: "",
-        late: false,
         same: true,
         clock: false,
     }
@@ -94,8 +88,7 @@ horizon = "1h""#,
             r#"compensate = { by = ["k"], stands = "first-by-event-time" }
 watermark = { behind = "1s" }
 horizon = "1s""#,
-        )
-        .late(),
+        ),
     ]
 }
 
@@ -170,8 +163,7 @@ pub fn windows() -> Vec<Case> {
 watermark = { behind = "1s" }
 bounds = "end"
 emit_empty = true"#,
-        )
-        .late(),
+        ),
         one(
             "grid-from-the-first",
             r#"query = "select count(*) as c, last(v) as s from a_log window tumbling(1 sec)"
@@ -179,15 +171,13 @@ watermark = { behind = "1s" }
 align = "first-event"
 result_stamp = "latest"
 late_when = "after-end""#,
-        )
-        .late(),
+        ),
         one(
             "not-flushed",
             r#"query = "select k, count(*) as c from a_log window tumbling(2 sec) group by k"
 watermark = { behind = "1s" }
 flush_at_end = false"#,
-        )
-        .late(),
+        ),
     ]);
     cases
 }
@@ -225,7 +215,7 @@ pub fn triggers() -> Vec<Case> {
              emit = { early = { count = 3 }, late = { watermark = true }, panes = \"retracting\" }",
         ),
     ] {
-        cases.push(one(name, format!("{QUERY}{emit}\n").leak()).late());
+        cases.push(one(name, format!("{QUERY}{emit}\n").leak()));
     }
     cases.extend([
         one(
@@ -235,8 +225,7 @@ watermark = { behind = "500ms" }
 late = "correct"
 horizon = "1s"
 emit = { early = { count = 2 }, panes = "retracting" }"#,
-        )
-        .late(),
+        ),
         one(
             "global-with-triggers",
             r#"query = "select k, count(*) as c, sum(v) as s from a_log window global() group by k"
@@ -263,8 +252,7 @@ by = ["k"]
 within = "3s"
 where = { low = "v < 60", high = "v >= 60" }
 select = { k = "k", lows = "count(low)", n = "high.n" }"#,
-        )
-        .late(),
+        ),
         one(
             "all-combinations",
             r#"watermark = { behind = "1s" }
@@ -274,8 +262,7 @@ within = "2s"
 after = "keep-all"
 where = { low = "v < 40", high = "v >= 60" }
 select = { lows = "count(low)", n = "high.n" }"#,
-        )
-        .late(),
+        ),
         one(
             "negation",
             r#"watermark = { behind = "1s" }
@@ -285,8 +272,7 @@ by = ["k"]
 within = "3s"
 where = { low = "v < 50", high = "v >= 80", end = "lasts = 3" }
 select = { k = "k", n = "end.n" }"#,
-        )
-        .late(),
+        ),
         one(
             "absence",
             r#"watermark = { behind = "1s" }
@@ -295,8 +281,7 @@ pattern = "low -> not high for 700ms"
 by = ["k"]
 where = { low = "v < 60", high = "v >= 60" }
 select = { k = "k", n = "low.n" }"#,
-        )
-        .late(),
+        ),
         one(
             "beginnings-that-time-out",
             r#"watermark = { behind = "1s" }
@@ -307,8 +292,7 @@ timeouts = true
 by = ["k"]
 where = { low = "v < 50", high = "v >= 50", high2 = "v >= 50" }
 select = { k = "k", n = "low.n" }"#,
-        )
-        .late(),
+        ),
         one(
             "match-recognize",
             r#"watermark = { behind = "1s" }
@@ -322,8 +306,7 @@ query = """
     define up as v > prev(v), high as v > 50 and v > prev(v)
   )
 """"#,
-        )
-        .late(),
+        ),
         two(
             "absence-of-two-streams",
             r#"watermark = { behind = "3s" }
@@ -339,33 +322,36 @@ select = { k = "k", n = "asked.n" }"#,
 pub fn reordering() -> Vec<Case> {
     vec![
         one("by-slack", "reorder = { slack = \"1s\" }\nlate = \"side\"").aside(),
-        one("by-k-slack", "reorder = { k_slack = { samples = 5 } }\nlate = \"emit\"").late(),
-        one("by-mp-k-slack", "reorder = { mp_k_slack = { max_k = \"800ms\" } }").late(),
+        one("by-k-slack", "reorder = { k_slack = { samples = 5 } }\nlate = \"emit\""),
+        one("by-mp-k-slack", "reorder = { mp_k_slack = { max_k = \"800ms\" } }"),
         one(
             "by-quality",
             "reorder = { aq_k_slack = { error = 0.1, window = \"1s\", every = 5, samples = 10, aggregate = \"sum\", value = \"v\" } }",
-        )
-        .late(),
-        one("as-siddhi", "reorder = { siddhi_k_slack = { max_k = \"1s\" } }\nlate = \"emit\"").late(),
+        ),
+        one(
+            "as-siddhi",
+            "reorder = { siddhi_k_slack = { max_k = \"1s\" } }\nlate = \"emit\"",
+        ),
         one(
             "as-siddhi-learns",
             "reorder = { siddhi_ak_slack = { value = \"v\", batch = 4 } }\nlate = \"emit\"",
-        )
-        .late(),
+        ),
         one(
             "until-the-watermark",
             "reorder = { until = \"watermark\" }\nwatermark = { behind = \"700ms\" }",
-        )
-        .late(),
+        ),
         one("by-number", "reorder = { number = { field = \"n\", remember = 5 } }"),
         one(
             "by-number-with-gaps",
             "reorder = { number = { field = \"n\", by = [\"k\"], mark_gaps = true, end = \"lasts = 3\" } }",
-        )
-        .late(),
+        ),
         Case {
             sources: &["a", "b"],
-            operators: vec![("op", vec!["a_log", "b_log"], "reorder = { slack = \"3500ms\", scope = \"source\" }")],
+            operators: vec![(
+                "op",
+                vec!["a_log", "b_log"],
+                "reorder = { slack = \"3500ms\", scope = \"source\" }",
+            )],
             ..one("by-slack-of-each-source", "")
         },
     ]
@@ -391,7 +377,7 @@ pub fn watermarks() -> Vec<Case> {
             "watermark = { kind = \"percentile\", share = 0.7, over = 6, least = \"100ms\" }",
         ),
     ] {
-        cases.push(one(name, format!("{QUERY}{watermark}\n").leak()).late());
+        cases.push(one(name, format!("{QUERY}{watermark}\n").leak()));
     }
     cases.push(Case {
         operators: vec![
@@ -407,7 +393,7 @@ pub fn watermarks() -> Vec<Case> {
                  watermark = { kind = \"forward\", behind = \"100ms\" }",
             ),
         ],
-        ..one("forward", "").late()
+        ..one("forward", "")
     });
     cases
 }
@@ -479,8 +465,8 @@ pub fn conveys() -> Vec<Case> {
         ("by-load", "filter = \"v > 20\"", "streams = 2\nby = \"load\""),
         (
             "by-key-with-state",
-            "change = { value = \"v\", per = \"1s\", above = 10.0, below = 10.0, by = [\"n\"] }",
-            "streams = 2\nby = { key = [\"n\"] }",
+            "change = { value = \"v\", per = \"1s\", above = 10.0, below = 10.0, by = [\"lasts\"] }",
+            "streams = 2\nby = { key = [\"lasts\"] }",
         ),
         (
             "windows-side-by-side",
@@ -496,10 +482,7 @@ pub fn conveys() -> Vec<Case> {
         ),
     ] {
         let case = one(name, format!("{body}\n[operator.convey]\n{convey}\n").leak());
-        cases.push(Case {
-            late: name == "windows-side-by-side",
-            ..case
-        });
+        cases.push(Case { ..case });
     }
     cases
 }
@@ -530,7 +513,7 @@ pub fn meshes() -> Vec<Case> {
                 ),
             ],
             sinks: vec!["both"],
-            ..one("two-branches-that-join", "").late()
+            ..one("two-branches-that-join", "")
         },
         Case {
             sources: &["a", "b"],
@@ -559,7 +542,7 @@ pub fn meshes() -> Vec<Case> {
                 ),
             ],
             sinks: vec!["both"],
-            ..one("a-chain-of-everything", "").late()
+            ..one("a-chain-of-everything", "")
         },
     ]
 }
@@ -584,7 +567,6 @@ pub fn clocks() -> Vec<Case> {
             "periodic-and-late",
             format!("{QUERY}watermark = {{ behind = \"500ms\", every = \"300ms\" }}").leak(),
         )
-        .late()
         .by_clock(),
     );
     cases.push(
@@ -606,7 +588,6 @@ pub fn clocks() -> Vec<Case> {
             "by-number-in-time",
             "reorder = { number = { field = \"n\", by = [\"k\"] }, timeout = \"500ms\" }",
         )
-        .late()
         .by_clock(),
     );
     cases.push(one(
@@ -620,7 +601,7 @@ pub fn clocks() -> Vec<Case> {
         )
         .by_clock(),
     );
-    cases.push(two("idle", "query = \"select a.k, a.n, b.n as m from a_log a left join b_log b on b.k = a.k within (500 ms before)\"\nwatermark = { behind = \"500ms\", idle = \"300ms\" }").late().by_clock());
+    cases.push(two("idle", "query = \"select a.k, a.n, b.n as m from a_log a left join b_log b on b.k = a.k within (500 ms before)\"\nwatermark = { behind = \"500ms\", idle = \"300ms\" }").by_clock());
     cases.push(one("merge-in-time", "filter = \"v > 60\"\n[operator.convey]\nstreams = 2\nby = { key = [\"n\"] }\ngaps = \"none\"\ntimeout = \"300ms\"").by_clock());
     for case in &mut cases {
         case.clock = true;

