@@ -9,7 +9,7 @@ use actix::Recipient;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
 use wavetank_scenarios::script::{
-    self, BarrierMode, Failover, Future, Keeps as Keeping, Late, OnError, Scenario, ValveSettings,
+    self, BarrierMode, Failover, Future, Keeps as KeepsBy, Late, OnError, Scenario, ValveSettings,
 };
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Span, Time};
@@ -21,7 +21,7 @@ use crate::reliability::failover::{self, Side};
 use crate::reliability::snapshot::{self, Habit, Keys, Member, Overlap, Trigger};
 use crate::reliability::{Coordinator, Crew, Make, Participant, Peers, Shelf, Store};
 use crate::roles::{
-    Arbitrating, Broker, Counter, Gating, Kept, Marked, Operating, OwnDisk, Plan, Publishing, Shelves, Sink, Source,
+    Arbitrating, Broker, Counter, Gating, Keeping, Kept, Marked, Operating, OwnDisk, Plan, Publishing, Shelves, Sink, Source,
     Ties, Written,
 };
 use crate::scaling::convey::{Merge, Router, Split, Worker};
@@ -179,13 +179,17 @@ impl Players {
 
     fn habit(&self, actor: ActorId) -> Habit {
         let snapshot = self.scenario.snapshot.as_ref();
-        let first = self.topology.twin(actor).map_or(actor, |twin| actor.min(twin));
+        let twin = self.topology.twin(actor);
+        let (first, is_copy) = (twin.map_or(actor, |twin| actor.min(twin)), twin.is_some());
         Habit {
             // Two copies go by one name: either is set back to what the other has saved.
             name: self.topology.actors[first.0 as usize].name.clone(),
             fingerprint: self.fingerprint(actor),
             run: self.vault.run,
-            full_every: snapshot.map_or(1, |snapshot| u64::from(snapshot.full_every)),
+            // What a copy keeps for itself, or gives the other, is whole: there is nothing that changes could stand on.
+            full_every: snapshot
+                .filter(|_| !is_copy)
+                .map_or(1, |snapshot| u64::from(snapshot.full_every)),
             compress: snapshot.is_some_and(|snapshot| snapshot.compress),
             encrypt: snapshot.is_some_and(|snapshot| snapshot.encrypt),
             keys: Arc::clone(&self.vault.keys),
@@ -254,13 +258,19 @@ impl Players {
                 events.map(|events| (events / readers).max(1))
             }),
             paces: reader.and_then(|snapshot| snapshot.watermark),
-            replay: self.scenario.replay,
+            // The places of results are counted from the beginning of the log: a copy that has nothing begins there.
+            replay: self.scenario.replay.filter(|_| !copy),
         })
     }
 
     fn failover(&self, operator: usize) -> Result<Failover, String> {
         let settings = self.scenario.operators[operator].failover.clone();
         settings.ok_or_else(|| "it has no settings".to_owned())
+    }
+
+    /// When a copy of an operator keeps a snapshot of its own: as its settings say, else as those of all snapshots.
+    fn pace(&self, settings: &Failover) -> Option<Trigger> {
+        settings.snapshot.map(Trigger::Every).or_else(|| self.plan().trigger)
     }
 
     /// The actors that a role is true of.
@@ -344,7 +354,7 @@ impl Cast for Players {
                     let convey = settings.convey.as_ref().ok_or("it has no settings")?;
                     // The fields that events are dealt by, in the key of the operator's state.
                     let key = match (settings.body()?.keeps(), convey.by.key()) {
-                        (Keeping::Keys(kept), Some(by)) => {
+                        (KeepsBy::Keys(kept), Some(by)) => {
                             let place = |field: &String| kept.iter().position(|kept| kept == field);
                             by.iter().map(place).collect()
                         }
@@ -392,24 +402,28 @@ impl Cast for Players {
                 let kept = Rc::clone(self.kept.entry(actor).or_default());
                 enter(Broker::new(kept, shelves), stage)
             }
-            Role::Replica { operator, side } => {
+            Role::Replica { operator, side, .. } => {
                 let failover = self.failover(operator)?;
                 let side = if side == 0 { Side::A } else { Side::B };
                 let ties = Ties::of(&topology, actor);
                 let incarnation = self.incarnations.get(&actor).copied().unwrap_or(1) - 1;
-                let disk = Rc::clone(self.own.entry(actor).or_default());
+                let keeping = Keeping {
+                    pace: self.pace(&failover),
+                    keys: Arc::clone(&self.vault.keys),
+                    disk: Rc::clone(self.own.entry(actor).or_default()),
+                };
                 enter(
-                    Publishing::new(failover, side, incarnation, ties, disk, stage.monotonic()),
+                    Publishing::new(&failover, side, incarnation, ties, keeping, stage.monotonic()),
                     stage,
                 )
             }
-            Role::Arbiter { operator } => {
+            Role::Arbiter { operator, .. } => {
                 let failover = self.failover(operator)?;
                 let disk = Rc::clone(self.leases.entry(actor).or_default());
                 let senders = self.senders(actor);
                 enter(Arbitrating::new(failover, senders, disk, stage.monotonic()), stage)
             }
-            Role::Gate { operator } => {
+            Role::Gate { operator, .. } => {
                 let failover = self.failover(operator)?;
                 enter(Gating::new(&failover, &topology, actor), stage)
             }

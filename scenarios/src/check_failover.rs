@@ -1,7 +1,10 @@
 //! What is wrong with the settings of a two-node failover.
 
 use crate::check::Checker;
-use crate::script::{BrokerKind, Detector, Elect, Failover, Must, Operator};
+use crate::script::{
+    BrokerKind, Convey, Delivery, Detector, Elect, Failover, Gaps, Must, Operator, ReplayFrom, Route,
+};
+use crate::topology::input_name;
 
 impl Checker<'_> {
     /// Everything about `operator[index].failover` that can be told without the fields of its input.
@@ -72,7 +75,7 @@ impl Checker<'_> {
                 self.not_negative(&at("detector.phi.pause"), Some(phi.pause));
             }
         }
-        if operator.node.is_some() {
+        if operator.node.is_some() && operator.convey.is_none() {
             let help = format!("leave it out; there are the nodes {name}-a and {name}-b");
             let message = "each of two copies stands on a node of its own name";
             self.say(&format!("operator[{index}].node"), message, help);
@@ -85,27 +88,87 @@ impl Checker<'_> {
     /// What two copies cannot be combined with.
     fn alone(&mut self, index: usize, operator: &Operator) {
         let path = format!("operator[{index}].failover");
-        if operator.convey.is_some() {
-            let help =
-                "filter the log into an operator for each sub-stream, and give each of them a `failover`".to_owned();
-            self.say(&path, "the sub-streams of a conveyed operator have no copies", help);
+        if let Some(convey) = &operator.convey {
+            self.sub_streams(index, convey);
         }
         if self.scenario.epoch.is_some() {
             let help = "leave out `failover`, or the epochs".to_owned();
             self.say(&path, "a broker keeps no markers of epochs", help);
         }
-        if self.scenario.snapshot.is_some() || self.scenario.replay.is_some() {
-            let key = if self.scenario.snapshot.is_some() {
-                "snapshot"
-            } else {
-                "replay"
-            };
-            let help = format!("leave out [{key}]; `snapshot` in here has each copy keep its own");
-            self.say(
-                &path,
-                format!("[{key}] would set both copies back when one of them is lost"),
-                help,
+        self.among_others(index, operator);
+    }
+
+    /// What the copies of sub-streams cannot do: whatever they publish must follow from the log alone.
+    fn sub_streams(&mut self, index: usize, convey: &Convey) {
+        let at = |key: &str| format!("operator[{index}].convey.{key}");
+        if matches!(convey.gaps, Gaps::Processed | Gaps::EndOfSequence) {
+            let message = "progress is told by the clock of a node too (`every`), and two copies have two of them";
+            let help = "gaps = \"skip\": a message for each number without a result".to_owned();
+            self.say(&at("gaps"), message, help);
+        }
+        if convey.by == Route::Load {
+            let message = "how much is outstanding is not the same at both copies of a sub-stream";
+            let help = "deal the events by their values, or in turn: key, ring, type, predicates, round-robin".to_owned();
+            self.say(&at("by"), message, help);
+        }
+        for (key, there) in [("move", !convey.moves.is_empty()), ("hot", convey.hot.is_some())] {
+            if there {
+                let message = "each copy deals the log for itself, and none hands keys over to another";
+                let help = format!("leave out `{key}`, or `failover`");
+                self.say(&at(key), message, help);
+            }
+        }
+        let path = format!("operator[{index}].failover");
+        for (key, there) in [
+            ("snapshot", self.scenario.snapshot.is_some()),
+            ("replay", self.scenario.replay.is_some()),
+        ] {
+            if there {
+                let message =
+                    format!("[{key}] would set the merge back, and what the copies have published does not come again");
+                let help = format!("leave out [{key}]; `snapshot` in here has each copy keep its own");
+                self.say(&path, message, help);
+            }
+        }
+    }
+
+    /// Where the others are set back after a crash: they and the copies must not need each other for it.
+    fn among_others(&mut self, index: usize, operator: &Operator) {
+        let scenario = self.scenario;
+        if scenario.snapshot.is_none() && scenario.replay.is_none() {
+            return;
+        }
+        let key = if scenario.snapshot.is_some() { "snapshot" } else { "replay" };
+        let reads = |input: &[String]| input.iter().any(|entry| input_name(entry).0 == operator.name);
+        for (i, reader) in scenario.operators.iter().enumerate() {
+            if reads(&reader.input) && reader.failover.is_none() {
+                let message = format!(
+                    "[{key}] would set `{}` back, and what the copies of `{}` have published does not come again",
+                    reader.name, operator.name
+                );
+                let help = "put a [[broker]] between them, and read that".to_owned();
+                self.say(&format!("operator[{i}].input"), message, help);
+            }
+        }
+        for (i, sink) in scenario.sinks.iter().enumerate() {
+            if sink.delivery == Delivery::Transactional && reads(&sink.input) {
+                let message = format!(
+                    "it shows what a complete snapshot covers, and the copies of `{}` keep their snapshots for themselves",
+                    operator.name
+                );
+                let help = "put a [[broker]] and an operator between them, or say delivery = \"by-number\"".to_owned();
+                self.say(&format!("sink[{i}].delivery"), message, help);
+            }
+        }
+        let all = scenario.operators.iter().all(|operator| operator.failover.is_some());
+        if let Some(replay) = scenario.replay.filter(|replay| all && replay.from != ReplayFrom::Earliest) {
+            let message = format!(
+                "every operator has two copies, and one that has lost everything counts places from the beginning of the \
+                 log, not from `{}`",
+                replay.from.name()
             );
+            let help = format!("from = \"earliest\", or leave out [replay] (`operator[{index}].failover` replays by itself)");
+            self.say("replay.from", message, help);
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use arcstr::ArcStr;
 
 use crate::metric::Measured;
+use crate::pairing::Pairing;
 pub use crate::pairing::copies;
 use crate::schema::{Schema, StreamId};
 use crate::script::{self, Scenario};
@@ -107,6 +108,8 @@ pub enum Role {
     Replica {
         /// Which operator.
         operator: usize,
+        /// Which of its sub-streams, where it is conveyed.
+        stream: Option<u32>,
         /// Which of the two: 0 or 1.
         side: u8,
     },
@@ -114,11 +117,15 @@ pub enum Role {
     Arbiter {
         /// Which operator.
         operator: usize,
+        /// Which of its sub-streams, where it is conveyed.
+        stream: Option<u32>,
     },
     /// What stands in front of a receiver of what two copies publish.
     Gate {
         /// Which operator.
         operator: usize,
+        /// Which of its sub-streams, where it is conveyed.
+        stream: Option<u32>,
     },
     /// The counter of epochs.
     Counter,
@@ -147,10 +154,12 @@ impl Role {
             | Self::Store => None,
         }
     }
-    /// The operator that is protected by it, where it is about two copies.
-    pub const fn pairs(self) -> Option<usize> {
+    /// The operator that is protected by it, and which of its sub-streams where it is conveyed, where it is about two copies.
+    pub const fn pairs(self) -> Option<(usize, Option<u32>)> {
         match self {
-            Self::Replica { operator, .. } | Self::Arbiter { operator } | Self::Gate { operator } => Some(operator),
+            Self::Replica { operator, stream, .. }
+            | Self::Arbiter { operator, stream }
+            | Self::Gate { operator, stream } => Some((operator, stream)),
             _ => None,
         }
     }
@@ -255,7 +264,9 @@ impl Topology {
         let fits = |link: &Link| match link.name.split_once(" -> ") {
             Some((sender, receiver)) => {
                 let sends = sender == from || part_of(sender, from) && self.has_parts(link.from);
-                let copies = |name: &str, of: &str, actor: ActorId| self.is_copy(actor) && copy_of(name, of);
+                let copies = |name: &str, of: &str, actor: ActorId| {
+                    self.pair_of(actor).is_some_and(|(_, stream)| copy_of(name, of, stream))
+                };
                 let sends = sends || copies(sender, from, link.from);
                 let receives = receiver == to || part_of(receiver, to) && self.has_parts(link.to);
                 sends && (receives || copies(receiver, to, link.to))
@@ -295,12 +306,11 @@ impl Topology {
     pub fn replicas_named(&self, name: &str) -> Vec<ActorId> {
         let actors = self.actors.iter().enumerate();
         let copies = actors.filter(|(_, actor)| {
-            let replica = matches!(actor.role, Role::Replica { .. });
-            replica
-                && actor
-                    .name
-                    .strip_suffix(".output")
-                    .is_some_and(|copy| copy_of(copy, name))
+            let Role::Replica { stream, .. } = actor.role else {
+                return false;
+            };
+            let copy = actor.name.strip_suffix(".output");
+            copy.is_some_and(|copy| copy_of(copy, name, stream))
         });
         copies.map(|(i, _)| ActorId(i as u32)).collect()
     }
@@ -335,7 +345,7 @@ impl Topology {
     pub fn coordinator(&self, actor: ActorId) -> Option<ActorId> {
         let copy = matches!(
             self.actors[actor.0 as usize].role,
-            Role::Operator { .. } | Role::Watermark { .. }
+            Role::Operator { .. } | Role::Watermark { .. } | Role::Split { .. } | Role::Worker { .. }
         );
         let store = self.actors[actor.0 as usize].role == Role::Store;
         self.peers(actor).find(|peer| match self.actors[peer.0 as usize].role {
@@ -344,26 +354,31 @@ impl Topology {
             _ => false,
         })
     }
-    /// The other of two copies: of the operator or the generator.
+    /// Which operator an actor is one of two copies of, or belongs to one of, and which sub-stream where it is conveyed.
+    fn pair_of(&self, actor: ActorId) -> Option<(usize, Option<u32>)> {
+        let role = self.actors[actor.0 as usize].role;
+        if let Role::Replica { operator, stream, .. } = role {
+            return Some((operator, stream));
+        }
+        self.coordinator(actor)
+            .and_then(|replica| self.actors[replica.0 as usize].role.pairs())
+    }
+    /// The other of two copies: of the operator, of its sub-stream, or of what stands before it.
     pub fn twin(&self, actor: ActorId) -> Option<ActorId> {
         let replica = self.coordinator(actor)?;
-        let Role::Replica { operator, side } = self.actors[replica.0 as usize].role else {
+        let Role::Replica { operator, stream, side } = self.actors[replica.0 as usize].role else {
             return None;
         };
+        let side = 1 - side;
+        let of_other = Role::Replica { operator, stream, side };
         let role = self.actors[actor.0 as usize].role;
         let actors = self.actors.iter().enumerate();
         let mut others = actors
             .filter(|(_, other)| other.role == role)
             .map(|(i, _)| ActorId(i as u32));
         others.find(|other| {
-            let replica = self
-                .coordinator(*other)
-                .map(|replica| self.actors[replica.0 as usize].role);
-            replica
-                == Some(Role::Replica {
-                    operator,
-                    side: 1 - side,
-                })
+            let replica = self.coordinator(*other);
+            replica.is_some_and(|replica| self.actors[replica.0 as usize].role == of_other)
         })
     }
     /// Those whom an actor can tell something by a control link.
@@ -402,11 +417,6 @@ impl Topology {
         schemas.sort_by_key(|(listed, _)| *listed);
         schemas.into_iter().map(|(_, schema)| schema).collect()
     }
-    /// Whether an actor belongs to one of two copies of an operator.
-    fn is_copy(&self, actor: ActorId) -> bool {
-        let role = self.actors[actor.0 as usize].role;
-        matches!(role, Role::Replica { .. }) || self.twin(actor).is_some()
-    }
     fn is_source(&self, actor: ActorId) -> bool {
         matches!(self.actors[actor.0 as usize].role, Role::Source { .. })
     }
@@ -424,12 +434,15 @@ fn is_part(part: &str, name: &str) -> bool {
     number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Whether `copy` is `name-a` or `name-b`, or, of an output, `name-a.late` where `name` is `name.late`.
-fn copy_of(copy: &str, name: &str) -> bool {
+/// Whether `copy` is `name-a` or `name-b`, or, of a sub-stream, `name-0-a` …; or, of an output, `name-a.late` where `name` is
+/// `name.late`.
+fn copy_of(copy: &str, name: &str, stream: Option<u32>) -> bool {
     let (name, port) = name.split_once('.').unwrap_or((name, ""));
     let (copy, same) = copy.split_once('.').unwrap_or((copy, ""));
-    let letter = copy.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
-    port == same && matches!(letter, Some("a" | "b"))
+    let rest = copy.strip_prefix(name);
+    let number = stream.map(|stream| format!("-{stream}"));
+    let behind = number.and_then(|number| rest?.strip_prefix(number.as_str()));
+    port == same && [rest, behind].iter().any(|rest| matches!(rest, Some("-a" | "-b")))
 }
 
 /// Whether `part` is `name-0`, or, of an output, `name-0.failed` where `name` is `name.failed`.
@@ -484,7 +497,8 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
             continue;
         }
         if operator.failover.is_some() {
-            builder.pair(index, operator, &stream, &operators[index]);
+            let pairing = Pairing::new(index, &operator.name, None);
+            builder.pair(&pairing, operator, &stream, &operators[index]);
             continue;
         }
         let node = builder.node(operator.node.as_deref().unwrap_or(&operator.name), None);
@@ -534,8 +548,10 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
     }
     for operator in &scenario.operators {
         if operator.failover.is_some() {
-            for copy in copies(&operator.name) {
-                builder.connect_as(&copy, &operator.name, &operator.input);
+            for pairing in builder.pairs_named(&operator.name) {
+                for copy in copies(&pairing.name) {
+                    builder.connect_as(&copy, &[&pairing.name, &operator.name], &operator.input);
+                }
             }
         } else {
             builder.connect(&operator.name, &operator.input);
@@ -545,13 +561,17 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
         builder.connect(&sink.name, &sink.input);
     }
     for operator in &scenario.operators {
-        if let Some(convey) = &operator.convey {
-            builder.belts(&operator.name, convey);
+        match &operator.convey {
+            Some(_) if operator.failover.is_some() => builder.paired_belts(&operator.name),
+            Some(convey) => builder.belts(&operator.name, convey),
+            None => {}
         }
     }
     for operator in &scenario.operators {
         if let Some(failover) = &operator.failover {
-            builder.agreements(&operator.name, failover);
+            for pairing in builder.pairs_named(&operator.name) {
+                builder.agreements(&pairing, &operator.name, failover);
+            }
         }
     }
     builder.controls();
@@ -586,24 +606,14 @@ impl<'a> Builder<'a> {
         schema: &Schema,
     ) {
         let name = &operator.name;
-        let split = format!("{name}.split");
-        let node = self.node(&split, None);
-        // What a generator and a split put out is what comes in; that is filled in when their links are known.
-        let nothing = Schema::default;
-        if operator.generator().is_some() {
-            let role = Role::Watermark { operator: index };
-            self.actor(&format!("{name}.watermark"), role, node, stream.clone(), nothing());
-        }
-        self.actor(&split, Role::Split { operator: index }, node, stream.clone(), nothing());
         let mut aside = Vec::new();
-        for part in 0..convey.streams {
-            let worker = format!("{name}-{part}");
-            let node = self.node(&worker, Some(name));
-            let role = Role::Worker {
-                operator: index,
-                stream: part,
-            };
-            aside.push(self.actor(&worker, role, node, stream.clone(), schema.clone()));
+        if operator.failover.is_some() {
+            // Each copy of each sub-stream has a split of its own, which deals the log as all the others do.
+            for pairing in self.pairs_named(name) {
+                self.pair(&pairing, operator, &stream, schema);
+            }
+        } else {
+            self.streams(index, operator, convey, &stream, schema, &mut aside);
         }
         let merge = format!("{name}.merge");
         let node = self.node(&merge, None);
@@ -613,8 +623,39 @@ impl<'a> Builder<'a> {
         self.aside.insert(name, aside);
     }
 
+    /// The split and the sub-streams of a conveyed operator; the latter put late and failed events aside.
+    fn streams(
+        &mut self,
+        index: usize,
+        operator: &'a script::Operator,
+        convey: &script::Convey,
+        stream: &StreamId,
+        schema: &Schema,
+        aside: &mut Vec<ActorId>,
+    ) {
+        let name = &operator.name;
+        let split = format!("{name}.split");
+        let node = self.node(&split, None);
+        // What a generator and a split put out is what comes in; that is filled in when their links are known.
+        let nothing = Schema::default;
+        if operator.generator().is_some() {
+            let role = Role::Watermark { operator: index };
+            self.actor(&format!("{name}.watermark"), role, node, stream.clone(), nothing());
+        }
+        self.actor(&split, Role::Split { operator: index }, node, stream.clone(), nothing());
+        for part in 0..convey.streams {
+            let worker = format!("{name}-{part}");
+            let node = self.node(&worker, Some(name));
+            let role = Role::Worker {
+                operator: index,
+                stream: part,
+            };
+            aside.push(self.actor(&worker, role, node, stream.clone(), schema.clone()));
+        }
+    }
+
     /// Whether an operator is conveyed and merged by number: then late is what comes to the merge too late.
-    fn by_number(&self, operator: usize) -> bool {
+    pub(crate) fn by_number(&self, operator: usize) -> bool {
         let convey = self.scenario.operators[operator].convey.as_ref();
         convey.is_some_and(|convey| convey.merge == script::Merge::Number)
     }
@@ -683,11 +724,12 @@ impl<'a> Builder<'a> {
     }
 
     fn connect(&mut self, name: &str, inputs: &[String]) {
-        self.connect_as(name, name, inputs);
+        self.connect_as(name, &[], inputs);
     }
 
-    /// Connects an actor to its inputs; links that have no settings of their own have those of the links to `like`.
-    fn connect_as(&mut self, name: &str, like: &str, inputs: &[String]) {
+    /// Connects an actor to its inputs; links that have no settings of their own have those of the links to the first of
+    /// `like` that has any.
+    fn connect_as(&mut self, name: &str, like: &[&str], inputs: &[String]) {
         let split = self.topology.actor(&format!("{name}.split"));
         let Some(receiver) = split.or_else(|| self.topology.actor(name)) else {
             return;
@@ -695,8 +737,11 @@ impl<'a> Builder<'a> {
         let generator = self.topology.actor(&format!("{name}.watermark"));
         for (listed, entry) in inputs.iter().enumerate() {
             let (sender, port) = input_name(entry);
-            if let Some(of) = self.pair_named(sender) {
-                self.through_gate(of, name, generator.unwrap_or(receiver), port, listed);
+            let gates = self.gates(sender, port);
+            for pairing in &gates {
+                self.through_gate(pairing, name, generator.unwrap_or(receiver), port, listed);
+            }
+            if !gates.is_empty() {
                 continue;
             }
             let aside = self.aside.get(sender).filter(|_| port != Port::Main);
@@ -713,7 +758,8 @@ impl<'a> Builder<'a> {
                     (_, Role::Worker { .. }) => entry.replacen(sender, &actor.name, 1),
                     _ => entry.clone(),
                 };
-                let settings = self.settings([&part, entry], [name, like]);
+                let receivers: Vec<&str> = std::iter::once(name).chain(like.iter().copied()).collect();
+                let settings = self.settings(&[&part, entry], &receivers);
                 self.link(
                     format!("{part} -> {name}"),
                     from,
@@ -739,11 +785,11 @@ impl<'a> Builder<'a> {
     }
 
     /// The settings of a link: those of the most particular of the names that it goes by.
-    pub(crate) fn settings(&self, from: [&str; 2], to: [&str; 2]) -> script::Link {
+    pub(crate) fn settings(&self, from: &[&str], to: &[&str]) -> script::Link {
         let links = &self.scenario.links;
-        let named = |(from, to): (&str, &str)| links.iter().find(|link| link.from == from && link.to == to);
-        let names = [(from[0], to[0]), (from[1], to[0]), (from[0], to[1]), (from[1], to[1])];
-        let settings = names.into_iter().find_map(named).cloned();
+        let named = |from: &str, to: &str| links.iter().find(|link| link.from == from && link.to == to);
+        let mut names = to.iter().flat_map(|to| from.iter().map(move |from| (*from, *to)));
+        let settings = names.find_map(|(from, to)| named(from, to)).cloned();
         settings.unwrap_or_else(|| script::Link::plain(from[0], to[0]))
     }
 
@@ -799,7 +845,10 @@ impl<'a> Builder<'a> {
         if scenario.snapshot.is_none() && scenario.replay.is_none() {
             return;
         }
-        let takes_part = |actor: &Actor| match actor.role {
+        // The copies of an operator are set back by what publishes their results.
+        let copies = &self.topology;
+        let takes_part = |id: ActorId, actor: &Actor| match actor.role {
+            _ if copies.coordinator(id).is_some() => false,
             Role::Watermark { .. } | Role::Split { .. } | Role::Merge { .. } => true,
             Role::Operator { .. } | Role::Worker { .. } => true,
             Role::Sink { sink } => {
@@ -808,7 +857,15 @@ impl<'a> Builder<'a> {
             Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => false,
             Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => false,
         };
-        let participants = actors(&self.topology, &takes_part);
+        let all = self.topology.actors.iter().enumerate();
+        let all = all.map(|(index, actor)| (ActorId(index as u32), actor));
+        let participants: Vec<ActorId> = all
+            .filter(|(id, actor)| takes_part(*id, actor))
+            .map(|(id, _)| id)
+            .collect();
+        if participants.is_empty() {
+            return;
+        }
         let nobody = Schema::default;
         let node = self.node(COORDINATOR, None);
         let coordinator = self.actor(

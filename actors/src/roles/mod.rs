@@ -11,7 +11,7 @@ mod source;
 pub(crate) use broker::{Broker, Kept, Shelves};
 pub(crate) use counter::Counter;
 pub(crate) use operating::Operating;
-pub(crate) use pair::{Arbitrating, Gating, OwnDisk, Publishing, Ties};
+pub(crate) use pair::{Arbitrating, Gating, Keeping, OwnDisk, Publishing, Ties};
 pub use room::RIPE;
 pub(crate) use room::Room;
 pub(crate) use sink::{Sink, Written};

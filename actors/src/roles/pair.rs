@@ -16,7 +16,7 @@ use crate::reliability::failover::{
     Act, Arbiter, Cut, Disk, Gate, Message, Note, Party, Passed, Replica, Saved, SavedPart, Side, Verdict,
 };
 use crate::reliability::snapshot::catalog::Target;
-use crate::reliability::snapshot::{Keys, format};
+use crate::reliability::snapshot::{Keys, Trigger, format};
 use crate::reliability::{Control, State, snapshot};
 use crate::world::{Effect, Input, Stage};
 
@@ -48,7 +48,7 @@ pub(crate) struct Ties {
     from: Vec<From>,
     /// By output that somebody reads: the gates.
     outputs: Vec<(Port, Vec<ActorId>)>,
-    /// Its generator, if it has one, then its operator.
+    /// Its generator, if it has one, its split, if it is one of a sub-stream, then its operator.
     parts: Vec<ActorId>,
     peer: Option<ActorId>,
     arbiter: Option<ActorId>,
@@ -73,7 +73,10 @@ impl Ties {
         }
         let mut peers: Vec<ActorId> = topology.peers(actor).collect();
         peers.dedup();
-        let part = |actor: &ActorId| matches!(role(*actor), Role::Watermark { .. } | Role::Operator { .. });
+        let part = |actor: &ActorId| {
+            let role = role(*actor);
+            role.works().is_some() || matches!(role, Role::Watermark { .. } | Role::Split { .. })
+        };
         let parts: Vec<ActorId> = peers.iter().copied().filter(part).collect();
         let from = spec.inputs.iter().map(|link| {
             let link = &topology.links[link.0 as usize];
@@ -109,13 +112,22 @@ struct Cutting {
     given: bool,
 }
 
+/// What a copy keeps for itself.
+pub(crate) struct Keeping {
+    /// When.
+    pub pace: Option<Trigger>,
+    /// The keys that it is encrypted with, if it is.
+    pub keys: Arc<Keys>,
+    /// Where.
+    pub disk: Rc<RefCell<OwnDisk>>,
+}
+
 /// What publishes the results of one copy, and sets it back after a crash.
 pub(crate) struct Publishing {
-    settings: Failover,
     replica: Replica<Element, Arc<Cut>>,
     ties: Ties,
     side: Side,
-    disk: Rc<RefCell<OwnDisk>>,
+    keeping: Keeping,
     /// How often its parts have been set back, over all incarnations.
     attempt: u32,
     cutting: Option<Cutting>,
@@ -123,8 +135,8 @@ pub(crate) struct Publishing {
     restoring: Option<Arc<Cut>>,
     /// The number of the last cut, its own or one that its parts were set back to.
     newest: u64,
-    /// Whether its operator has put out all that it will.
-    over: bool,
+    /// By part: whether it has put out all that it will.
+    over: Vec<bool>,
 }
 
 /// Recoveries of one incarnation are fewer than this.
@@ -136,12 +148,10 @@ fn tell(part: ActorId, message: snapshot::Message, stage: &Stage) {
 }
 
 /// How many elements of the log a part had read when it was saved.
-fn read_up_to(saved: &SavedPart) -> Result<u64, String> {
-    // What a copy keeps for itself or the other is not encrypted.
-    let keys = Keys::default();
+fn read_up_to(saved: &SavedPart, keys: &Keys) -> Result<u64, String> {
     let opened = format::open(&saved.entry.participant, &saved.bytes);
     let state: State = opened
-        .and_then(|opened| opened.body(&keys))
+        .and_then(|opened| opened.body(keys))
         .map_err(|error| error.to_string())?;
     let read = state
         .each::<(u32, u32), u64>("read")
@@ -152,38 +162,37 @@ fn read_up_to(saved: &SavedPart) -> Result<u64, String> {
 impl Publishing {
     /// That of a copy which enters for the how-manieth time, counted from 0.
     pub fn new(
-        settings: Failover,
+        settings: &Failover,
         side: Side,
         incarnation: u64,
         ties: Ties,
-        disk: Rc<RefCell<OwnDisk>>,
+        keeping: Keeping,
         now: Time,
     ) -> Self {
         let receivers: Vec<usize> = ties.outputs.iter().map(|(_, gates)| gates.len()).collect();
         Self {
-            replica: Replica::new(&settings, side, incarnation, &receivers, now),
-            settings,
+            replica: Replica::new(settings, side, incarnation, &receivers, now),
+            over: vec![false; ties.parts.len()],
             ties,
             side,
-            disk,
+            keeping,
             attempt: (incarnation as u32).saturating_mul(ATTEMPTS),
             cutting: None,
             restoring: None,
             newest: 0,
-            over: false,
         }
     }
 
     fn enter(&mut self, again: bool, stage: &Stage) {
         let now = stage.monotonic();
-        if let Some(every) = self.settings.snapshot {
+        if let Some(Trigger::Every(every)) = self.keeping.pace {
             stage.timer(every, SNAPSHOT);
         }
         if !again {
             let acts = self.replica.enter(now);
             return self.act(acts, stage);
         }
-        let disk = self.disk.borrow().clone();
+        let disk = self.keeping.disk.borrow().clone();
         match disk {
             Some((cut, saved)) => {
                 self.set_back(Some(cut), stage);
@@ -197,10 +206,15 @@ impl Publishing {
         }
     }
 
+    /// Whether its operator has put out all that it will.
+    fn ended(&self) -> bool {
+        self.over.last().copied().unwrap_or_default()
+    }
+
     /// Sets the copy's parts back, to a cut or to the beginning.
     fn set_back(&mut self, to: Option<Arc<Cut>>, stage: &Stage) {
         self.attempt += 1;
-        self.over = false;
+        self.over.fill(false);
         self.cutting = None;
         self.newest = to.as_ref().map_or(self.newest, |cut| cut.number.max(self.newest));
         let attempt = self.attempt;
@@ -220,6 +234,15 @@ impl Publishing {
         self.restoring = to;
     }
 
+    /// It is time for a snapshot of its own.
+    fn keep(&mut self, stage: &Stage) {
+        // One that is not complete by now will not be.
+        self.cutting.take_if(|cutting| !cutting.given);
+        if !self.replica.fetching() {
+            self.cut(false, stage);
+        }
+    }
+
     /// Has a cut made of everything that the copy keeps.
     fn cut(&mut self, given: bool, stage: &Stage) {
         if let Some(cutting) = &mut self.cutting {
@@ -236,11 +259,12 @@ impl Publishing {
             saved: None,
             given,
         });
-        let over = if self.over { self.ties.parts.last() } else { None };
-        let reader = self.ties.parts.first();
-        for part in reader.into_iter().chain(over.filter(|over| Some(*over) != reader)) {
-            let attempt = self.attempt;
-            tell(*part, snapshot::Message::Trigger { number, attempt }, stage);
+        // Behind who is over no barrier comes.
+        for (place, part) in self.ties.parts.iter().enumerate() {
+            if place == 0 || self.over[place] {
+                let attempt = self.attempt;
+                tell(*part, snapshot::Message::Trigger { number, attempt }, stage);
+            }
         }
     }
 
@@ -253,7 +277,7 @@ impl Publishing {
         let Some(mut saved) = cutting.saved else { return };
         let parts: Vec<SavedPart> = cutting.parts.into_iter().flatten().collect();
         // What has been read says exactly where in the log the cut is.
-        match parts.first().map_or(Ok(0), read_up_to) {
+        match parts.first().map_or(Ok(0), |first| read_up_to(first, &self.keeping.keys)) {
             Ok(position) => saved.position = position,
             Err(why) => return stage.put(Effect::Broken(why)),
         }
@@ -271,8 +295,8 @@ impl Publishing {
             };
             stage.tell(peer, Control::Copy(Box::new(message)));
         }
-        if self.settings.snapshot.is_some() {
-            *self.disk.borrow_mut() = Some((cut, saved));
+        if self.keeping.pace.is_some() {
+            *self.keeping.disk.borrow_mut() = Some((cut, saved));
         }
     }
 
@@ -280,14 +304,22 @@ impl Publishing {
         use snapshot::Message;
         let current = self.attempt;
         match message {
-            Message::Taken { attempt, .. } if *attempt == current => {
+            Message::Taken { attempt, events, .. } if *attempt == current => {
                 let acts = self.replica.worked(stage.monotonic());
                 self.act(acts, stage);
+                if matches!(self.keeping.pace, Some(Trigger::Events(every)) if events.is_multiple_of(every.max(1))) {
+                    self.keep(stage);
+                }
+            }
+            Message::Reached { attempt, .. } if *attempt == current => {
+                if let Some(Trigger::Watermark(_)) = self.keeping.pace {
+                    self.keep(stage);
+                }
             }
             Message::Keep {
                 number, entry, bytes, ..
             } => {
-                let over = self.over;
+                let over = self.ended();
                 if let Some(cutting) = self.cutting.as_mut().filter(|cutting| cutting.number == *number) {
                     let (entry, bytes) = (entry.clone(), Arc::clone(bytes));
                     cutting.parts[part] = Some(SavedPart { entry, bytes });
@@ -317,9 +349,11 @@ impl Publishing {
             Message::Unreadable { why, .. } | Message::Kept { outcome: Err(why), .. } => {
                 stage.put(Effect::Broken(why.clone()));
             }
-            Message::Over { attempt, .. } if *attempt == current && part + 1 == self.ties.parts.len() => {
-                self.over = true;
-                self.replica.over();
+            Message::Over { attempt, .. } if *attempt == current => {
+                self.over[part] = true;
+                if part + 1 == self.ties.parts.len() {
+                    self.replica.over();
+                }
             }
             _ => {}
         }
@@ -396,12 +430,10 @@ impl Part for Publishing {
         match input {
             Input::Enter { again } => self.enter(again, stage),
             Input::Timer(SNAPSHOT) => {
-                // One that is not complete by now will not be.
-                self.cutting.take_if(|cutting| !cutting.given);
-                if !self.replica.fetching() {
-                    self.cut(false, stage);
-                }
-                if let Some(every) = self.settings.snapshot.filter(|_| !self.over) {
+                self.keep(stage);
+                if let Some(Trigger::Every(every)) = self.keeping.pace
+                    && !self.ended()
+                {
                     stage.timer(every, SNAPSHOT);
                 }
             }

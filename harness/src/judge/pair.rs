@@ -77,14 +77,14 @@ impl Pairs {
             ..Self::default()
         };
         let actors = topology.actors.iter().enumerate();
-        let replicas: Vec<(ActorId, usize, u8)> = actors
+        let replicas: Vec<(ActorId, (usize, Option<u32>), u8)> = actors
             .filter_map(|(index, actor)| match actor.role {
-                Role::Replica { operator, side } => Some((ActorId(index as u32), operator, side)),
+                Role::Replica { operator, stream, side } => Some((ActorId(index as u32), (operator, stream), side)),
                 _ => None,
             })
             .collect();
-        for (a, operator, _) in replicas.iter().filter(|(.., side)| *side == 0) {
-            let Some((b, ..)) = replicas.iter().find(|(_, of, side)| of == operator && *side == 1) else {
+        for (a, pair, _) in replicas.iter().filter(|(.., side)| *side == 0) {
+            let Some((b, ..)) = replicas.iter().find(|(_, of, side)| of == pair && *side == 1) else {
                 continue;
             };
             let copy = |publishes: ActorId| Copy {

@@ -10,6 +10,9 @@ use crate::time::Span;
 /// them with what the primary says that it published, and takes over when the primary goes silent. A node `NAME` is the
 /// model for those of the two that have none.
 ///
+/// A conveyed operator has two copies of each of its sub-streams, `NAME-0-a`, `NAME-0-b`, …, each pair with an arbiter
+/// `NAME-0.arbiter`; each copy deals the log for itself and takes what belongs to its sub-stream.
+///
 /// The defaults of `lease`, `deadline` and `renew` are those of leader election in Kubernetes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -44,7 +47,8 @@ pub struct Failover {
     /// … and at the latest so long after the first that it has not told of, by its clock.
     pub trim_every: Span,
     /// How often each of the two puts what it keeps on its own disk, by its monotonic clock; one that was down begins with
-    /// that. Default: never.
+    /// that. Default: whenever [snapshot] says (each copy by what it reads itself, and in the same format, always whole);
+    /// never where there is none. A copy is not set back when others are, and nobody else when a copy is lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Span>,
     /// Where one that was down and has nothing on its disk gets its state from.
