@@ -143,6 +143,8 @@ pub struct FaultMeter {
     pub detected: Option<Span>,
     /// The longest time until everything that had been taken before it had been taken again.
     pub recovered: Option<Span>,
+    /// What it did to the service of two copies of an operator.
+    pub service: Option<wavetank_reports::record::Service>,
 }
 
 impl FaultMeter {

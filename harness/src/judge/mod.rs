@@ -301,7 +301,7 @@ impl Judge {
 
     /// Something happened.
     pub fn see(&mut self, at: Time, happening: &Happening<'_>) {
-        self.pairs.see(at, happening, &mut self.actors);
+        self.pairs.see(at, happening, &mut self.actors, &mut self.faults);
         match happening {
             Happening::Noted { .. } => {}
             Happening::Emitted { actor, port, element } => self.emitted(at, *actor, *port, element),

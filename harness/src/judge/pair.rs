@@ -3,19 +3,23 @@
 //!
 //! The model in words. A copy leads from the moment at which it says so until it steps down or its node crashes; while its
 //! node is paused it does nothing, and does not count. A gap of service begins when the copy that led last stops leading, or
-//! stands still, and ends when something that another reign has published reaches a receiver.
+//! stands still, and ends when something that another reign has published reaches a receiver. A crash or a pause of a copy is
+//! detected when the other takes it for gone, and has been recovered from when the copy has caught up, or goes on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use wavetank_actors::Element;
 use wavetank_actors::reliability::failover::{Cut, Message, Note, Why};
 use wavetank_actors::world::{Happening, NodeFault};
+use wavetank_reports::record::Service;
 use wavetank_scenarios::metric::Metric;
-use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
+use wavetank_scenarios::topology::{Actor, ActorId, LinkId, NodeId, Role, Topology};
 use wavetank_scenarios::{Span, Time};
 
 use super::ActorMeter;
+use super::meters::FaultMeter;
 
 /// Whose results an actor passes on: its own, or those of the two copies in front of whose receiver it stands.
 pub(super) fn origins(topology: &Topology, actor: ActorId) -> Vec<ActorId> {
@@ -44,9 +48,26 @@ struct Copy {
     paused: bool,
     /// Down, or back and not yet up to date.
     missing: bool,
+    /// What it suffers from: since when, and by which fault.
+    suffers: Option<(Time, usize)>,
 }
 
 impl Copy {
+    /// The other takes it for gone.
+    fn detected(&self, at: Time, faults: &mut [FaultMeter]) {
+        if let Some((since, by)) = self.suffers {
+            let detected = &mut faults[by].detected;
+            *detected = (*detected).max(Some(at.since(since)));
+        }
+    }
+    /// It is as good as ever.
+    fn recovers(&mut self, at: Time, faults: &mut [FaultMeter]) {
+        if let Some((since, by)) = self.suffers.take() {
+            let recovered = &mut faults[by].recovered;
+            *recovered = (*recovered).max(Some(at.since(since)));
+        }
+    }
+
     const fn works(&self) -> bool {
         self.leads && !self.paused
     }
@@ -58,6 +79,8 @@ struct Pair {
     /// Since when nobody has published, and which of the two published last.
     lost: Option<Time>,
     last: Option<usize>,
+    /// The fault that the loss is put down to.
+    cause: Option<usize>,
 }
 
 /// All of them.
@@ -66,7 +89,16 @@ pub(super) struct Pairs {
     pairs: Vec<Pair>,
     /// By link from a copy to a receiver: which pair and which copy.
     links: FxHashMap<LinkId, (usize, usize)>,
+    /// The gates in front of receivers.
+    gates: BTreeSet<ActorId>,
+    /// The fault that did something last.
+    recent: Option<usize>,
     now: Time,
+}
+
+/// What that fault did to the service.
+fn service(by: Option<usize>, faults: &mut [FaultMeter]) -> Option<&mut Service> {
+    by.map(|by| faults[by].service.get_or_insert_default())
 }
 
 impl Pairs {
@@ -77,6 +109,10 @@ impl Pairs {
             ..Self::default()
         };
         let actors = topology.actors.iter().enumerate();
+        let gate = |(index, actor): (usize, &Actor)| {
+            matches!(actor.role, Role::Gate { .. }).then_some(ActorId(index as u32))
+        };
+        pairs.gates = actors.clone().filter_map(gate).collect();
         let replicas: Vec<(ActorId, (usize, Option<u32>), u8)> = actors
             .filter_map(|(index, actor)| match actor.role {
                 Role::Replica { operator, stream, side } => Some((ActorId(index as u32), (operator, stream), side)),
@@ -93,6 +129,7 @@ impl Pairs {
                 leads: false,
                 paused: false,
                 missing: false,
+                suffers: None,
             };
             let pair = pairs.pairs.len();
             for (index, link) in topology.links.iter().enumerate() {
@@ -101,29 +138,49 @@ impl Pairs {
                     pairs.links.insert(LinkId(index as u32), (pair, copy));
                 }
             }
-            let (lost, last) = (None, None);
+            let (lost, last, cause) = (None, None, None);
             let copies = [copy(*a), copy(*b)];
-            pairs.pairs.push(Pair { copies, lost, last });
+            pairs.pairs.push(Pair { copies, lost, last, cause });
         }
         pairs
     }
 
     /// Something happened.
-    pub fn see(&mut self, at: Time, happening: &Happening<'_>, meters: &mut [ActorMeter]) {
+    pub fn see(
+        &mut self,
+        at: Time,
+        happening: &Happening<'_>,
+        meters: &mut [ActorMeter],
+        faults: &mut [FaultMeter],
+    ) {
         if self.pairs.is_empty() {
             return;
         }
-        self.pass(at, meters);
+        self.pass(at, meters, faults);
         match happening {
-            Happening::Noted { actor, note } => self.noted(at, *actor, note),
-            Happening::Node { node, fault, .. } => {
+            Happening::Noted { actor, note } => self.noted(at, *actor, note, faults),
+            Happening::Node { node, fault, by } => {
+                if matches!(fault, NodeFault::Crash | NodeFault::Pause) {
+                    self.recent = Some(*by);
+                }
                 for pair in &mut self.pairs {
-                    pair.befalls(at, *node, *fault);
+                    pair.befalls(at, *node, *fault, *by, faults);
+                }
+            }
+            Happening::Fault { fault, .. } => self.recent = Some(*fault),
+            Happening::Measured { actor, metric, reading } if self.gates.contains(actor) => {
+                if let Some(service) = service(self.recent, faults) {
+                    match metric {
+                        Metric::Repeated => service.repeated += reading,
+                        Metric::Refused => service.refused += reading,
+                        Metric::Missing => service.missing += reading,
+                        _ => {}
+                    }
                 }
             }
             Happening::Arrived { link, element, .. } if !matches!(element, Element::Control(_)) => {
                 if let Some((pair, copy)) = self.links.get(link).copied() {
-                    self.pairs[pair].reaches(at, copy, meters);
+                    self.pairs[pair].reaches(at, copy, meters, faults);
                 }
             }
             _ => {}
@@ -131,7 +188,7 @@ impl Pairs {
     }
 
     /// Time passes.
-    fn pass(&mut self, at: Time, meters: &mut [ActorMeter]) {
+    fn pass(&mut self, at: Time, meters: &mut [ActorMeter], faults: &mut [FaultMeter]) {
         let passed = at.since(self.now).max(Span::ZERO).micros() as u64;
         self.now = at;
         if passed == 0 {
@@ -141,6 +198,9 @@ impl Pairs {
             let meter = &mut meters[pair.copies[0].publishes.0 as usize];
             if pair.copies.iter().all(Copy::works) {
                 meter.measure(Metric::Overlap, passed);
+                if let Some(service) = service(self.recent, faults) {
+                    service.overlap.0 += passed as i64;
+                }
             }
             if pair.copies.iter().any(|copy| copy.missing) {
                 meter.measure(Metric::NotRedundant, passed);
@@ -148,23 +208,27 @@ impl Pairs {
         }
     }
 
-    fn noted(&mut self, at: Time, actor: ActorId, note: &Note) {
+    fn noted(&mut self, at: Time, actor: ActorId, note: &Note, faults: &mut [FaultMeter]) {
         for pair in &mut self.pairs {
             let Some(copy) = pair.copies.iter().position(|copy| copy.publishes == actor) else {
                 continue;
             };
             match note {
                 Note::Primary { .. } => pair.copies[copy].leads = true,
-                Note::SteppedDown(_) => pair.stops(at, copy),
-                Note::CaughtUp => pair.copies[copy].missing = false,
-                Note::Suspects | Note::Diverged { .. } => {}
+                Note::SteppedDown(_) => pair.stops(at, copy, self.recent),
+                Note::CaughtUp => {
+                    pair.copies[copy].missing = false;
+                    pair.copies[copy].recovers(at, faults);
+                }
+                Note::Suspects => pair.copies[1 - copy].detected(at, faults),
+                Note::Diverged { .. } => {}
             }
         }
     }
 }
 
 impl Pair {
-    fn befalls(&mut self, at: Time, node: NodeId, fault: NodeFault) {
+    fn befalls(&mut self, at: Time, node: NodeId, fault: NodeFault, by: usize, faults: &mut [FaultMeter]) {
         for copy in 0..2 {
             if self.copies[copy].node != node {
                 continue;
@@ -173,36 +237,54 @@ impl Pair {
                 NodeFault::Crash => {
                     self.copies[copy].missing = true;
                     self.copies[copy].paused = false;
-                    self.stops(at, copy);
+                    self.copies[copy].suffers = Some((at, by));
+                    self.stops(at, copy, Some(by));
                 }
                 NodeFault::Pause => {
                     if self.copies[copy].leads && !self.copies[1 - copy].works() {
-                        self.lost.get_or_insert(at);
+                        self.loses(at, Some(by));
                     }
                     self.copies[copy].paused = true;
+                    self.copies[copy].suffers.get_or_insert((at, by));
                 }
-                NodeFault::Resume => self.copies[copy].paused = false,
+                NodeFault::Resume => {
+                    self.copies[copy].paused = false;
+                    if !self.copies[copy].missing {
+                        self.copies[copy].recovers(at, faults);
+                    }
+                }
                 NodeFault::Restart | NodeFault::Slow(_) | NodeFault::Clock => {}
             }
         }
     }
 
     /// A copy leads no longer.
-    fn stops(&mut self, at: Time, copy: usize) {
+    fn stops(&mut self, at: Time, copy: usize, by: Option<usize>) {
         let led = std::mem::take(&mut self.copies[copy].leads);
         if led && !self.copies[1 - copy].works() {
-            self.lost.get_or_insert(at);
+            self.loses(at, by);
+        }
+    }
+
+    /// Nobody publishes any more.
+    fn loses(&mut self, at: Time, by: Option<usize>) {
+        if self.lost.is_none() {
+            (self.lost, self.cause) = (Some(at), by);
         }
     }
 
     /// Something that a copy has published reaches a receiver.
-    fn reaches(&mut self, at: Time, copy: usize, meters: &mut [ActorMeter]) {
+    fn reaches(&mut self, at: Time, copy: usize, meters: &mut [ActorMeter], faults: &mut [FaultMeter]) {
         if !self.copies[copy].leads {
             return; // it was on its way when its sender stopped
         }
         let meter = &mut meters[self.copies[0].publishes.0 as usize];
         if let Some(lost) = self.lost.take() {
-            meter.measure(Metric::ServiceGap, at.since(lost).micros().max(0) as u64);
+            let gap = at.since(lost).micros().max(0);
+            meter.measure(Metric::ServiceGap, gap as u64);
+            if let Some(service) = service(self.cause, faults) {
+                service.gap = service.gap.max(Some(wavetank_reports::Span(gap)));
+            }
         }
         if self.last.is_some_and(|last| last != copy) {
             meter.measure(Metric::Failovers, 1);

@@ -149,8 +149,17 @@ impl Judge {
         let actors = self.topology.actors.iter().enumerate();
         let works = actors.filter(|(_, actor)| actor.role.works().is_some());
         let ids = works.map(|(index, _)| ActorId(index as u32));
+        // The copies of an operator are set back by themselves: see `pair`.
+        let of_copies = |id: ActorId| {
+            let role = self.topology.actors[id.0 as usize].role;
+            self.topology.twin(id).is_some() || role.pairs().is_some()
+        };
+        let there = self.topology.actors.iter().zip(0..).filter(|(actor, _)| actor.node == node);
+        if there.clone().next().is_some() && there.map(|(_, id)| ActorId(id)).all(of_copies) {
+            return;
+        }
         let behind: Vec<_> = ids
-            .filter(|id| self.topology.takes_part(*id))
+            .filter(|id| self.topology.takes_part(*id) && !of_copies(*id))
             .map(|id| (id, self.actors[id.0 as usize].account.taken, false))
             .collect();
         if !behind.is_empty() {
