@@ -133,6 +133,8 @@ pub struct Judge {
     recovers: bool,
     /// The operators with two copies.
     pairs: pair::Pairs,
+    /// By actor: the other of two copies, where it is one.
+    twins: Vec<Option<ActorId>>,
     stepped_back: Option<(ActorId, Breach)>,
     epochs: wavetank_oracle::epoch::Epochs,
     /// The first event or marker that was in a wrong epoch.
@@ -278,6 +280,9 @@ impl Judge {
                     .iter()
                     .any(|operator| operator.failover.is_some()),
             pairs: pair::Pairs::new(&topology, run.start),
+            twins: (0..topology.actors.len() as u32)
+                .map(|index| topology.twin(ActorId(index)))
+                .collect(),
             stepped_back: None,
             epochs: wavetank_oracle::epoch::Epochs::default(),
             misplaced: None,
@@ -698,7 +703,7 @@ impl Judge {
                 .then_some(&mut self.history)
                 .filter(|_| !readers.is_empty());
             let mut history = history;
-            let twin = self.topology.twin(actor);
+            let twin = self.twins[index];
             lockstep.done(at, |due| {
                 if let Some(history) = &mut history
                     && !history.due(actor, twin, due)
