@@ -9,7 +9,8 @@ use actix::Recipient;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
 use wavetank_scenarios::script::{
-    self, BarrierMode, Failover, Future, Keeps as Keeping, Late, OnError, Scenario, ValveSettings,
+    self, Acknowledge, BarrierMode, BrokerKind, Failover, Future, Keeps as Keeping, Late, OnError, ReplayFrom,
+    Scenario, ValveSettings,
 };
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Span, Time};
@@ -18,8 +19,9 @@ use crate::host::{Keeps, Part, enter};
 use crate::operator::Operator;
 use crate::reliability::disk::{CalmDisk, Disk, DiskFaults, DiskSpeed, SimulatedDisk};
 use crate::reliability::failover::{self, Side};
+use crate::reliability::replay::Plan as Reaches;
 use crate::reliability::snapshot::{self, Habit, Keys, Member, Overlap, Trigger};
-use crate::reliability::{Coordinator, Crew, Make, Participant, Peers, Shelf, Store};
+use crate::reliability::{Coordinator, Crew, Ends, Make, Participant, Peers, Shelf, Store};
 use crate::roles::{
     Arbitrating, Broker, Counter, Gating, Kept, Marked, Operating, OwnDisk, Plan, Publishing, Shelves, Sink, Source,
     Ties, Written,
@@ -75,12 +77,17 @@ pub struct Players {
     /// The disk of the store of snapshots.
     shelf: Option<Shelf>,
     vault: Vault,
+    /// How far back operators reach, where all of them do so for a while only.
+    reaches: Option<Rc<Reaches>>,
 }
+
+/// What goes wrong on the disk of an actor, and how long it takes there.
+pub type FaultsOf = Box<dyn Fn(ActorId, &script::Disk) -> Box<dyn DiskFaults>>;
 
 /// What snapshots are kept with: given to the players from outside.
 pub struct Vault {
-    /// What goes wrong on the disk of an actor.
-    pub faults: Box<dyn Fn(ActorId) -> Box<dyn DiskFaults>>,
+    /// What goes wrong on disks.
+    pub faults: FaultsOf,
     /// The keys that snapshots are encrypted with.
     pub keys: Arc<Keys>,
     /// The number of the run, which its files bear.
@@ -91,7 +98,7 @@ impl Default for Vault {
     /// A disk on which nothing goes wrong, no keys, and run 0.
     fn default() -> Self {
         Self {
-            faults: Box::new(|_| Box::new(CalmDisk)),
+            faults: Box::new(|_, _| Box::new(CalmDisk)),
             keys: Arc::default(),
             run: 0,
         }
@@ -113,7 +120,9 @@ impl Players {
             .into_iter()
             .map(|(actor, plan)| (actor, (Rc::new(RefCell::new(plan.peekable())), Rc::default())))
             .collect();
+        let reaches = Reaches::new(&scenario, &topology).ok().map(Rc::new);
         Self {
+            reaches,
             scenario,
             topology,
             plans,
@@ -255,12 +264,35 @@ impl Players {
             }),
             paces: reader.and_then(|snapshot| snapshot.watermark),
             replay: self.scenario.replay,
+            queues: self.those(|of| match role(of) {
+                Role::Broker { broker } => self.scenario.brokers[broker].kind == BrokerKind::Queue,
+                _ => false,
+            }),
+            // A copy may have to read all of the log again: that it has read something is worth telling, no more.
+            acknowledge: if copy { Acknowledge::Taken } else { self.acknowledge() },
+            ends: !copy
+                && self.acknowledge() == Acknowledge::Done
+                && self
+                    .reaches
+                    .as_ref()
+                    .is_some_and(|reaches| reaches.ends().contains(&actor)),
+            plan: self.reaches.clone(),
         })
     }
 
     fn failover(&self, operator: usize) -> Result<Failover, String> {
         let settings = self.scenario.operators[operator].failover.clone();
         settings.ok_or_else(|| "it has no settings".to_owned())
+    }
+
+    /// When readers tell their brokers that an event has been worked on.
+    fn acknowledge(&self) -> Acknowledge {
+        match (&self.scenario.replay, &self.scenario.snapshot) {
+            (Some(replay), _) if replay.from == ReplayFrom::Reach => Acknowledge::Done,
+            (Some(replay), _) => replay.acknowledge,
+            (None, Some(_)) => Acknowledge::Snapshot,
+            (None, None) => Acknowledge::Taken,
+        }
     }
 
     /// The actors that a role is true of.
@@ -279,10 +311,20 @@ impl Players {
     fn operating(&self, actor: ActorId, operator: usize, first: u64) -> Make<Operating> {
         let (make, scenario) = (Rc::clone(&self.make), Arc::clone(&self.scenario));
         let inputs = self.topology.forward(actor).count();
-        let producer = self.topology.twin(actor).map_or(actor, |twin| actor.min(twin));
+        let twin = self.topology.twin(actor);
+        let producer = twin.map_or(actor, |twin| actor.min(twin));
+        // Where other results come again than those of the beginning, no number is given twice.
+        let again = if scenario.resumes_midway() && twin.is_none() {
+            NUMBERS_PER_INCARNATION >> 10
+        } else {
+            0
+        };
+        let mut first = first;
         Box::new(move || {
             let (part, settings) = (make(operator)?, &scenario.operators[operator]);
-            let operating = Operating::new(part, inputs, settings, first);
+            let number = first;
+            first += again;
+            let operating = Operating::new(part, inputs, settings, number);
             let operating = operating.holding(settings, scenario.time.tick);
             Ok(operating.for_producer(producer))
         })
@@ -296,7 +338,11 @@ impl Cast for Players {
         let entered = self.incarnations.entry(actor).or_default();
         // What is set back numbers again as before.
         let entries = if topology.takes_part(actor) { 0 } else { *entered };
-        let first = entries * NUMBERS_PER_INCARNATION;
+        let first = if self.scenario.resumes_midway() {
+            *entered
+        } else {
+            entries
+        } * NUMBERS_PER_INCARNATION;
         *entered += 1;
         let start = *self.start.get_or_insert(stage.plan_time());
         let inputs = topology.forward(actor).count();
@@ -379,18 +425,21 @@ impl Cast for Players {
                 self.stage(stage, Box::new(make))?
             }
             Role::Broker { broker } => {
-                let settings = &self.scenario.brokers[broker];
+                let settings = self.scenario.brokers[broker].clone();
                 let field = |by: &String| spec.schema.fields.iter().position(|field| field.name == *by);
+                let named = |reader: ActorId| (reader, topology.actors[reader.0 as usize].name.to_string());
                 let shelves = Shelves {
                     inputs,
                     senders: self.senders(actor),
-                    readers: topology.peers(actor).collect(),
+                    readers: topology.peers(actor).map(named).collect(),
                     by: settings.by.as_ref().and_then(field),
-                    partitions: settings.partitions,
-                    dedup: settings.dedup,
                 };
-                let kept = Rc::clone(self.kept.entry(actor).or_default());
-                enter(Broker::new(kept, shelves), stage)
+                let disk = || {
+                    let disk = SimulatedDisk::new(speed(&settings.disk), (self.vault.faults)(actor, &settings.disk));
+                    Rc::new(RefCell::new(Kept::new(disk)))
+                };
+                let kept = Rc::clone(self.kept.entry(actor).or_insert_with(disk));
+                enter(Broker::new(settings, shelves, kept, stage.monotonic())?, stage)
             }
             Role::Replica { operator, side } => {
                 let failover = self.failover(operator)?;
@@ -424,7 +473,15 @@ impl Cast for Players {
                     reader: topology.reads(*actor),
                 });
                 let members = members.collect();
-                enter(Coordinator::new(self.plan(), members, crew, entries), stage)
+                let ends = Ends {
+                    all: match (&self.reaches, self.acknowledge()) {
+                        (Some(reaches), Acknowledge::Done) => reaches.ends(),
+                        _ => BTreeSet::new(),
+                    },
+                    readers: self.those(|actor| topology.reads(actor)),
+                    inputs: self.senders(actor),
+                };
+                enter(Coordinator::new(self.plan(), members, crew, ends, entries), stage)
             }
             Role::Store => {
                 let settings = self
@@ -434,7 +491,7 @@ impl Cast for Players {
                     .ok_or("there are no snapshots to keep")?;
                 let faults = &self.vault.faults;
                 let shelf = self.shelf.get_or_insert_with(|| {
-                    let disk = SimulatedDisk::new(speed(&settings.disk), faults(actor));
+                    let disk = SimulatedDisk::new(speed(&settings.disk), faults(actor, &settings.disk));
                     Rc::new(RefCell::new(disk))
                 });
                 let shelf = Rc::clone(shelf);
@@ -446,6 +503,9 @@ impl Cast for Players {
     fn left(&mut self, actor: ActorId, at: Time) {
         if let (Role::Store, Some(shelf)) = (self.topology.actors[actor.0 as usize].role, &mut self.shelf) {
             shelf.crash(at);
+        }
+        if let Some(kept) = self.kept.get(&actor) {
+            kept.borrow_mut().disk.crash(at);
         }
     }
 }

@@ -376,7 +376,7 @@ impl Publishing {
                     if let Some(metric) = measured {
                         stage.put(Effect::Measured(metric, 1));
                     }
-                    stage.put(Effect::Noted(note));
+                    stage.put(Effect::OfCopy(note));
                 }
             }
         }

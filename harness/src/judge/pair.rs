@@ -115,7 +115,7 @@ impl Pairs {
         }
         self.pass(at, meters);
         match happening {
-            Happening::Noted { actor, note } => self.noted(at, *actor, note),
+            Happening::OfCopy { actor, note } => self.noted(at, *actor, note),
             Happening::Node { node, fault, .. } => {
                 for pair in &mut self.pairs {
                     pair.befalls(at, *node, *fault);
