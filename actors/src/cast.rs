@@ -9,7 +9,8 @@ use actix::Recipient;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
 use wavetank_scenarios::script::{
-    self, BarrierMode, Failover, Future, Keeps as KeepsBy, Late, OnError, Scenario, ValveSettings,
+    self, Acknowledge, BarrierMode, BrokerKind, Failover, Future, Keeps as KeepsBy, Late, OnError, ReplayFrom, Scenario,
+    ValveSettings,
 };
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Span, Time};
@@ -18,8 +19,9 @@ use crate::host::{Keeps, Part, enter};
 use crate::operator::Operator;
 use crate::reliability::disk::{CalmDisk, Disk, DiskFaults, DiskSpeed, SimulatedDisk};
 use crate::reliability::failover::{self, Side};
+use crate::reliability::replay::Plan as Reaches;
 use crate::reliability::snapshot::{self, Habit, Keys, Member, Overlap, Trigger};
-use crate::reliability::{Coordinator, Crew, Make, Participant, Peers, Shelf, Store};
+use crate::reliability::{Coordinator, Crew, Ends, Make, Participant, Peers, Shelf, Store};
 use crate::roles::{
     Arbitrating, Broker, Counter, Gating, Keeping, Kept, Marked, Operating, OwnDisk, Plan, Publishing, Shelves, Sink, Source,
     Ties, Written,
@@ -75,12 +77,17 @@ pub struct Players {
     /// The disk of the store of snapshots.
     shelf: Option<Shelf>,
     vault: Vault,
+    /// How far back operators reach, where all of them do so for a while only.
+    reaches: Option<Rc<Reaches>>,
 }
+
+/// What goes wrong on the disk of an actor, and how long it takes there.
+pub type FaultsOf = Box<dyn Fn(ActorId, &script::Disk) -> Box<dyn DiskFaults>>;
 
 /// What snapshots are kept with: given to the players from outside.
 pub struct Vault {
-    /// What goes wrong on the disk of an actor.
-    pub faults: Box<dyn Fn(ActorId) -> Box<dyn DiskFaults>>,
+    /// What goes wrong on disks.
+    pub faults: FaultsOf,
     /// The keys that snapshots are encrypted with.
     pub keys: Arc<Keys>,
     /// The number of the run, which its files bear.
@@ -91,7 +98,7 @@ impl Default for Vault {
     /// A disk on which nothing goes wrong, no keys, and run 0.
     fn default() -> Self {
         Self {
-            faults: Box::new(|_| Box::new(CalmDisk)),
+            faults: Box::new(|_, _| Box::new(CalmDisk)),
             keys: Arc::default(),
             run: 0,
         }
@@ -113,7 +120,9 @@ impl Players {
             .into_iter()
             .map(|(actor, plan)| (actor, (Rc::new(RefCell::new(plan.peekable())), Rc::default())))
             .collect();
+        let reaches = Reaches::new(&scenario, &topology).ok().map(Rc::new);
         Self {
+            reaches,
             scenario,
             topology,
             plans,
@@ -148,12 +157,18 @@ impl Players {
                 .find(|(actor, _)| actor.role == role)
                 .map(|(_, id)| ActorId(id))
         };
-        let members = actors.clone().filter(|(_, id)| self.topology.takes_part(ActorId(*id)));
+        let members = actors.clone().filter(|(_, id)| self.answers(ActorId(*id)));
         Crew {
             coordinator: one(Role::Coordinator),
             store: one(Role::Store),
             participants: members.map(|(actor, id)| (actor.name.clone(), ActorId(id))).collect(),
         }
+    }
+
+    /// Whether an actor is set back by the coordinator of snapshots; the copies of an operator are not.
+    fn answers(&self, actor: ActorId) -> bool {
+        let coordinator = self.topology.coordinator(actor);
+        coordinator.is_some_and(|by| self.topology.actors[by.0 as usize].role == Role::Coordinator)
     }
 
     /// What tells an actor that could read a saved state from one that could not: its settings and its schema.
@@ -233,7 +248,7 @@ impl Players {
         let copy = matches!(role(coordinator), Role::Replica { .. });
         let snapshot = self.scenario.snapshot.as_ref();
         let reader = snapshot.filter(|_| topology.reads(actor));
-        let readers = self.those(|actor| topology.reads(actor)).len().max(1) as u64;
+        let readers = self.those(|actor| self.answers(actor) && topology.reads(actor)).len().max(1) as u64;
         let unaligned = snapshot.is_some_and(|snapshot| snapshot.barrier == BarrierMode::Unaligned);
         let inputs = topology.actors[actor.0 as usize].inputs.iter();
         let links = inputs.map(|link| (*link, &topology.links[link.0 as usize]));
@@ -260,6 +275,19 @@ impl Players {
             paces: reader.and_then(|snapshot| snapshot.watermark),
             // The places of results are counted from the beginning of the log: a copy that has nothing begins there.
             replay: self.scenario.replay.filter(|_| !copy),
+            queues: self.those(|of| match role(of) {
+                Role::Broker { broker } => self.scenario.brokers[broker].kind == BrokerKind::Queue,
+                _ => false,
+            }),
+            // A copy may have to read all of the log again: that it has read something is worth telling, no more.
+            acknowledge: if copy { Acknowledge::Taken } else { self.acknowledge() },
+            ends: !copy
+                && self.acknowledge() == Acknowledge::Done
+                && self
+                    .reaches
+                    .as_ref()
+                    .is_some_and(|reaches| reaches.ends().contains(&actor)),
+            plan: self.reaches.clone(),
         })
     }
 
@@ -271,6 +299,16 @@ impl Players {
     /// When a copy of an operator keeps a snapshot of its own: as its settings say, else as those of all snapshots.
     fn pace(&self, settings: &Failover) -> Option<Trigger> {
         settings.snapshot.map(Trigger::Every).or_else(|| self.plan().trigger)
+    }
+
+    /// When readers tell their brokers that an event has been worked on.
+    fn acknowledge(&self) -> Acknowledge {
+        match (&self.scenario.replay, &self.scenario.snapshot) {
+            (Some(replay), _) if replay.from == ReplayFrom::Reach => Acknowledge::Done,
+            (Some(replay), _) => replay.acknowledge,
+            (None, Some(_)) => Acknowledge::Snapshot,
+            (None, None) => Acknowledge::Taken,
+        }
     }
 
     /// The actors that a role is true of.
@@ -289,10 +327,20 @@ impl Players {
     fn operating(&self, actor: ActorId, operator: usize, first: u64) -> Make<Operating> {
         let (make, scenario) = (Rc::clone(&self.make), Arc::clone(&self.scenario));
         let inputs = self.topology.forward(actor).count();
-        let producer = self.topology.twin(actor).map_or(actor, |twin| actor.min(twin));
+        let twin = self.topology.twin(actor);
+        let producer = twin.map_or(actor, |twin| actor.min(twin));
+        // Where other results come again than those of the beginning, no number is given twice.
+        let again = if scenario.resumes_midway() && twin.is_none() {
+            NUMBERS_PER_INCARNATION >> 10
+        } else {
+            0
+        };
+        let mut first = first;
         Box::new(move || {
             let (part, settings) = (make(operator)?, &scenario.operators[operator]);
-            let operating = Operating::new(part, inputs, settings, first);
+            let number = first;
+            first += again;
+            let operating = Operating::new(part, inputs, settings, number);
             let operating = operating.holding(settings, scenario.time.tick);
             Ok(operating.for_producer(producer))
         })
@@ -306,7 +354,11 @@ impl Cast for Players {
         let entered = self.incarnations.entry(actor).or_default();
         // What is set back numbers again as before.
         let entries = if topology.takes_part(actor) { 0 } else { *entered };
-        let first = entries * NUMBERS_PER_INCARNATION;
+        let first = if self.scenario.resumes_midway() {
+            *entered
+        } else {
+            entries
+        } * NUMBERS_PER_INCARNATION;
         *entered += 1;
         let start = *self.start.get_or_insert(stage.plan_time());
         let inputs = topology.forward(actor).count();
@@ -389,18 +441,21 @@ impl Cast for Players {
                 self.stage(stage, Box::new(make))?
             }
             Role::Broker { broker } => {
-                let settings = &self.scenario.brokers[broker];
+                let settings = self.scenario.brokers[broker].clone();
                 let field = |by: &String| spec.schema.fields.iter().position(|field| field.name == *by);
+                let named = |reader: ActorId| (reader, topology.actors[reader.0 as usize].name.to_string());
                 let shelves = Shelves {
                     inputs,
                     senders: self.senders(actor),
-                    readers: topology.peers(actor).collect(),
+                    readers: topology.peers(actor).map(named).collect(),
                     by: settings.by.as_ref().and_then(field),
-                    partitions: settings.partitions,
-                    dedup: settings.dedup,
                 };
-                let kept = Rc::clone(self.kept.entry(actor).or_default());
-                enter(Broker::new(kept, shelves), stage)
+                let disk = || {
+                    let disk = SimulatedDisk::new(speed(&settings.disk), (self.vault.faults)(actor, &settings.disk));
+                    Rc::new(RefCell::new(Kept::new(disk)))
+                };
+                let kept = Rc::clone(self.kept.entry(actor).or_insert_with(disk));
+                enter(Broker::new(settings, shelves, kept, stage.monotonic())?, stage)
             }
             Role::Replica { operator, side, .. } => {
                 let failover = self.failover(operator)?;
@@ -438,7 +493,15 @@ impl Cast for Players {
                     reader: topology.reads(*actor),
                 });
                 let members = members.collect();
-                enter(Coordinator::new(self.plan(), members, crew, entries), stage)
+                let ends = Ends {
+                    all: match (&self.reaches, self.acknowledge()) {
+                        (Some(reaches), Acknowledge::Done) => reaches.ends(),
+                        _ => BTreeSet::new(),
+                    },
+                    readers: self.those(|actor| topology.reads(actor)),
+                    inputs: self.senders(actor),
+                };
+                enter(Coordinator::new(self.plan(), members, crew, ends, entries), stage)
             }
             Role::Store => {
                 let settings = self
@@ -448,7 +511,7 @@ impl Cast for Players {
                     .ok_or("there are no snapshots to keep")?;
                 let faults = &self.vault.faults;
                 let shelf = self.shelf.get_or_insert_with(|| {
-                    let disk = SimulatedDisk::new(speed(&settings.disk), faults(actor));
+                    let disk = SimulatedDisk::new(speed(&settings.disk), faults(actor, &settings.disk));
                     Rc::new(RefCell::new(disk))
                 });
                 let shelf = Rc::clone(shelf);
@@ -460,6 +523,9 @@ impl Cast for Players {
     fn left(&mut self, actor: ActorId, at: Time) {
         if let (Role::Store, Some(shelf)) = (self.topology.actors[actor.0 as usize].role, &mut self.shelf) {
             shelf.crash(at);
+        }
+        if let Some(kept) = self.kept.get(&actor) {
+            kept.borrow_mut().disk.crash(at);
         }
     }
 }

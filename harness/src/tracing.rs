@@ -202,7 +202,7 @@ impl Tracer {
                     ..line(TraceKind::Note)
                 }
             }
-            Happening::Noted { actor, note } => TraceLine {
+            Happening::OfCopy { actor, note } => TraceLine {
                 actor: Some(self.actor(*actor)),
                 detail: Some(crate::judge::show_note(note)),
                 ..line(TraceKind::Note)
@@ -213,6 +213,11 @@ impl Tracer {
                 line.detail = Some("sent before everybody went back".into());
                 line
             }
+            Happening::Noted { actor, text } => TraceLine {
+                actor: Some(self.actor(*actor)),
+                detail: Some((*text).to_owned()),
+                ..line(TraceKind::Note)
+            },
             Happening::Meddled { actor, fault } => {
                 let fault = &self.script.scenario.faults[*fault];
                 TraceLine {

@@ -2,7 +2,7 @@
 
 use crate::check::Checker;
 use crate::script::{
-    BrokerKind, Convey, Delivery, Detector, Elect, Failover, Gaps, Must, Operator, ReplayFrom, Route,
+    BrokerKind, Convey, Delivery, Detector, Elect, Expired, Failover, Gaps, Must, Operator, ReplayFrom, Route,
 };
 use crate::topology::input_name;
 
@@ -181,7 +181,17 @@ impl Checker<'_> {
         });
         let help = "put a [[broker]] with one partition between them, and read that".to_owned();
         match log {
-            Some(log) if operator.input.len() == 1 && log.partitions == 1 && log.kind == BrokerKind::Log => {}
+            Some(log) if operator.input.len() == 1 && log.partitions == 1 && log.kind == BrokerKind::Log => {
+                let expires = log.retention.time.is_some() || log.retention.size.is_some();
+                if expires && log.expired != Expired::Fail && self.scenario.must != Must::Fail {
+                    let message = format!(
+                        "a copy of `{}` that skips what `{}` keeps no longer counts other places than the other copy",
+                        operator.name, log.name
+                    );
+                    let help = "leave out `expired` of the broker: the run stops with the gap; or keep all".to_owned();
+                    self.say(&path, message, help);
+                }
+            }
             Some(log) if operator.input.len() == 1 => {
                 let why = if log.kind == BrokerKind::Log {
                     "a log of several partitions"

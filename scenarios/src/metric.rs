@@ -10,6 +10,8 @@ pub enum Measured {
     Source,
     /// An operator: `per-minute.late`.
     Operator,
+    /// A broker: `orders-log.kept`.
+    Broker,
     /// A watermark generator: `per-minute.watermark.lag`.
     Generator,
     /// A sink: `dashboard.results`.
@@ -28,6 +30,7 @@ impl Measured {
         match self {
             Self::Source => "source",
             Self::Operator => "operator",
+            Self::Broker => "broker",
             Self::Generator => "watermark generator",
             Self::Sink => "sink",
             Self::Link => "link",
@@ -112,7 +115,7 @@ macro_rules! metrics {
 metrics! {
     Sent "sent" [Source, Link] Count Counter "elements sent, copies and repetitions included";
     Bad "bad" [Source] Count Counter "rows of the source's file that could not be read and were skipped";
-    Arrived "arrived" [Operator, Generator, Sink] Count Counter "events that were taken in";
+    Arrived "arrived" [Operator, Broker, Generator, Sink] Count Counter "events that were taken in";
     Emitted "emitted" [Operator, Generator] Count Counter "events that were put out";
     Caused "caused" [Operator] Count Counter "input events that are done and caused a result";
     Filtered "filtered" [Operator] Count Counter "input events that are done without a result, because a predicate was not true";
@@ -140,8 +143,6 @@ metrics! {
     Diverged "diverged" [Operator] Count Counter "results of a secondary that were not what the primary had published";
     Pending "pending" [Operator] Count Gauge "results that the two copies hold because they may have to be published, or published again";
     TrimLag "trim_lag" [Operator] Count Gauge "results that were published and not told of to the other copy";
-    Repeated "repeated" [Operator] Count Counter "results that receivers of two copies had already";
-    Refused "refused" [Operator] Count Counter "results that receivers refused because they were published under an old token";
     Missing "missing" [Operator] Count Counter "results that no receiver will get any more, though they were published";
     Failovers "failovers" [Operator] Count Counter "how often the other of two copies published";
     ServiceGap "service_gap" [Operator] Micros Histogram "from the moment a primary was lost to the first result of its successor at a receiver";
@@ -149,6 +150,15 @@ metrics! {
     NotRedundant "not_redundant" [Operator] Micros Counter "how long one of two copies was down, or had not caught up";
     CacheHits "cache_hits" [Operator] Count Counter "look-ups that the cache of a look-up step answered";
     CacheMisses "cache_misses" [Operator] Count Counter "look-ups that had to ask the table";
+    Kept "kept" [Broker] Count Counter "events that a broker took and gave a place";
+    Repeated "repeated" [Operator, Broker] Count Counter "of a broker: events that it had already, by producer and number; of two copies: results that their receivers had";
+    Expired "expired" [Broker] Count Counter "events that a log let go because retention was over";
+    Gap "gap" [Broker] Count Counter "events that a reader should have been given and that were not there any more";
+    Replayed "replayed" [Broker] Count Counter "places by which readers went back: events that they are given once more";
+    Redelivered "redelivered" [Broker] Count Counter "deliveries of a queue that were not the first of their event";
+    Dead "dead" [Broker] Count Counter "events that a queue gave up because they came back too often";
+    Refused "refused" [Operator, Broker] Count Counter "of a broker: writes that the disk refused, and that are tried again; of two copies: results under an old token";
+    Backlog "backlog" [Broker] Count Gauge "events that are kept and not acknowledged, by the reader that is furthest behind";
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
     Lag "lag" [Operator, Generator] Micros Histogram "how far the watermark is behind true time, whenever it grows";
@@ -171,7 +181,7 @@ metrics! {
     Completed "completed" [Snapshots] Count Counter "snapshots of which all parts and the manifest became durable";
     Aborted "aborted" [Snapshots] Count Counter "snapshots that were begun and given up";
     Skipped "skipped" [Snapshots] Count Counter "snapshots that were due and not begun, because one was under way";
-    Damaged "damaged" [Snapshots] Count Counter "files of snapshots that turned out to be of no use";
+    Damaged "damaged" [Snapshots, Broker] Count Counter "files of snapshots, or places in a broker's journal, that turned out to be of no use";
     Recoveries "recoveries" [Snapshots] Count Counter "how often everybody went back, to a snapshot or to the beginning";
     SnapshotTime "snapshot_time" [Snapshots] Micros Histogram "from the beginning of a snapshot until it was complete";
     SnapshotBytes "snapshot_bytes" [Snapshots] Bytes Histogram "the size of a complete snapshot's files";

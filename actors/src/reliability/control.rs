@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wavetank_scenarios::Time;
 use wavetank_scenarios::event::Position;
 
+use super::broker::Gap;
 use super::failover::{Ask, Cut, Head};
 use super::{failover, snapshot};
 use crate::element::Element;
@@ -27,8 +28,25 @@ pub enum Control {
     Ask(Ask),
     /// To a copy of an operator: from the other, the arbiter or a receiver.
     Copy(Box<failover::Message<Element, Arc<Cut>>>),
-    /// From a reader to its broker: it has worked on these, and will not want them again.
+    /// From a reader to its broker: it has worked on these, and will not want them again. In a log all before them count as
+    /// well.
     Acknowledge(Vec<Position>),
+    /// From a broker to its reader: what it would have been given is not there.
+    Missing(Gap),
+    /// To the coordinator, from those whose results leave the pipeline: the watermark that they have passed on.
+    Passed {
+        /// In which recovery.
+        attempt: u32,
+        /// The watermark.
+        watermark: Time,
+    },
+    /// From the coordinator to those that read: this watermark has come out wherever results leave the pipeline.
+    Done {
+        /// In which recovery.
+        attempt: u32,
+        /// The watermark.
+        watermark: Time,
+    },
 }
 
 /// Where a broker begins to send again.
@@ -53,8 +71,11 @@ impl Control {
             Self::Snapshot(message) => message.code(),
             Self::Seek { attempt, .. } => [40, u64::from(*attempt)],
             Self::Acknowledge(positions) => [41, positions.len() as u64],
-            Self::Head(head) => [42, head.token << 40 | head.place],
-            Self::Ask(ask) => [43, ask.sent.micros() as u64],
+            Self::Missing(gap) => [42, gap.from],
+            Self::Passed { watermark, .. } => [43, watermark.micros() as u64],
+            Self::Done { watermark, .. } => [44, watermark.micros() as u64],
+            Self::Head(head) => [45, head.token << 40 | head.place],
+            Self::Ask(ask) => [46, ask.sent.micros() as u64],
             Self::Copy(message) => message.code(),
         }
     }

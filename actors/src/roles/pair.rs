@@ -405,12 +405,12 @@ impl Publishing {
                         Note::Diverged { .. } => Some(Metric::Diverged),
                         Note::Suspects => Some(Metric::Suspected),
                         Note::SteppedDown(_) => Some(Metric::SteppedDown),
-                        Note::CaughtUp => None,
+                        Note::CaughtUp | Note::Rests => None,
                     };
                     if let Some(metric) = measured {
                         stage.put(Effect::Measured(metric, 1));
                     }
-                    stage.put(Effect::Noted(note));
+                    stage.put(Effect::OfCopy(note));
                 }
             }
         }

@@ -91,6 +91,7 @@ impl World {
             Effect::Measured(metric, reading) => {
                 tell!(self, Happening::Measured { actor, metric, reading });
             }
+            Effect::Note(text) => tell!(self, Happening::Noted { actor, text: &text }),
             Effect::Dropped(id, why) => tell!(self, Happening::Dropped { actor, id, why }),
             Effect::Failed(failure) => tell!(
                 self,
@@ -143,7 +144,7 @@ impl World {
                     }
                 }
             }
-            Effect::Noted(note) => self.say(&Happening::Noted { actor, note }),
+            Effect::OfCopy(note) => self.say(&Happening::OfCopy { actor, note }),
             Effect::Again { input, lane, element } => {
                 let sequence = self.fabric.fresh();
                 let input = Input::Element { input, lane, element };

@@ -52,6 +52,13 @@ pub enum Happening<'a> {
         /// What it shows.
         reading: u64,
     },
+    /// An actor says something that a person should know of the run.
+    Noted {
+        /// Which actor.
+        actor: ActorId,
+        /// What it says.
+        text: &'a str,
+    },
     /// An operator is done with an event, without a result.
     Dropped { actor: ActorId, id: EventId, why: Dropped },
     /// An operator could not work on an event.
@@ -135,7 +142,7 @@ pub enum Happening<'a> {
         same: bool,
     },
     /// Something happened to one of two copies of an operator.
-    Noted {
+    OfCopy {
         /// What publishes its results.
         actor: ActorId,
         /// What happened.
@@ -215,6 +222,7 @@ impl TraceHash {
             Happening::Done { .. }
             | Happening::Account { .. }
             | Happening::Measured { .. }
+            | Happening::Noted { .. }
             | Happening::HeldBack { .. }
             | Happening::Queue { .. } => return,
             Happening::Dropped {
@@ -276,7 +284,7 @@ impl TraceHash {
                 let to = snapshot.map_or(0, |snapshot| snapshot + 1);
                 words[1..6].copy_from_slice(&[21, u64::from(actor.0), u64::from(*attempt), to, u64::from(*same)]);
             }
-            Happening::Noted { actor, note } => {
+            Happening::OfCopy { actor, note } => {
                 let [kind, number] = note.code();
                 words[1..5].copy_from_slice(&[23, u64::from(actor.0), kind, number]);
             }

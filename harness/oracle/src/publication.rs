@@ -2,7 +2,7 @@
 //!
 //! The story in other words than theirs. One machine alone would put out one list; its items have places, from 1. Each
 //! copy writes that list for itself. Only who leads lets anything out, and does so at once: at the end of a step in which
-//! it leads nothing that it has written is left inside. What it lets out first begins no later than behind what every
+//! it leads nothing that it has written and that receivers lack is left inside. What it lets out first begins no later than behind what every
 //! receiver has (where only published results are forgotten: behind what somebody has let out), so what is pending goes
 //! first and in order. A receiver takes each place once, and nothing from who comes with an older number than one that it
 //! has seen.
@@ -52,6 +52,9 @@ impl Wrong {
     }
 }
 
+/// By output how far a copy had written the list, and its own items.
+type Saved<T> = (Vec<u64>, BTreeMap<(usize, u64), T>);
+
 /// What one copy has done.
 #[derive(Clone, Debug)]
 struct Copy<T> {
@@ -85,8 +88,8 @@ pub struct Publication<T> {
     lists: Vec<Vec<T>>,
     copies: [Copy<T>; 2],
     receivers: Vec<Receiver>,
-    /// By cut: who made it, how far it had written, and its own items.
-    cuts: BTreeMap<u64, (Vec<u64>, BTreeMap<(usize, u64), T>)>,
+    /// By cut: how far who made it had written, and its own items.
+    cuts: BTreeMap<u64, Saved<T>>,
     /// By output: the largest place that anybody has let out.
     furthest: Vec<u64>,
 }
@@ -194,12 +197,7 @@ impl<T: Clone + PartialEq> Publication<T> {
         if copy.out[output] == Some(behind) {
             return Ok(());
         }
-        let may = if self.terms.forgets_published {
-            Some(self.furthest[output])
-        } else {
-            let readers = self.receivers.iter().filter(|receiver| receiver.output == output);
-            readers.filter_map(|receiver| receiver.had).min()
-        };
+        let may = self.needless(output);
         self.copies[side].out[output] = Some(behind);
         match may {
             Some(may) if behind > may => Err(Wrong::at(
@@ -210,6 +208,15 @@ impl<T: Clone + PartialEq> Publication<T> {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Up to which place nobody need let anything out any more; `None` where that cannot be told.
+    fn needless(&self, output: usize) -> Option<u64> {
+        if self.terms.forgets_published {
+            return Some(self.furthest[output]);
+        }
+        let readers = self.receivers.iter().filter(|receiver| receiver.output == output);
+        readers.filter_map(|receiver| receiver.had).min()
     }
 
     /// A copy lets an item out.
@@ -261,7 +268,7 @@ impl<T: Clone + PartialEq> Publication<T> {
             if !self.receivers.iter().any(|receiver| receiver.output == output) {
                 continue;
             }
-            let out = copy.out[output].unwrap_or(0);
+            let out = copy.out[output].unwrap_or(0).max(self.needless(output).unwrap_or(0));
             if out < *written {
                 let expected = format!("everything up to place {written} is published");
                 return Err(Wrong::at(output, out + 1, expected, format!("nothing behind place {out}")));

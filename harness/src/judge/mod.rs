@@ -6,6 +6,7 @@ mod explain;
 mod lockstep;
 mod meters;
 mod pair;
+mod published;
 mod recovery;
 mod streams;
 mod verdict;
@@ -26,10 +27,10 @@ use wavetank_oracle::convey_worker::UnderWay;
 use wavetank_oracle::table::{Inconsistent, Table};
 use wavetank_oracle::waiting::Waiting;
 use wavetank_oracle::watermark::Generator;
-use wavetank_oracle::{Tables, Why};
+use wavetank_oracle::{DueResult, Tables, Why};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::query::Query;
-use wavetank_scenarios::script::{Future, LinkKind, OnCrash, Operator, ValveSettings};
+use wavetank_scenarios::script::{Delivery, Future, LinkKind, OnCrash, Operator, ValveSettings};
 use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Script, Span, Time};
 
@@ -63,6 +64,9 @@ pub enum Loss {
     /// The operator could not work on it.
     Failed(ActorId),
 }
+
+/// How much of what actors say is kept.
+const NOTES: usize = 20;
 
 /// A rule of the world that was broken, for the first time.
 #[derive(Clone, Debug)]
@@ -99,6 +103,17 @@ pub(crate) struct SinkWatch {
     /// What came straight from a source, or was put aside: due as it comes, and kept where it may be folded again.
     plain: Vec<Event>,
     inconsistent: Option<Breach>,
+    /// The answers that were due, of a sink that tells by them what comes again.
+    answers: Option<BTreeSet<recovery::Answer>>,
+}
+
+impl SinkWatch {
+    /// Whether the sink shows a result, or has its answer already.
+    fn shows(&mut self, due: &DueResult) -> bool {
+        self.answers
+            .as_mut()
+            .is_none_or(|answers| answers.insert(recovery::answer(due)))
+    }
 }
 
 /// How much the judge does.
@@ -133,6 +148,12 @@ pub struct Judge {
     recovers: bool,
     /// The operators with two copies.
     pairs: pair::Pairs,
+    /// What they may publish.
+    published: published::Published,
+    /// By actor: the other of two copies, where it is one.
+    twins: Vec<Option<ActorId>>,
+    /// Those who go back begin afresh, and not at the beginning: what they gave stays given.
+    afresh: bool,
     stepped_back: Option<(ActorId, Breach)>,
     epochs: wavetank_oracle::epoch::Epochs,
     /// The first event or marker that was in a wrong epoch.
@@ -151,6 +172,10 @@ pub struct Judge {
     start: Time,
     pub(crate) run: crate::faults::Run,
     pub(crate) events: u64,
+    /// What actors said that a person should know.
+    pub(crate) notes: Vec<String>,
+    /// How much they said beyond that.
+    pub(crate) unnoted: usize,
     tick: u64,
 }
 
@@ -232,8 +257,14 @@ impl Judge {
                         }
                     })
                 }
-                Role::Sink { .. } => {
-                    sinks.insert(id, SinkWatch::default());
+                Role::Sink { sink } => {
+                    let delivery = script.scenario.sinks[sink].delivery;
+                    let tells = delivery == Delivery::ByResult && script.scenario.resumes_midway();
+                    let watch = SinkWatch {
+                        answers: tells.then(BTreeSet::new),
+                        ..SinkWatch::default()
+                    };
+                    sinks.insert(id, watch);
                     for link in &actor.inputs {
                         let link = &topology.links[link.0 as usize];
                         if link.port == Port::Main {
@@ -269,6 +300,7 @@ impl Judge {
             books: None,
             changed: None,
             history: recovery::History::default(),
+            afresh: script.scenario.resumes_midway(),
             outages: Vec::new(),
             recovers: script.scenario.snapshot.is_some()
                 || script.scenario.replay.is_some()
@@ -278,6 +310,14 @@ impl Judge {
                     .iter()
                     .any(|operator| operator.failover.is_some()),
             pairs: pair::Pairs::new(&topology, run.start),
+            published: if scope.oracle {
+                published::Published::new(&topology, &script.scenario)
+            } else {
+                published::Published::default()
+            },
+            twins: (0..topology.actors.len() as u32)
+                .map(|index| topology.twin(ActorId(index)))
+                .collect(),
             stepped_back: None,
             epochs: wavetank_oracle::epoch::Epochs::default(),
             misplaced: None,
@@ -291,6 +331,8 @@ impl Judge {
             start: run.start,
             run,
             events: 0,
+            notes: Vec::new(),
+            unnoted: 0,
             tick: 0,
             script: Arc::clone(script),
             topology,
@@ -302,8 +344,9 @@ impl Judge {
     /// Something happened.
     pub fn see(&mut self, at: Time, happening: &Happening<'_>) {
         self.pairs.see(at, happening, &mut self.actors, &mut self.faults);
+        self.published.see(at, happening);
         match happening {
-            Happening::Noted { .. } => {}
+            Happening::OfCopy { .. } => {}
             Happening::Emitted { actor, port, element } => self.emitted(at, *actor, *port, element),
             Happening::Arrived { link, element, sent } => {
                 let meter = &mut self.links[link.0 as usize];
@@ -345,6 +388,7 @@ impl Judge {
             Happening::Measured { actor, metric, reading } => {
                 self.actors[actor.0 as usize].measure(*metric, *reading);
             }
+            Happening::Noted { actor, text } => self.note(at, *actor, text),
             Happening::Dropped { actor, id, why } => {
                 let why = match why {
                     Dropped::Filtered => Why::Filtered,
@@ -492,6 +536,16 @@ impl Judge {
         let to = &self.topology.links[link.0 as usize];
         if let Some(lockstep) = &mut self.lockstep[to.to.0 as usize] {
             lockstep.act(Did::Hold(to.input, hold));
+        }
+    }
+
+    /// An actor says something; the first of it is kept.
+    fn note(&mut self, at: Time, actor: ActorId, text: &str) {
+        if self.notes.len() < NOTES {
+            let name = &self.topology.actors[actor.0 as usize].name;
+            self.notes.push(format!("`{name}` at {}: {text}", explain_time(at)));
+        } else {
+            self.unnoted += 1;
         }
     }
 
@@ -698,7 +752,7 @@ impl Judge {
                 .then_some(&mut self.history)
                 .filter(|_| !readers.is_empty());
             let mut history = history;
-            let twin = self.topology.twin(actor);
+            let twin = self.twins[index];
             lockstep.done(at, |due| {
                 if let Some(history) = &mut history
                     && !history.due(actor, twin, due)
@@ -707,7 +761,9 @@ impl Judge {
                     return;
                 }
                 for sink in readers {
-                    if let Some(watch) = sinks.get_mut(sink) {
+                    if let Some(watch) = sinks.get_mut(sink)
+                        && watch.shows(due)
+                    {
                         watch.admitted.fold_due(due);
                     }
                 }

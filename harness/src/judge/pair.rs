@@ -158,7 +158,7 @@ impl Pairs {
         }
         self.pass(at, meters, faults);
         match happening {
-            Happening::Noted { actor, note } => self.noted(at, *actor, note, faults),
+            Happening::OfCopy { actor, note } => self.noted(at, *actor, note, faults),
             Happening::Node { node, fault, by } => {
                 if matches!(fault, NodeFault::Crash | NodeFault::Pause) {
                     self.recent = Some(*by);
@@ -216,6 +216,7 @@ impl Pairs {
             match note {
                 Note::Primary { .. } => pair.copies[copy].leads = true,
                 Note::SteppedDown(_) => pair.stops(at, copy, self.recent),
+                Note::Rests => pair.copies[copy].leads = false,
                 Note::CaughtUp => {
                     pair.copies[copy].missing = false;
                     pair.copies[copy].recovers(at, faults);
@@ -301,6 +302,7 @@ pub(crate) fn show_note(note: &Note) -> String {
         Note::SteppedDown(Why::LeaseOver) => "is the primary no longer: its lease is over".into(),
         Note::SteppedDown(Why::Superseded) => "is the primary no longer: there is a larger token".into(),
         Note::SteppedDown(Why::OtherLeads) => "is the primary no longer: the other became it later".into(),
+        Note::Rests => "has nothing left to publish, and its lease is over".into(),
         Note::CaughtUp => "has caught up".into(),
         Note::Diverged { place, .. } => format!("made something else than the other published at place {place}"),
     }

@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 use wavetank_actors::reliability::{Control, From};
 use wavetank_oracle::DueResult;
 use wavetank_oracle::table::Table;
-use wavetank_scenarios::Time;
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
+use wavetank_scenarios::{EventId, Row, Time};
 
 use super::{Breach, Judge};
 use crate::judge::meters::ActorMeter;
@@ -32,8 +32,17 @@ pub(super) struct Outage {
     node: NodeId,
     at: Time,
     detected: bool,
-    /// Who has not come back to where it was: how many events it had taken, and whether it has gone back.
-    behind: Vec<(ActorId, u64, bool)>,
+    /// Who has not come back to where it was, and whether it has gone back.
+    behind: Vec<(ActorId, Place, bool)>,
+}
+
+/// How far an actor was.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It had taken so many events, and goes back to when it had taken fewer.
+    Taken(u64),
+    /// The largest stamp that it had taken; it begins afresh, and somewhere in the middle.
+    Stamp(Time),
 }
 
 struct Cut {
@@ -60,6 +69,21 @@ impl History {
             .into_iter()
             .flatten()
             .for_each(|due| table.fold_due(due));
+    }
+}
+
+/// What tells a result from another where it may come again: its window, key and revision; without a window, the event
+/// that it goes back to and what it says.
+pub(super) type Answer = (Option<(Time, Time, Row, u32, u8)>, Option<(EventId, Row)>);
+
+/// What tells a result from another.
+pub(super) fn answer(due: &DueResult) -> Answer {
+    match &due.pane {
+        Some(pane) => {
+            let (key, change) = (pane.key.clone(), pane.change as u8);
+            (Some((pane.start, pane.end, key, pane.revision, change)), None)
+        }
+        None => (None, Some((due.correlation, due.row.clone()))),
     }
 }
 
@@ -100,9 +124,12 @@ impl Judge {
                 lockstep.keep(snapshot, model);
             }
         }
-        self.history.due.entry(actor).or_default().truncate(due);
+        if !self.afresh || twin.is_some() {
+            self.history.due.entry(actor).or_default().truncate(due);
+        }
         let copied = given.is_some();
         self.actors[index].goes_back(account, copied);
+        self.actors[index].largest = Time::MIN;
         for outage in &mut self.outages {
             let this = outage.behind.iter_mut().filter(|(id, ..)| *id == actor);
             this.for_each(|(.., back)| *back = true);
@@ -125,13 +152,14 @@ impl Judge {
                 },
             ));
         }
-        // What was due of two copies stays due: they only begin again to make it.
-        let readers = if twin.is_some() {
-            vec![]
+        // What was due of two copies stays due: they only begin again to make it. Where operators begin afresh, what was
+        // given stays given, and what comes again is told by its window and key.
+        let sinks = if self.afresh || twin.is_some() {
+            Vec::new()
         } else {
             self.readers[index].clone()
         };
-        for sink in readers {
+        for sink in sinks {
             let feeds = (0..self.readers.len()).filter(|from| self.readers[*from].contains(&sink));
             let feeds: Vec<ActorId> = feeds.map(|from| ActorId(from as u32)).collect();
             let Some(watch) = self.sinks.get_mut(&sink) else {
@@ -160,7 +188,15 @@ impl Judge {
         }
         let behind: Vec<_> = ids
             .filter(|id| self.topology.takes_part(*id) && !of_copies(*id))
-            .map(|id| (id, self.actors[id.0 as usize].account.taken, false))
+            .map(|id| {
+                let meter = &self.actors[id.0 as usize];
+                let place = if self.afresh {
+                    Place::Stamp(meter.largest)
+                } else {
+                    Place::Taken(meter.account.taken)
+                };
+                (id, place, false)
+            })
             .collect();
         if !behind.is_empty() {
             let detected = false;
@@ -189,10 +225,15 @@ impl Judge {
 
     /// An actor has taken so many events.
     pub(super) fn catches_up(&mut self, at: Time, actor: ActorId, taken: u64) {
+        let largest = self.actors[actor.0 as usize].largest;
+        let there = |place: &Place| match place {
+            Place::Taken(before) => taken >= *before,
+            Place::Stamp(before) => largest >= *before,
+        };
         for outage in &mut self.outages {
             outage
                 .behind
-                .retain(|(id, before, back)| *id != actor || !back || taken < *before);
+                .retain(|(id, before, back)| *id != actor || !back || !there(before));
             if outage.behind.is_empty() {
                 let meter = &mut self.faults[outage.by];
                 meter.recovered = meter.recovered.max(Some(at.since(outage.at)));
@@ -250,6 +291,9 @@ pub(crate) fn show_control(control: &Control) -> String {
         Control::Ask(_) => "asks for the lease".into(),
         Control::Copy(message) => super::pair::show(message),
         Control::Acknowledge(positions) => format!("{} acknowledged", positions.len()),
+        Control::Missing(gap) => format!("not there any more: {gap}"),
+        Control::Passed { watermark, .. } => format!("has passed {} on", super::explain_time(*watermark)),
+        Control::Done { watermark, .. } => format!("{} has come out", super::explain_time(*watermark)),
     }
 }
 

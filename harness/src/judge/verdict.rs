@@ -289,6 +289,11 @@ impl Judge {
                 all.push(self.rule(&name, text, true, Some(&self.deviation(misplaced))));
             }
         }
+        for (name, tested, wrong) in self.published.verdicts() {
+            let name = format!("the copies of {name} publish what one machine alone would");
+            let text = "by who leads alone, at once and in order of places, what is pending first; receivers take each once";
+            all.push(self.rule(&name, text, tested, wrong));
+        }
         let streams: Vec<_> = self
             .laws
             .iter()

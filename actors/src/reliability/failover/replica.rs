@@ -57,6 +57,8 @@ pub enum Note {
     },
     /// It is not the primary any more.
     SteppedDown(Why),
+    /// It was the primary, has nothing left to publish, and has let its lease run out.
+    Rests,
     /// It has come up with the other.
     CaughtUp,
     /// Its result at a place is not the one that the other published there.
@@ -76,6 +78,7 @@ impl Note {
             Self::Primary { token, .. } => [1, *token],
             Self::SteppedDown(why) => [2, *why as u64],
             Self::CaughtUp => [3, 0],
+            Self::Rests => [5, 0],
             Self::Diverged { place, .. } => [4, *place],
         }
     }
@@ -486,7 +489,13 @@ impl<T: Clone + PartialEq, S> Replica<T, S> {
 
     fn ring(&mut self, timer: u64, now: Time) {
         match timer {
-            HEARTBEAT | DETECT | RENEW | LEASE if self.quiet() => {}
+            HEARTBEAT | DETECT | RENEW if self.quiet() => {}
+            LEASE if self.quiet() => {
+                if self.phase == Phase::Primary && !self.leads(now) {
+                    (self.phase, self.token) = (Phase::Secondary, 0);
+                    self.acts.push(Act::Note(Note::Rests));
+                }
+            }
             HEARTBEAT => self.beat(now),
             DETECT => {
                 if !std::mem::replace(&mut self.suspects, true) {
@@ -546,7 +555,7 @@ impl<T: Clone + PartialEq, S> Replica<T, S> {
     fn consider(&mut self, now: Time) {
         let gone = self.suspects || self.other_leads == Some(false);
         match self.phase {
-            Phase::Secondary if gone => self.want(now),
+            Phase::Secondary if gone && !self.quiet() => self.want(now),
             Phase::Becoming if !gone => self.phase = Phase::Secondary,
             _ => {}
         }
