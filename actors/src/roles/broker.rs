@@ -16,12 +16,12 @@ use wavetank_scenarios::{Event, Span, Time};
 use crate::element::Element;
 use crate::host::Part;
 use crate::reliability::broker::{
-    Ask, Commit, Gap, Journal, Kept as Taken, Limits, Log, Next, Page, Problem, Queue, QueueLimits, Settled, Summary,
+    Ask, Commit, Gap, Journal, Kept as Taken, Limits, Log, Next, Page, Problem, Queue, QueueLimits, Settled,
     journal_files,
 };
 use crate::reliability::disk::{Disk, Outcome, SimulatedDisk};
 use crate::reliability::{Control, From};
-use crate::world::{Effect, Input, Stage};
+use crate::world::{Account, Effect, Input, Stage};
 
 /// What outlives a broker: its disk, and what others remember of it.
 pub(crate) struct Kept {
@@ -83,6 +83,9 @@ pub(crate) struct Broker {
     told: BTreeSet<ActorId>,
     /// When the timer of visibility comes, as far as it is set.
     armed: Option<Time>,
+    /// Events that came since it entered, and those of them that it had already.
+    taken: u64,
+    again: u64,
     /// Events let go because their time was over, of which watchers know.
     expired: u64,
     /// The faults of the disk that fired when it was read.
@@ -140,6 +143,8 @@ impl Broker {
             writing: None,
             told: BTreeSet::new(),
             armed: None,
+            taken: 0,
+            again: 0,
             expired: 0,
             fired,
             problems: found.problems,
@@ -171,6 +176,7 @@ impl Broker {
 
     /// An event has come.
     fn keep(&mut self, event: Event, stage: &Stage) {
+        self.taken += 1;
         let at = stage.wall();
         let bytes = match Journal::encode(&event) {
             Ok(bytes) => bytes,
@@ -200,7 +206,10 @@ impl Broker {
                 });
                 stage.put(Effect::Measured(Metric::Kept, 1));
             }
-            None => stage.put(Effect::Measured(Metric::Repeated, 1)),
+            None => {
+                self.again += 1;
+                stage.put(Effect::Measured(Metric::Repeated, 1));
+            }
         }
         self.tell_expired(stage);
     }
@@ -212,13 +221,6 @@ impl Broker {
                 stage.put(Effect::Measured(Metric::Expired, gone - self.expired));
                 self.expired = gone;
             }
-        }
-    }
-
-    fn summary(&self) -> Summary {
-        match &self.shelf {
-            Shelf::Log(log) => log.summary(),
-            Shelf::Queue(queue) => queue.summary(),
         }
     }
 
@@ -242,10 +244,14 @@ impl Broker {
         }
         let below = match &self.shelf {
             Shelf::Log(log) => (0..log.partitions()).map(|partition| log.bounds(partition).1).collect(),
-            Shelf::Queue(queue) => vec![queue.summary().partitions[0].1],
+            Shelf::Queue(queue) => vec![queue.next()],
         };
-        let summary = self.summary();
-        let request = match self.journal.write(&pages, || summary) {
+        let shelf = &self.shelf;
+        let summary = || match shelf {
+            Shelf::Log(log) => log.summary(),
+            Shelf::Queue(queue) => queue.summary(),
+        };
+        let request = match self.journal.write(&pages, summary) {
             Ok(request) => request,
             Err(why) => return stage.put(Effect::Broken(why)),
         };
@@ -471,6 +477,21 @@ impl Broker {
         }
     }
 
+    /// What became of what it took: it lies on the disk, was there already, or has not been written yet.
+    fn account(&self) -> Account {
+        let held = match &self.shelf {
+            Shelf::Log(log) => log.unwritten(),
+            Shelf::Queue(queue) => queue.unwritten(),
+        };
+        Account {
+            taken: self.taken,
+            caused: self.taken - self.again - held,
+            filtered: self.again,
+            held,
+            ..Account::default()
+        }
+    }
+
     /// How much is kept that has not been acknowledged, or read: by the slowest reader.
     fn lag(&self, stage: &Stage) {
         let behind = match &self.shelf {
@@ -562,6 +583,7 @@ impl Part for Broker {
         self.write(stage);
         if stage.watched() {
             self.lag(stage);
+            stage.put(Effect::Account(Box::new(self.account())));
         }
     }
 }

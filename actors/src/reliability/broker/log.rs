@@ -278,15 +278,28 @@ impl Log {
         }
     }
 
-    /// What a new file of the journal begins with: all that counts of the files before it but the events themselves.
+    /// What a new file of the journal begins with: all that counts of the files before it but the events themselves. What
+    /// has not been written is not in it: a crash may yet take it.
     pub fn summary(&self) -> Summary {
         let groups = self.groups.iter();
+        let mut had = self.had.clone().unwrap_or_default();
+        for partition in &self.partitions {
+            for (_, record) in partition.records.range(partition.written..) {
+                if let Some(numbers) = had.get_mut(&record.event.id.producer) {
+                    numbers.take(record.event.id.number);
+                }
+            }
+        }
+        let bounds = |p: &Partition| {
+            let next = p.written.min(p.next);
+            (p.first.min(next), next)
+        };
         Summary {
-            partitions: self.partitions.iter().map(|p| (p.first, p.next)).collect(),
+            partitions: self.partitions.iter().map(bounds).collect(),
             groups: groups
                 .map(|((group, partition), commit)| (group.clone(), *partition, *commit))
                 .collect(),
-            had: self.had.iter().flatten().map(|(p, n)| (*p, n.clone())).collect(),
+            had: had.into_iter().collect(),
         }
     }
 
