@@ -9,8 +9,8 @@ use actix::Recipient;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
 use wavetank_scenarios::script::{
-    self, Acknowledge, BarrierMode, BrokerKind, Failover, Future, Keeps as KeepsBy, Late, OnError, ReplayFrom, Scenario,
-    ValveSettings,
+    self, Acknowledge, BarrierMode, BrokerKind, Failover, Future, Keeps as KeepsBy, Late, OnError, ReplayFrom,
+    Scenario, ValveSettings,
 };
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Span, Time};
@@ -23,8 +23,8 @@ use crate::reliability::replay::Plan as Reaches;
 use crate::reliability::snapshot::{self, Habit, Keys, Member, Overlap, Trigger};
 use crate::reliability::{Coordinator, Crew, Ends, Make, Participant, Peers, Shelf, Store};
 use crate::roles::{
-    Arbitrating, Broker, Counter, Gating, Keeping, Kept, Marked, Operating, OwnDisk, Plan, Publishing, Shelves, Sink, Source,
-    Ties, Written,
+    Arbitrating, Broker, Counter, Gating, Keeping, Kept, Marked, Operating, OwnDisk, Plan, Publishing, Shelves, Sink,
+    Source, Ties, Written,
 };
 use crate::scaling::convey::{Merge, Router, Split, Worker};
 use crate::scaling::watermark::Generator;
@@ -248,7 +248,10 @@ impl Players {
         let copy = matches!(role(coordinator), Role::Replica { .. });
         let snapshot = self.scenario.snapshot.as_ref();
         let reader = snapshot.filter(|_| topology.reads(actor));
-        let readers = self.those(|actor| self.answers(actor) && topology.reads(actor)).len().max(1) as u64;
+        let readers = self
+            .those(|actor| self.answers(actor) && topology.reads(actor))
+            .len()
+            .max(1) as u64;
         let unaligned = snapshot.is_some_and(|snapshot| snapshot.barrier == BarrierMode::Unaligned);
         let inputs = topology.actors[actor.0 as usize].inputs.iter();
         let links = inputs.map(|link| (*link, &topology.links[link.0 as usize]));

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use wavetank_harness::everywhere::{Proof, nodes};
 use wavetank_harness::{Options, Tank};
 use wavetank_reports::record::Verdict;
-use wavetank_scenarios::{Script, Span};
 use wavetank_scenarios::script::{Detector, Failover, GapParts};
+use wavetank_scenarios::{Script, Span};
 
 /// Work on a log, done by two copies with these settings, and what disturbs it.
 fn text(work: &str, failover: &str, more: &str) -> String {
@@ -186,7 +186,9 @@ fn a_crash_of_a_copy_before_any_of_its_deliveries_does_not_show() {
         let proof = Proof::new(&tank, &script, &Options::default()).expect("it runs");
         assert!(proof.size().0 > 8, "there is something to compare");
         for node in ["work-a", "work-b"] {
-            let crashes = proof.crash_everywhere(node, 1, Span::from_millis(700)).expect("it runs");
+            let crashes = proof
+                .crash_everywhere(node, 1, Span::from_millis(700))
+                .expect("it runs");
             assert!(crashes.deliveries > 100, "{}", crashes.deliveries);
             assert_eq!(crashes.broken, [], "{node} with {failover:?} {more:?}");
         }
@@ -200,12 +202,24 @@ fn a_fault_says_when_it_was_detected_and_recovered_from_and_what_it_did_to_the_s
     let [fault] = ran.record.faults.as_slice() else {
         panic!("{:?}", ran.record.faults)
     };
-    let (ms, least) = (|ms: i64| wavetank_reports::Span(ms * 1_000), Some(wavetank_reports::Span(0)));
+    let (ms, least) = (
+        |ms: i64| wavetank_reports::Span(ms * 1_000),
+        Some(wavetank_reports::Span(0)),
+    );
     // The last heartbeat came 200 ms before at most, and is waited for a second behind the next.
-    assert!(fault.detected_after > least && fault.detected_after <= Some(ms(1_001)), "{fault:?}");
-    assert!(fault.recovered_after >= Some(ms(4_000)) && fault.recovered_after < Some(ms(5_000)), "{fault:?}");
+    assert!(
+        fault.detected_after > least && fault.detected_after <= Some(ms(1_001)),
+        "{fault:?}"
+    );
+    assert!(
+        fault.recovered_after >= Some(ms(4_000)) && fault.recovered_after < Some(ms(5_000)),
+        "{fault:?}"
+    );
     let service = fault.service.expect("it cost the primary");
-    assert!(service.gap > fault.detected_after && service.gap <= Some(ms(3_700)), "{service:?}");
+    assert!(
+        service.gap > fault.detected_after && service.gap <= Some(ms(3_700)),
+        "{service:?}"
+    );
     assert_eq!((service.overlap, service.missing, service.refused), (ms(0), 0, 0));
     // Two that cannot hear each other and ask nobody are both primary.
     let split = "[[fault]]\nid = \"split\"\nkind = \"partition\"\non = \"work-a -> work-b\"\nduring = \"10s..15s\"\n";

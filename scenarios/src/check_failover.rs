@@ -108,7 +108,8 @@ impl Checker<'_> {
         }
         if convey.by == Route::Load {
             let message = "how much is outstanding is not the same at both copies of a sub-stream";
-            let help = "deal the events by their values, or in turn: key, ring, type, predicates, round-robin".to_owned();
+            let help =
+                "deal the events by their values, or in turn: key, ring, type, predicates, round-robin".to_owned();
             self.say(&at("by"), message, help);
         }
         for (key, there) in [("move", !convey.moves.is_empty()), ("hot", convey.hot.is_some())] {
@@ -138,7 +139,11 @@ impl Checker<'_> {
         if scenario.snapshot.is_none() && scenario.replay.is_none() {
             return;
         }
-        let key = if scenario.snapshot.is_some() { "snapshot" } else { "replay" };
+        let key = if scenario.snapshot.is_some() {
+            "snapshot"
+        } else {
+            "replay"
+        };
         let reads = |input: &[String]| input.iter().any(|entry| input_name(entry).0 == operator.name);
         for (i, reader) in scenario.operators.iter().enumerate() {
             if reads(&reader.input) && reader.failover.is_none() {
@@ -161,13 +166,17 @@ impl Checker<'_> {
             }
         }
         let all = scenario.operators.iter().all(|operator| operator.failover.is_some());
-        if let Some(replay) = scenario.replay.filter(|replay| all && replay.from != ReplayFrom::Earliest) {
+        if let Some(replay) = scenario
+            .replay
+            .filter(|replay| all && replay.from != ReplayFrom::Earliest)
+        {
             let message = format!(
                 "every operator has two copies, and one that has lost everything counts places from the beginning of the \
                  log, not from `{}`",
                 replay.from.name()
             );
-            let help = format!("from = \"earliest\", or leave out [replay] (`operator[{index}].failover` replays by itself)");
+            let help =
+                format!("from = \"earliest\", or leave out [replay] (`operator[{index}].failover` replays by itself)");
             self.say("replay.from", message, help);
         }
     }

@@ -112,14 +112,7 @@ impl Builder<'_> {
     }
 
     /// Connects a receiver to an output of two copies: they publish to a gate on its node, which passes on what counts.
-    pub(crate) fn through_gate(
-        &mut self,
-        pairing: &Pairing,
-        name: &str,
-        receiver: ActorId,
-        port: Port,
-        listed: usize,
-    ) {
+    pub(crate) fn through_gate(&mut self, pairing: &Pairing, name: &str, receiver: ActorId, port: Port, listed: usize) {
         let Pairing { operator, stream, .. } = *pairing;
         let sender = &pairing.name;
         let of = self.scenario.operators[operator].name.clone();

@@ -65,10 +65,16 @@ fn each_sub_stream_has_two_copies_with_a_split_each_and_an_arbiter_and_one_merge
     let count = |fits: fn(&Role) -> bool| topology.actors.iter().filter(|actor| fits(&actor.role)).count();
     assert_eq!(count(|role| matches!(role, Role::Split { .. })), 4);
     assert_eq!(count(|role| matches!(role, Role::Worker { .. })), 4);
-    assert_eq!(count(|role| matches!(role, Role::Gate { .. })), 2, "both before the merge");
+    assert_eq!(
+        count(|role| matches!(role, Role::Gate { .. })),
+        2,
+        "both before the merge"
+    );
     let merge = topology.actor("work.merge").expect("a merge");
     let feeds = topology.forward(merge).map(|link| topology.links[link.0 as usize].from);
-    let feeds: Vec<&str> = feeds.map(|from| topology.actors[from.0 as usize].name.as_str()).collect();
+    let feeds: Vec<&str> = feeds
+        .map(|from| topology.actors[from.0 as usize].name.as_str())
+        .collect();
     assert_eq!(feeds, ["work-0 at work.merge", "work-1 at work.merge"]);
     let copies = |name: &str| {
         let copies = topology.replicas_named(name).into_iter();
@@ -86,14 +92,27 @@ fn each_sub_stream_has_two_copies_with_a_split_each_and_an_arbiter_and_one_merge
 fn what_the_copies_of_sub_streams_publish_must_follow_from_the_log() {
     let convey = |by: &str, more: &str| format!("convey = {{ streams = 2, by = {by}, {more} }}");
     assert_eq!(told("", CONVEY, SINK), "");
-    assert_eq!(told("", &convey("\"round-robin\"", "gaps = \"none\", timeout = \"5s\""), SINK), "");
+    assert_eq!(
+        told(
+            "",
+            &convey("\"round-robin\"", "gaps = \"none\", timeout = \"5s\""),
+            SINK
+        ),
+        ""
+    );
     let by_clock = told("", &convey("\"round-robin\"", "events = 4"), SINK);
-    assert!(by_clock.contains("two copies have two of them; gaps = \"skip\""), "{by_clock}");
+    assert!(
+        by_clock.contains("two copies have two of them; gaps = \"skip\""),
+        "{by_clock}"
+    );
     let load = told("", &convey("\"load\"", "gaps = \"skip\""), SINK);
     assert!(load.contains("not the same at both copies"), "{load}");
     let moves = "gaps = \"skip\", move = [{ at = \"1s\", from = 0, to = 1, share = 0.5 }]";
     let moved = told("", &convey("{ key = [\"store\"] }", moves), SINK);
-    assert!(moved.contains("none hands keys over; leave out `move`") || moved.contains("leave out `move`"), "{moved}");
+    assert!(
+        moved.contains("none hands keys over; leave out `move`") || moved.contains("leave out `move`"),
+        "{moved}"
+    );
     let set_back = told("", CONVEY, &format!("{SINK}[snapshot]\nevery = \"1s\"\n"));
     assert!(set_back.contains("would set the merge back"), "{set_back}");
 }
@@ -114,7 +133,10 @@ fn copies_stand_among_operators_that_are_set_back_only_with_a_log_between_them()
     let whole = told("", "", &format!("{whole}{snapshot}"));
     assert!(whole.contains("keep their snapshots for themselves"), "{whole}");
     let again = told("", "", &format!("{SINK}[replay]\nfrom = \"committed\"\n"));
-    assert!(again.contains("counts places from the beginning of the log, not from `committed`"), "{again}");
+    assert!(
+        again.contains("counts places from the beginning of the log, not from `committed`"),
+        "{again}"
+    );
     assert_eq!(told("", "", &format!("{SINK}[replay]\nfrom = \"earliest\"\n")), "");
 }
 
@@ -124,5 +146,8 @@ fn both_copies_read_one_log_whole() {
     assert!(skips.contains("counts other places than the other copy"), "{skips}");
     assert_eq!(told("retention = { time = \"5s\" }", "", SINK), "");
     let dealt = told("partitions = 2", "", SINK);
-    assert!(dealt.contains("a log of several partitions in different orders"), "{dealt}");
+    assert!(
+        dealt.contains("a log of several partitions in different orders"),
+        "{dealt}"
+    );
 }

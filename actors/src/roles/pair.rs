@@ -161,14 +161,7 @@ fn read_up_to(saved: &SavedPart, keys: &Keys) -> Result<u64, String> {
 
 impl Publishing {
     /// That of a copy which enters for the how-manieth time, counted from 0.
-    pub fn new(
-        settings: &Failover,
-        side: Side,
-        incarnation: u64,
-        ties: Ties,
-        keeping: Keeping,
-        now: Time,
-    ) -> Self {
+    pub fn new(settings: &Failover, side: Side, incarnation: u64, ties: Ties, keeping: Keeping, now: Time) -> Self {
         let receivers: Vec<usize> = ties.outputs.iter().map(|(_, gates)| gates.len()).collect();
         Self {
             replica: Replica::new(settings, side, incarnation, &receivers, now),
@@ -277,7 +270,10 @@ impl Publishing {
         let Some(mut saved) = cutting.saved else { return };
         let parts: Vec<SavedPart> = cutting.parts.into_iter().flatten().collect();
         // What has been read says exactly where in the log the cut is.
-        match parts.first().map_or(Ok(0), |first| read_up_to(first, &self.keeping.keys)) {
+        match parts
+            .first()
+            .map_or(Ok(0), |first| read_up_to(first, &self.keeping.keys))
+        {
             Ok(position) => saved.position = position,
             Err(why) => return stage.put(Effect::Broken(why)),
         }

@@ -242,7 +242,12 @@ impl<T: Clone + PartialEq> Publication<T> {
                 Err(Wrong::at(output, place, format!("the result of place {place}"), came))
             }
             None if self.copies[side].written.is_none() => Ok(()),
-            None => Err(Wrong::at(output, place, "nothing: no such result has been made", "a result")),
+            None => Err(Wrong::at(
+                output,
+                place,
+                "nothing: no such result has been made",
+                "a result",
+            )),
         }
     }
 
@@ -271,7 +276,12 @@ impl<T: Clone + PartialEq> Publication<T> {
             let out = copy.out[output].unwrap_or(0).max(self.needless(output).unwrap_or(0));
             if out < *written {
                 let expected = format!("everything up to place {written} is published");
-                return Err(Wrong::at(output, out + 1, expected, format!("nothing behind place {out}")));
+                return Err(Wrong::at(
+                    output,
+                    out + 1,
+                    expected,
+                    format!("nothing behind place {out}"),
+                ));
             }
         }
         Ok(())
@@ -293,7 +303,9 @@ impl<T: Clone + PartialEq> Publication<T> {
 
     /// An item reaches a receiver: whether it must pass.
     pub fn passes(&mut self, receiver: usize, side: usize) -> bool {
-        let Terms { fenced, repeats_pass, .. } = self.terms;
+        let Terms {
+            fenced, repeats_pass, ..
+        } = self.terms;
         let receiver = &mut self.receivers[receiver];
         let Some((token, last)) = &mut receiver.links[side] else {
             return !(fenced && receiver.token > 0);
@@ -432,6 +444,10 @@ mod tests {
         told.begins(0, None);
         told.writes(0, 0, 'X');
         leads(&mut told, 0, 2, 0).unwrap();
-        assert_eq!(out(&mut told, 0, 'X'), Ok(false), "its own, at a place that has been had");
+        assert_eq!(
+            out(&mut told, 0, 'X'),
+            Ok(false),
+            "its own, at a place that has been had"
+        );
     }
 }

@@ -213,7 +213,12 @@ fn probe(judge: &Judge, metric: &Metric) -> Result<Probe, String> {
 /// from what publishes their results and from the gates, all else from the copies themselves.
 fn of_copies(topology: &Topology, name: &str, metric: metric::Metric) -> Vec<ActorId> {
     let replicas = topology.replicas_named(name);
-    let whole = |copy: &ActorId| topology.actors[copy.0 as usize].name.strip_suffix("-a.output").is_some();
+    let whole = |copy: &ActorId| {
+        topology.actors[copy.0 as usize]
+            .name
+            .strip_suffix("-a.output")
+            .is_some()
+    };
     let pairs = replicas.iter().filter(|copy| whole(copy));
     let pairs: Vec<_> = pairs
         .filter_map(|copy| topology.actors[copy.0 as usize].role.pairs())

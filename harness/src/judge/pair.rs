@@ -109,9 +109,8 @@ impl Pairs {
             ..Self::default()
         };
         let actors = topology.actors.iter().enumerate();
-        let gate = |(index, actor): (usize, &Actor)| {
-            matches!(actor.role, Role::Gate { .. }).then_some(ActorId(index as u32))
-        };
+        let gate =
+            |(index, actor): (usize, &Actor)| matches!(actor.role, Role::Gate { .. }).then_some(ActorId(index as u32));
         pairs.gates = actors.clone().filter_map(gate).collect();
         let replicas: Vec<(ActorId, (usize, Option<u32>), u8)> = actors
             .filter_map(|(index, actor)| match actor.role {
@@ -140,19 +139,18 @@ impl Pairs {
             }
             let (lost, last, cause) = (None, None, None);
             let copies = [copy(*a), copy(*b)];
-            pairs.pairs.push(Pair { copies, lost, last, cause });
+            pairs.pairs.push(Pair {
+                copies,
+                lost,
+                last,
+                cause,
+            });
         }
         pairs
     }
 
     /// Something happened.
-    pub fn see(
-        &mut self,
-        at: Time,
-        happening: &Happening<'_>,
-        meters: &mut [ActorMeter],
-        faults: &mut [FaultMeter],
-    ) {
+    pub fn see(&mut self, at: Time, happening: &Happening<'_>, meters: &mut [ActorMeter], faults: &mut [FaultMeter]) {
         if self.pairs.is_empty() {
             return;
         }

@@ -73,10 +73,19 @@ impl Published {
             .filter(|actor| matches!(role(*actor), Role::Replica { .. }))
             .collect();
         for a in &replicas {
-            let Role::Replica { operator, stream, side: 0 } = role(*a) else {
+            let Role::Replica {
+                operator,
+                stream,
+                side: 0,
+            } = role(*a)
+            else {
                 continue;
             };
-            let twin = Role::Replica { operator, stream, side: 1 };
+            let twin = Role::Replica {
+                operator,
+                stream,
+                side: 1,
+            };
             let Some(b) = replicas.iter().find(|b| role(**b) == twin) else {
                 continue;
             };

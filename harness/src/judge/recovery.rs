@@ -182,7 +182,12 @@ impl Judge {
             let role = self.topology.actors[id.0 as usize].role;
             self.topology.twin(id).is_some() || role.pairs().is_some()
         };
-        let there = self.topology.actors.iter().zip(0..).filter(|(actor, _)| actor.node == node);
+        let there = self
+            .topology
+            .actors
+            .iter()
+            .zip(0..)
+            .filter(|(actor, _)| actor.node == node);
         if there.clone().next().is_some() && there.map(|(_, id)| ActorId(id)).all(of_copies) {
             return;
         }

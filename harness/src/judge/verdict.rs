@@ -291,7 +291,8 @@ impl Judge {
         }
         for (name, tested, wrong) in self.published.verdicts() {
             let name = format!("the copies of {name} publish what one machine alone would");
-            let text = "by who leads alone, at once and in order of places, what is pending first; receivers take each once";
+            let text =
+                "by who leads alone, at once and in order of places, what is pending first; receivers take each once";
             all.push(self.rule(&name, text, tested, wrong));
         }
         for (actor, shelf) in self.topology.actors.iter().zip(&self.shelves) {
