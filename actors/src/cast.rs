@@ -17,6 +17,7 @@ use wavetank_scenarios::{Span, Time};
 
 use crate::host::{Keeps, Part, enter};
 use crate::operator::Operator;
+use crate::reliability::broker::{BrokerFaults, CalmBroker};
 use crate::reliability::disk::{CalmDisk, Disk, DiskFaults, DiskSpeed, SimulatedDisk};
 use crate::reliability::failover::{self, Side};
 use crate::reliability::replay::Plan as Reaches;
@@ -88,6 +89,8 @@ pub type FaultsOf = Box<dyn Fn(ActorId, &script::Disk) -> Box<dyn DiskFaults>>;
 pub struct Vault {
     /// What goes wrong on disks.
     pub faults: FaultsOf,
+    /// What goes wrong at brokers.
+    pub brokers: Box<dyn Fn(ActorId) -> Box<dyn BrokerFaults>>,
     /// The keys that snapshots are encrypted with.
     pub keys: Arc<Keys>,
     /// The number of the run, which its files bear.
@@ -99,6 +102,7 @@ impl Default for Vault {
     fn default() -> Self {
         Self {
             faults: Box::new(|_, _| Box::new(CalmDisk)),
+            brokers: Box::new(|_| Box::new(CalmBroker)),
             keys: Arc::default(),
             run: 0,
         }
@@ -455,7 +459,7 @@ impl Cast for Players {
                 };
                 let disk = || {
                     let disk = SimulatedDisk::new(speed(&settings.disk), (self.vault.faults)(actor, &settings.disk));
-                    Rc::new(RefCell::new(Kept::new(disk)))
+                    Rc::new(RefCell::new(Kept::new(disk, (self.vault.brokers)(actor))))
                 };
                 let kept = Rc::clone(self.kept.entry(actor).or_insert_with(disk));
                 enter(Broker::new(settings, shelves, kept, stage.monotonic())?, stage)

@@ -285,10 +285,11 @@ fn sources(topology: &Topology) -> impl Iterator<Item = ActorId> + '_ {
 /// What snapshots are kept with. Without a key from outside one follows from the seed: it protects nothing, and neither
 /// does it have to, because the disk is simulated too.
 fn vault(script: &Arc<Script>, faults: &Faults, run: Run, options: &Options) -> Vault {
-    let faults = faults.clone();
+    let (faults, at_brokers) = (faults.clone(), faults.clone());
     let from_seed = || Arc::new(Keys::from_seed(run.seed));
     Vault {
         faults: Box::new(move |actor, disk| Box::new(faults.disk(actor, disk))),
+        brokers: Box::new(move |actor| Box::new(at_brokers.broker(actor))),
         keys: options.keys.clone().unwrap_or_else(from_seed),
         run: xxhash_rust::xxh3::xxh3_128_with_seed(script.scenario.name.as_bytes(), run.seed),
     }

@@ -38,6 +38,22 @@ pub struct Log {
     next: BTreeMap<(Reader, u32), Next>,
     /// Somebody asked to begin with what comes later.
     skipped: bool,
+    /// What may be given once more, and what may be given behind the one after it.
+    again: Vec<EventId>,
+    behind: Vec<EventId>,
+    /// Places that a reader was given before those that it should have been given first.
+    ahead: BTreeMap<(Reader, u32), BTreeSet<u64>>,
+}
+
+/// What a declared fault lets a broker do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leave {
+    /// Give this event once more.
+    Again(EventId),
+    /// Give this event behind the one after it.
+    Behind(EventId),
+    /// Know nothing of the last acknowledgement of this event.
+    Forgotten(EventId),
 }
 
 /// The next place that a reader is given.
@@ -77,12 +93,30 @@ impl Log {
             return Err("an event that came before".into());
         }
         let next = self.next.entry((reader, partition)).or_insert(Next::At(0));
-        if let Next::At(next) = *next
-            && next != place
-        {
-            return Err(format!("place {next} of partition {partition}"));
+        if let Some(once) = self.again.iter().position(|id| *id == event) {
+            self.again.remove(once);
+            return Ok(());
         }
-        *next = Next::At(place + 1);
+        let ahead = self.ahead.entry((reader, partition)).or_default();
+        *next = match *next {
+            Next::At(due) if due != place => {
+                // Those that may be given behind the ones after them may be overtaken, each by one.
+                if place < due || place - due > self.behind.len() as u64 || !ahead.insert(place) {
+                    return Err(format!("place {due} of partition {partition}"));
+                }
+                Next::At(due)
+            }
+            Next::At(_) | Next::Anywhere => {
+                let mut due = place + 1;
+                while ahead.remove(&due) {
+                    due += 1;
+                }
+                Next::At(due)
+            }
+        };
+        if let Some(once) = self.behind.iter().position(|id| *id == event) {
+            self.behind.remove(once);
+        }
         let there = *self.places.entry((partition, place)).or_insert(event);
         if there != event {
             return Err(format!("{there}, which lies at place {place} of partition {partition}"));
@@ -102,11 +136,21 @@ impl Log {
         Ok(())
     }
 
+    /// A declared fault lets it do what it must not.
+    pub fn may(&mut self, leave: Leave) {
+        match leave {
+            Leave::Again(event) => self.again.push(event),
+            Leave::Behind(event) => self.behind.push(event),
+            Leave::Forgotten(_) => {}
+        }
+    }
+
     /// A reader is told that these places are not there; where it goes on is known unless it goes on with what is newest.
     pub fn lacks(&mut self, reader: Reader, partition: u32, from: u64, to: u64, newest: bool) {
         self.missing.extend((from..to).map(|place| (partition, place)));
         self.skipped |= newest;
         let next = if newest { Next::Anywhere } else { Next::At(to) };
+        self.ahead.remove(&(reader, partition));
         self.next.insert((reader, partition), next);
     }
 
@@ -121,6 +165,7 @@ impl Log {
                 }
                 Begin::Somewhere | Begin::Later => Next::Anywhere,
             };
+            self.ahead.remove(&(reader, partition));
             self.next.insert((reader, partition), next);
         }
     }
@@ -156,6 +201,8 @@ pub struct Queue {
     most_times: Option<u32>,
     most_had: u32,
     rows: Vec<Row>,
+    /// What may be given once more.
+    again: Vec<EventId>,
 }
 
 /// An event in a queue.
@@ -181,6 +228,20 @@ impl Queue {
             most_times,
             most_had,
             rows: Vec::new(),
+            again: Vec::new(),
+        }
+    }
+
+    /// A declared fault lets it do what it must not.
+    pub fn may(&mut self, leave: Leave) {
+        match leave {
+            Leave::Again(event) => self.again.push(event),
+            Leave::Behind(_) => {}
+            Leave::Forgotten(event) => {
+                for row in self.rows.iter_mut().filter(|row| row.event == event) {
+                    row.gone = false;
+                }
+            }
         }
     }
 
@@ -204,6 +265,10 @@ impl Queue {
     /// # Errors
     /// What it should have been given.
     pub fn gives(&mut self, reader: Reader, event: EventId, place: u64, now: Time) -> Law {
+        if let Some(once) = self.again.iter().position(|id| *id == event) {
+            self.again.remove(once);
+            return Ok(());
+        }
         let has = |row: &&Row| row.had.is_some_and(|(by, until)| by == reader && until > now);
         let had = self.rows.iter().filter(has).count();
         let Some(row) = self.rows.iter_mut().find(|row| row.event == event) else {
@@ -358,6 +423,29 @@ mod tests {
         assert!(log.ends(0).is_err(), "one is left");
         assert!(log.gives(0, id(3), at(3)).is_ok());
         assert!(log.ends(0).is_ok());
+    }
+
+    #[test]
+    fn what_a_declared_fault_does_is_let_pass_as_often_as_it_is_done() {
+        let mut log = log(5);
+        log.may(Leave::Behind(id(0)));
+        log.may(Leave::Behind(id(1)));
+        assert!(log.clone().gives(0, id(3), at(3)).is_err(), "it overtakes three");
+        for place in [2, 1, 0] {
+            assert!(log.gives(0, id(place), at(place)).is_ok(), "{place}");
+        }
+        assert!(log.clone().gives(0, id(4), at(4)).is_err(), "only once");
+        log.may(Leave::Again(id(3)));
+        assert!(log.gives(0, id(3), at(3)).is_ok());
+        assert!(log.gives(0, id(3), at(3)).is_ok());
+        assert!(log.clone().gives(0, id(3), at(3)).is_err());
+        assert!(log.gives(0, id(4), at(4)).is_ok());
+
+        let mut queue = queue(1);
+        assert!(queue.gives(0, id(0), 0, now(0)).is_ok());
+        queue.acknowledged(0);
+        queue.may(Leave::Forgotten(id(0)));
+        assert!(queue.gives(0, id(0), 0, now(10)).is_ok());
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use wavetank_actors::Element;
 use wavetank_actors::reliability::{Control, From};
 use wavetank_actors::world::NodeClock;
-use wavetank_oracle::broker::{Begin, Law, Log, Queue};
+use wavetank_oracle::broker::{Begin, Law, Leave, Log, Queue};
+use wavetank_scenarios::fault::FaultKind;
 use wavetank_scenarios::script::{self, BrokerKind, Expired};
 use wavetank_scenarios::topology::{ActorId, LinkId};
 use wavetank_scenarios::{Event, EventId, Time};
@@ -139,6 +140,21 @@ impl Shelf {
         }
     }
 
+    /// A declared fault acts on an event.
+    fn meddled(&mut self, kind: FaultKind, event: EventId) {
+        self.begin();
+        let leave = match kind {
+            FaultKind::Redeliver => Leave::Again(event),
+            FaultKind::ReorderPartition => Leave::Behind(event),
+            FaultKind::LostAcknowledgement => Leave::Forgotten(event),
+            _ => return,
+        };
+        match &mut self.model {
+            Model::Log(log) => log.may(leave),
+            Model::Queue(queue) => queue.may(leave),
+        }
+    }
+
     fn look(&mut self, at: Time, event: Option<EventId>, came: &str, law: Law) {
         if let (Err(expected), None) = (law, &self.breach) {
             let came = came.to_owned();
@@ -192,6 +208,17 @@ impl Judge {
                 shelf.look(at, None, "the end", law);
             }
             _ => {}
+        }
+    }
+
+    /// A declared fault acts on an event, perhaps at a broker.
+    pub(super) fn meddled_at_broker(&mut self, fault: usize, event: EventId) {
+        let fault = &self.script.scenario.faults[fault];
+        let Some(broker) = self.topology.actor(&fault.on) else {
+            return;
+        };
+        if let Some(shelf) = &mut self.shelves[broker.0 as usize] {
+            shelf.meddled(fault.kind, event);
         }
     }
 

@@ -522,6 +522,9 @@ impl Judge {
             }
             Happening::Fault { fault, id } => {
                 self.faults[*fault].fire(at, *id);
+                if let Some(id) = id {
+                    self.meddled_at_broker(*fault, *id);
+                }
                 if let Some(id) = id
                     && self.scope.oracle
                 {

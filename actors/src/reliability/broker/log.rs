@@ -383,6 +383,27 @@ impl Log {
         self.expired += gone;
         gone
     }
+    /// Lets go what was written and kept before a time, whatever the limits say; how many events that were.
+    pub fn expire_older(&mut self, before: Time) -> u64 {
+        let mut count = 0;
+        for partition in 0..self.partitions() {
+            let there = &self.partitions[partition as usize];
+            let old = |(offset, record): &(&u64, &Record)| **offset < there.written && record.at <= before;
+            let end = there
+                .records
+                .iter()
+                .take_while(old)
+                .last()
+                .map(|(offset, _)| offset + 1);
+            count += end.map_or(0, |end| self.expire_below(partition, end));
+        }
+        count
+    }
+    /// What lies at a place, if it is there.
+    pub fn id_at(&self, partition: u32, offset: u64) -> Option<EventId> {
+        let there = self.partitions.get(partition as usize)?;
+        there.records.get(&offset).map(|record| record.event.id)
+    }
     /// When the next event is kept no longer, if time decides.
     pub fn next_expiry(&self) -> Option<Time> {
         let time = self.limits.time?;

@@ -306,6 +306,10 @@ impl Queue {
         }
         Settled::Gone
     }
+    /// What lies at a place, if it is there.
+    pub fn id_at(&self, offset: u64) -> Option<EventId> {
+        self.messages.get(&offset).map(|message| message.event.id)
+    }
     /// A reader gives an event back: it could not be worked on.
     pub fn refuse(&mut self, offset: u64) -> Settled {
         let Some(given) = self.messages.get(&offset).and_then(|message| message.given) else {
