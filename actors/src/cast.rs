@@ -361,7 +361,7 @@ impl Cast for Players {
         let entered = self.incarnations.entry(actor).or_default();
         // What is set back numbers again as before.
         let entries = if topology.takes_part(actor) { 0 } else { *entered };
-        let first = if self.scenario.resumes_midway() {
+        let first = if self.scenario.resumes_midway() && topology.twin(actor).is_none() {
             *entered
         } else {
             entries
