@@ -69,6 +69,7 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
             last: meter.last.map(explain_time),
             detected_after: meter.detected.map(|span| wavetank_reports::Span(span.micros())),
             recovered_after: meter.recovered.map(|span| wavetank_reports::Span(span.micros())),
+            service: meter.service,
         })
         .collect();
     metrics(judge, &mut record);

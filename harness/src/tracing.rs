@@ -202,6 +202,11 @@ impl Tracer {
                     ..line(TraceKind::Note)
                 }
             }
+            Happening::OfCopy { actor, note } => TraceLine {
+                actor: Some(self.actor(*actor)),
+                detail: Some(crate::judge::show_note(note)),
+                ..line(TraceKind::Note)
+            },
             Happening::Superseded { actor, element } => {
                 let mut line = self.element(line(TraceKind::Lose), element);
                 line.actor = Some(self.actor(*actor));

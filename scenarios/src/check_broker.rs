@@ -87,7 +87,13 @@ impl Checker<'_> {
         if scenario.snapshot.is_some() || !waits || scenario.must == Must::Fail {
             return;
         }
-        for (i, operator) in scenario.operators.iter().enumerate() {
+        // Two copies read the log from its beginning, if they must.
+        let alone = scenario
+            .operators
+            .iter()
+            .enumerate()
+            .filter(|(_, operator)| operator.failover.is_none());
+        for (i, operator) in alone {
             if let Reach::Unbounded(why) = operator.reach(scenario.time.tick) {
                 let message = format!("`{}` cannot begin afresh: {why}", operator.name);
                 let help = "add a [snapshot], so that its state is saved".to_owned();

@@ -41,6 +41,8 @@ pub struct Script {
     pub tables: Arc<[LoadedTable]>,
     /// Rows of sources that could not be read and are skipped, of each source: how many, and the first of them.
     pub skipped: Vec<(u64, Vec<Problem>)>,
+    /// The folders that sources read.
+    pub ingests: Arc<[Ingest]>,
     pub(crate) stock: Arc<[Stock]>,
     start: Time,
     places: Arc<Places>,
@@ -107,6 +109,30 @@ pub trait Files {
     /// # Errors
     /// Why it cannot be read.
     fn read(&self, name: &str) -> Result<Arc<[u8]>, String>;
+
+    /// The names of the plain files of a folder, in order; those that begin with a dot are passed over, such a file may
+    /// still be written. `folder` ends with a slash.
+    ///
+    /// # Errors
+    /// Why they cannot be listed.
+    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+        Err(format!("there is no folder `{folder}`"))
+    }
+}
+
+/// A folder that a source reads: its files, whose events follow each other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ingest {
+    /// The source, by its place in the scenario.
+    pub source: usize,
+    /// The folder, with a slash behind.
+    pub folder: String,
+    /// Where its files are moved when they are done.
+    pub done: Option<String>,
+    /// The number of the first event.
+    pub first: u64,
+    /// The files in the order in which they are read, and how many events each has.
+    pub files: Vec<(String, u64)>,
 }
 
 impl Script {
@@ -150,6 +176,7 @@ impl Script {
             claims,
             tables,
             skipped,
+            ingests,
             stock,
             start,
         } = loaded;
@@ -165,6 +192,7 @@ impl Script {
             claims,
             tables: tables.into(),
             skipped,
+            ingests: ingests.into(),
             stock: stock.into(),
             start,
             places: Arc::new(places),

@@ -156,9 +156,12 @@ patterns! {
         example "weather-hourly"
         "Saves the states of all operators together, again and again, and goes on from the newest complete set of which nothing \
          is damaged after a crash.";
-    TwoNodeFailover "two-node-failover" "Two-node failover" Reliability built false
-        settings [], metrics [] example ""
-        "Two nodes process the same log; the second takes over when the first goes silent.";
+    TwoNodeFailover "two-node-failover" "Two-node failover" Reliability built true
+        settings ["failover"],
+        metrics [Failovers, ServiceGap, Overlap, NotRedundant, Pending, Repeated, Refused, Missing, Diverged]
+        example "primary-killed"
+        "Two copies on two nodes work on the same log; one publishes, the other holds its results back, compares, and takes \
+         over when the first goes silent: by a lease and a token that an arbiter gives, so that there are never two.";
 }
 
 impl Pattern {

@@ -12,6 +12,7 @@ use wavetank_scenarios::numbering::Progress;
 
 use crate::element::Element;
 use crate::operator::{Dropped, Failure};
+use crate::reliability::failover::Note;
 
 /// One thing that happened.
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +140,13 @@ pub enum Happening<'a> {
         snapshot: Option<u64>,
         /// Whether it keeps, to the last bit, what was saved.
         same: bool,
+    },
+    /// Something happened to one of two copies of an operator.
+    OfCopy {
+        /// What publishes its results.
+        actor: ActorId,
+        /// What happened.
+        note: Note,
     },
     /// What an actor was sent before everybody went back counts no longer, and does not reach it.
     Superseded {
@@ -275,6 +283,10 @@ impl TraceHash {
             } => {
                 let to = snapshot.map_or(0, |snapshot| snapshot + 1);
                 words[1..6].copy_from_slice(&[21, u64::from(actor.0), u64::from(*attempt), to, u64::from(*same)]);
+            }
+            Happening::OfCopy { actor, note } => {
+                let [kind, number] = note.code();
+                words[1..5].copy_from_slice(&[23, u64::from(actor.0), kind, number]);
             }
             Happening::Superseded { actor, element: e } => {
                 words[1..3].copy_from_slice(&[22, u64::from(actor.0)]);

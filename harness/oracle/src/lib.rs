@@ -61,6 +61,7 @@ mod join;
 mod joined_windows;
 mod ordering;
 mod panes;
+pub mod publication;
 mod reference;
 mod sequence;
 mod sequence_value;

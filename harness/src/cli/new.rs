@@ -43,9 +43,10 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::SequentialConvey => Some(include_str!("templates/sequential-convey.toml")),
         Pattern::StreamJoin => Some(include_str!("templates/stream-join.toml")),
         Pattern::TemporalEventOrdering => Some(include_str!("templates/temporal-event-ordering.toml")),
+        Pattern::TwoNodeFailover => Some(include_str!("templates/two-node-failover.toml")),
         Pattern::Replay => Some(include_str!("templates/replay.toml")),
         Pattern::PeriodicSnapshot => Some(include_str!("templates/periodic-snapshot.toml")),
-        Pattern::MachineLearner | Pattern::TwoNodeFailover => None,
+        Pattern::MachineLearner => None,
     }
 }
 

@@ -213,11 +213,14 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
             ..options.clone()
         };
         let mut came = runs::once(tank, &job.ready.script, &options);
+        if let (Came::Ran(ran, warning), Some(_)) = (&mut came, options.real_time) {
+            *warning = runs::moved(job.ready, ran).err();
+        }
         if let (Came::Ran(ran, warning), Some(store)) = (&mut came, &store)
             // Of a range those runs are kept that a person will look into.
             && (args.seeds.is_none() || args.trace || !ran.record.outcome.is_ok())
         {
-            *warning = runs::keep(store, job.ready, &options, ran).err();
+            *warning = warning.take().or(runs::keep(store, job.ready, &options, ran).err());
             ran.trace = Vec::new();
         }
         progress.done();

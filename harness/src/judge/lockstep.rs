@@ -133,6 +133,9 @@ impl Model {
     }
 }
 
+/// A model as it was at a cut, with how many events were held and had caused a result, and how far the watermark could go.
+pub type KeptModel = (Model, u64, u64, Option<Time>);
+
 /// An actor in lockstep with its model.
 pub struct Lockstep {
     model: Model,
@@ -150,7 +153,7 @@ pub struct Lockstep {
     /// The model as it is before anything was given.
     beginning: Model,
     /// The model as it was at each cut, with what was held then.
-    cuts: BTreeMap<u64, (Model, u64, u64, Option<Time>)>,
+    cuts: BTreeMap<u64, KeptModel>,
     /// The last snapshot whose barrier was passed on.
     barrier: u64,
     /// Whether its first incarnation has entered.
@@ -235,6 +238,14 @@ impl Lockstep {
     pub fn cut(&mut self, snapshot: u64) {
         let (held, caused, limit) = (self.held, self.caused, self.limit);
         self.cuts.insert(snapshot, (self.model.clone(), held, caused, limit));
+    }
+    /// The model as it was at a cut.
+    pub fn kept(&self, snapshot: u64) -> Option<KeptModel> {
+        self.cuts.get(&snapshot).cloned()
+    }
+    /// The model of another actor as it was at a cut, which this one is given.
+    pub fn keep(&mut self, snapshot: u64, model: KeptModel) {
+        self.cuts.insert(snapshot, model);
     }
     /// The actor has gone back to a cut, or to its beginning.
     pub fn restored(&mut self, snapshot: Option<u64>) {

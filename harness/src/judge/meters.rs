@@ -143,6 +143,8 @@ pub struct FaultMeter {
     pub detected: Option<Span>,
     /// The longest time until everything that had been taken before it had been taken again.
     pub recovered: Option<Span>,
+    /// What it did to the service of two copies of an operator.
+    pub service: Option<wavetank_reports::record::Service>,
 }
 
 impl FaultMeter {
@@ -299,6 +301,18 @@ impl ActorMeter {
             },
             Metric::Runs | Metric::TimedOut | Metric::Slack => return self.own(metric, max),
             Metric::Gaps | Metric::Duplicates => return self.own(metric, max),
+            // What two copies, their gates and the judge have counted of them.
+            Metric::Promotions
+            | Metric::SteppedDown
+            | Metric::Suspected
+            | Metric::Diverged
+            | Metric::Pending
+            | Metric::TrimLag
+            | Metric::Missing
+            | Metric::Failovers
+            | Metric::ServiceGap
+            | Metric::Overlap
+            | Metric::NotRedundant => return self.own(metric, max),
             Metric::Incomplete | Metric::Asked => return self.own(metric, max),
             Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
             Metric::CacheHits | Metric::CacheMisses => return self.own(metric, max),

@@ -6,6 +6,8 @@ pub mod claims;
 mod explain;
 mod lockstep;
 mod meters;
+mod pair;
+mod published;
 mod recovery;
 mod streams;
 mod verdict;
@@ -39,7 +41,9 @@ pub(crate) use lockstep::show_progress;
 use lockstep::{Did, Given, Lockstep, Model};
 use meters::Waits;
 pub use meters::{ActorMeter, FaultMeter, LinkMeter, Reading};
+pub(crate) use pair::show_note;
 pub(crate) use recovery::show_control;
+pub(crate) use verdict::COMES_TO_ITS_END;
 pub use verdict::Ending;
 
 /// Why an event of the input is missing from the results.
@@ -147,6 +151,12 @@ pub struct Judge {
     outages: Vec<recovery::Outage>,
     /// Whether anybody is set back after a crash.
     recovers: bool,
+    /// The operators with two copies.
+    pairs: pair::Pairs,
+    /// What they may publish.
+    published: published::Published,
+    /// By actor: the other of two copies, where it is one.
+    twins: Vec<Option<ActorId>>,
     /// Those who go back begin afresh, and not at the beginning: what they gave stays given.
     afresh: bool,
     stepped_back: Option<(ActorId, Breach)>,
@@ -263,12 +273,15 @@ impl Judge {
                     for link in &actor.inputs {
                         let link = &topology.links[link.0 as usize];
                         if link.port == Port::Main {
-                            readers[link.from.0 as usize].push(id);
+                            for from in pair::origins(&topology, link.from) {
+                                readers[from.0 as usize].push(id);
+                            }
                         }
                     }
                     None
                 }
                 Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => None,
+                Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => None,
             };
             lockstep.push(model.map(|model| Lockstep::new(model, Rc::clone(&clocks[actor.node.0 as usize]), true)));
         }
@@ -307,7 +320,22 @@ impl Judge {
             history: recovery::History::default(),
             afresh: script.scenario.resumes_midway(),
             outages: Vec::new(),
-            recovers: script.scenario.snapshot.is_some() || script.scenario.replay.is_some(),
+            recovers: script.scenario.snapshot.is_some()
+                || script.scenario.replay.is_some()
+                || script
+                    .scenario
+                    .operators
+                    .iter()
+                    .any(|operator| operator.failover.is_some()),
+            pairs: pair::Pairs::new(&topology, run.start),
+            published: if scope.oracle {
+                published::Published::new(&topology, &script.scenario)
+            } else {
+                published::Published::default()
+            },
+            twins: (0..topology.actors.len() as u32)
+                .map(|index| topology.twin(ActorId(index)))
+                .collect(),
             stepped_back: None,
             epochs: wavetank_oracle::epoch::Epochs::default(),
             misplaced: None,
@@ -333,7 +361,10 @@ impl Judge {
 
     /// Something happened.
     pub fn see(&mut self, at: Time, happening: &Happening<'_>) {
+        self.pairs.see(at, happening, &mut self.actors, &mut self.faults);
+        self.published.see(at, happening);
         match happening {
+            Happening::OfCopy { .. } => {}
             Happening::Emitted { actor, port, element } => self.emitted(at, *actor, *port, element),
             Happening::Arrived { link, element, sent } => {
                 let meter = &mut self.links[link.0 as usize];
@@ -737,7 +768,7 @@ impl Judge {
             if self.buffers[index] {
                 meter.enters(at, event);
             }
-            if self.scope.oracle && !role.passes() && !matches!(role, Role::Broker { .. }) {
+            if self.scope.oracle && !role.passes() && !matches!(role, Role::Broker { .. }) && role.pairs().is_none() {
                 self.seen.entry(event.id).or_insert((at, actor, event.stamp));
             }
         }
@@ -759,9 +790,13 @@ impl Judge {
                 .then_some(&mut self.history)
                 .filter(|_| !readers.is_empty());
             let mut history = history;
+            let twin = self.twins[index];
             lockstep.done(at, |due| {
-                if let Some(history) = &mut history {
-                    history.due(actor, due);
+                if let Some(history) = &mut history
+                    && !history.due(actor, twin, due)
+                {
+                    // The other copy has been due the same before.
+                    return;
                 }
                 for sink in readers {
                     if let Some(watch) = sinks.get_mut(sink)

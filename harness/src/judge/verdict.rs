@@ -15,6 +15,9 @@ use super::explain::Reason;
 use super::lockstep::Deviation;
 use super::{Breach, Judge, Loss};
 
+/// The name of the rule that a run ends by itself.
+pub const COMES_TO_ITS_END: &str = "the run comes to its end";
+
 /// How a run ended, and what it is compared with.
 pub struct Ending {
     /// The run's own account, or why it stopped.
@@ -251,11 +254,11 @@ impl Judge {
             let breach = Breach {
                 at,
                 event: None,
-                expected: "the run comes to its end".into(),
+                expected: COMES_TO_ITS_END.into(),
                 came: error.to_string(),
             };
             all.push(self.rule(
-                "the run comes to its end",
+                COMES_TO_ITS_END,
                 "no endless exchange, no stop on error",
                 true,
                 Some(&breach),
@@ -288,6 +291,12 @@ impl Judge {
                 let text = "the combined watermark, once, behind all that it follows from";
                 all.push(self.rule(&name, text, true, Some(&self.deviation(misplaced))));
             }
+        }
+        for (name, tested, wrong) in self.published.verdicts() {
+            let name = format!("the copies of {name} publish what one machine alone would");
+            let text =
+                "by who leads alone, at once and in order of places, what is pending first; receivers take each once";
+            all.push(self.rule(&name, text, tested, wrong));
         }
         for (actor, shelf) in self.topology.actors.iter().zip(&self.shelves) {
             let Some(shelf) = shelf else { continue };

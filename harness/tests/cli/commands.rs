@@ -293,9 +293,9 @@ fn a_new_scenario_is_valid_and_passes_and_nothing_is_overwritten() {
         place.run(&["run", &file, "--no-store"]).ends(0);
         assert_eq!(place.run(&["new", pattern]).ends(0).out, place.read(&file));
     }
-    let planned = place.run(&["new", "two-node-failover"]).ends(2);
+    let planned = place.run(&["new", "machine-learner"]).ends(2);
     assert!(
-        planned.err.contains("wavetank explain two-node-failover"),
+        planned.err.contains("wavetank explain machine-learner"),
         "{}",
         planned.err
     );

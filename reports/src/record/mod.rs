@@ -154,6 +154,30 @@ pub struct Fault {
     /// times the longest.
     #[serde(default, rename = "recovered_after_us")]
     pub recovered_after: Option<Span>,
+    /// What became of the service of two copies of an operator, where it cost one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
+}
+
+/// What a fault did to the service of two copies of an operator, until the next fault that did something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Service {
+    /// From the moment in which the primary was lost to the first result of its successor at a receiver; of several times
+    /// the longest.
+    #[serde(default, rename = "gap_us")]
+    pub gap: Option<Span>,
+    /// How long both were primary.
+    #[serde(default, rename = "overlap_us")]
+    pub overlap: Span,
+    /// Results that a receiver had already.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Results that a receiver refused because of their old token.
+    #[serde(default)]
+    pub refused: u64,
+    /// Results that no receiver will get any more.
+    #[serde(default)]
+    pub missing: u64,
 }
 
 const fn yes() -> bool {
