@@ -395,12 +395,14 @@ impl Judge {
             }
             Happening::LostInMailbox { actor, event } => {
                 self.actors[actor.0 as usize].lost_in_crash += 1;
+                self.actors[actor.0 as usize].lost_before += 1;
                 if !self.comes_again(*actor) {
                     self.lose(at, event.id, Loss::Mailbox(*actor));
                 }
             }
-            Happening::LostAtWork { actor, id } => {
+            Happening::LostAtWork { actor, id, taken } => {
                 self.actors[actor.0 as usize].lost_in_crash += 1;
+                self.actors[actor.0 as usize].lost_before += u64::from(!taken);
                 if !self.comes_again(*actor) {
                     self.lose(at, *id, Loss::Mailbox(*actor));
                 }

@@ -179,6 +179,8 @@ impl ActorMeter {
     /// Its books are again what they were: what has been counted since stays counted.
     fn goes_back(&mut self, account: wavetank_actors::world::Account) {
         let now = std::mem::replace(&mut self.account, account);
+        self.undone += now.held;
+        self.restored += account.held;
         for (before, now, then) in [
             (&mut self.before.taken, now.taken, account.taken),
             (&mut self.before.caused, now.caused, account.caused),

@@ -189,6 +189,8 @@ fn fates(record: &Record, width: usize) -> String {
             failed,
             held,
             lost_in_crash,
+            undone,
+            restored,
             ..
         } = *actor;
         let said = named(&[
@@ -196,6 +198,8 @@ fn fates(record: &Record, width: usize) -> String {
             (shed, "shed"),
             (failed, "failed"),
             (lost_in_crash, "lost in a crash"),
+            (undone, "undone"),
+            (restored, "restored"),
             (held, "still held"),
         ]);
         if !said.is_empty() {
