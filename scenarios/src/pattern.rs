@@ -149,7 +149,7 @@ patterns! {
         "Reads a source's log again from the last safe point after a crash.";
     PeriodicSnapshot "periodic-snapshot" "Periodic snapshot state persistence" Reliability built true
         settings ["snapshot"],
-        metrics [Completed, Aborted, SnapshotTime, SnapshotBytes, SnapshotAge, Recoveries, RestoreTime, Damaged, Orphaned]
+        metrics [Completed, Aborted, SnapshotTime, SnapshotBytes, SnapshotAge, Recoveries, RestoreTime, Damaged, Orphaned, AlignTime]
         example "weather-hourly"
         "Saves the states of all operators together, again and again, and goes on from the newest complete set of which nothing \
          is damaged after a crash.";

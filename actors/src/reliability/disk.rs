@@ -273,7 +273,7 @@ pub struct Mishap {
     pub flipped: Option<f64>,
     /// The file as it was before it was last written or added to is what is read.
     pub stale: bool,
-    /// The file is not there afterwards, and the disk says that all is well.
+    /// The file is not there afterwards, or a deleted one still is, and the disk says that all is well.
     pub lost: bool,
     /// The faults that fired, by their index in the scenario.
     pub fired: Vec<usize>,
@@ -511,7 +511,11 @@ impl SimulatedDisk {
                 Outcome::Read(part)
             }
             Request::Delete { file } => {
-                let there = self.remove(&file);
+                let there = if mishap.lost {
+                    self.files.contains_key(&file)
+                } else {
+                    self.remove(&file)
+                };
                 self.counts.deleted += u64::from(there);
                 Outcome::Deleted(there)
             }
