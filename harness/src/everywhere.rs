@@ -272,13 +272,13 @@ impl<'a> Proof<'a> {
         })
     }
 
-    /// Lets every single write and deletion of a disk go wrong in every way, each with a crash of a node in the course of the
-    /// run and one at its end, and says which of these show.
+    /// Lets every single write and deletion of a disk go wrong in every way, each with crashes of a node afterwards, the last
+    /// of them at the end of the run, and says which of these show.
     ///
     /// # Errors
     /// When the scenario cannot be run.
     pub fn break_writes(&self, disk: &str, node: &str, restart: Span) -> Result<Breaks, RunError> {
-        const CRASHES: u64 = 4;
+        const CRASHES: u64 = 3;
         let mut breaks = Breaks {
             node: node.into(),
             writes: 0,
@@ -298,7 +298,14 @@ impl<'a> Proof<'a> {
                         return Ok(breaks);
                     }
                     let (record, difference) = self.run(&Arc::new(with_break(&crashed, disk, kind, write)))?;
-                    if record.faults.last().is_none_or(|fault| fault.fired == 0) {
+                    // The crash is declared first. What is written behind it is broken when a later one comes.
+                    let [.., crash, broken] = &record.faults[..] else {
+                        break 'writes;
+                    };
+                    let before = broken
+                        .first
+                        .is_some_and(|at| crash.first.is_none_or(|crash| at <= crash));
+                    if !before {
                         if kind == BREAKS[0] {
                             break 'writes;
                         }

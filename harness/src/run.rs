@@ -286,11 +286,9 @@ fn sources(topology: &Topology) -> impl Iterator<Item = ActorId> + '_ {
 /// does it have to, because the disk is simulated too.
 fn vault(script: &Arc<Script>, faults: &Faults, run: Run, options: &Options) -> Vault {
     let faults = faults.clone();
-    let disk = script.scenario.snapshot.as_ref().map(|snapshot| snapshot.disk.clone());
-    let disk = disk.unwrap_or_default();
     let from_seed = || Arc::new(Keys::from_seed(run.seed));
     Vault {
-        faults: Box::new(move |actor| Box::new(faults.disk(actor, &disk))),
+        faults: Box::new(move |actor, disk| Box::new(faults.disk(actor, disk))),
         keys: options.keys.clone().unwrap_or_else(from_seed),
         run: xxhash_rust::xxh3::xxh3_128_with_seed(script.scenario.name.as_bytes(), run.seed),
     }

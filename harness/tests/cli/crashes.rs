@@ -112,8 +112,8 @@ fn every_write_is_broken_and_none_shows() {
 #[test]
 fn a_single_broken_write_is_a_run_that_says_how_it_is_made_again() {
     let place = place();
-    let flags = ["--break-at", "bit-flip@2", "--crash-at", "high@7"];
-    let ran = place.run(&[&["run", "twice.toml"], &flags[..]].concat()).ends(1);
+    let flags = ["--break-at", "bit-flip@2", "--crash-at", "high@7", "--format", "json"];
+    let ran = place.run(&[&["run", "kept.toml"], &flags[..]].concat()).ends(0);
     let again = "--seed 42 --crash-at high@7 --break-at bit-flip@2";
     assert!(ran.out.contains(again), "{}", ran.out);
     let ran = place.run(&["run", "kept.toml", "--break-at", "torn@2"]).ends(2);
