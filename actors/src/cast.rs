@@ -17,7 +17,8 @@ use wavetank_scenarios::{Span, Time};
 
 use crate::host::{Keeps, Part, enter};
 use crate::operator::Operator;
-use crate::reliability::disk::{CalmDisk, Disk, DiskFaults, DiskSpeed, SimulatedDisk};
+use crate::reliability::broker::{BrokerFaults, CalmBroker};
+use crate::reliability::disk::{CalmDisk, Disk, SimulatedDisk};
 use crate::reliability::replay::Plan as Reaches;
 use crate::reliability::snapshot::{self, Habit, Keys, Member, Overlap, Trigger};
 use crate::reliability::{Coordinator, Crew, Ends, Make, Participant, Peers, Shelf, Store};
@@ -74,13 +75,15 @@ pub struct Players {
     reaches: Option<Rc<Reaches>>,
 }
 
-/// What goes wrong on the disk of an actor, and how long it takes there.
-pub type FaultsOf = Box<dyn Fn(ActorId, &script::Disk) -> Box<dyn DiskFaults>>;
+/// The disk of an actor, by its settings.
+pub type DiskOf = Box<dyn Fn(ActorId, &script::Disk) -> Result<Box<dyn Disk>, String>>;
 
-/// What snapshots are kept with: given to the players from outside.
+/// What brokers and the store of snapshots keep things with: given to the players from outside.
 pub struct Vault {
-    /// What goes wrong on disks.
-    pub faults: FaultsOf,
+    /// Their disks.
+    pub disks: DiskOf,
+    /// What goes wrong at brokers.
+    pub brokers: Box<dyn Fn(ActorId) -> Box<dyn BrokerFaults>>,
     /// The keys that snapshots are encrypted with.
     pub keys: Arc<Keys>,
     /// The number of the run, which its files bear.
@@ -88,10 +91,11 @@ pub struct Vault {
 }
 
 impl Default for Vault {
-    /// A disk on which nothing goes wrong, no keys, and run 0.
+    /// Simulated disks on which nothing goes wrong, no keys, and run 0.
     fn default() -> Self {
         Self {
-            faults: Box::new(|_, _| Box::new(CalmDisk)),
+            disks: Box::new(|_, settings| Ok(Box::new(SimulatedDisk::of(settings, Box::new(CalmDisk))))),
+            brokers: Box::new(|_| Box::new(CalmBroker)),
             keys: Arc::default(),
             run: 0,
         }
@@ -410,11 +414,15 @@ impl Cast for Players {
                     readers: topology.peers(actor).map(named).collect(),
                     by: settings.by.as_ref().and_then(field),
                 };
-                let disk = || {
-                    let disk = SimulatedDisk::new(speed(&settings.disk), (self.vault.faults)(actor, &settings.disk));
-                    Rc::new(RefCell::new(Kept::new(disk)))
+                let kept = match self.kept.get(&actor) {
+                    Some(kept) => Rc::clone(kept),
+                    None => {
+                        let disk = (self.vault.disks)(actor, &settings.disk)?;
+                        let kept = Rc::new(RefCell::new(Kept::new(disk, (self.vault.brokers)(actor))));
+                        self.kept.insert(actor, Rc::clone(&kept));
+                        kept
+                    }
                 };
-                let kept = Rc::clone(self.kept.entry(actor).or_insert_with(disk));
                 enter(Broker::new(settings, shelves, kept, stage.monotonic())?, stage)
             }
             Role::Counter => {
@@ -444,12 +452,15 @@ impl Cast for Players {
                     .snapshot
                     .as_ref()
                     .ok_or("there are no snapshots to keep")?;
-                let faults = &self.vault.faults;
-                let shelf = self.shelf.get_or_insert_with(|| {
-                    let disk = SimulatedDisk::new(speed(&settings.disk), faults(actor, &settings.disk));
-                    Rc::new(RefCell::new(disk))
-                });
-                let shelf = Rc::clone(shelf);
+                let shelf = match &self.shelf {
+                    Some(shelf) => Rc::clone(shelf),
+                    None => {
+                        let disk = (self.vault.disks)(actor, &settings.disk)?;
+                        let shelf = Rc::new(RefCell::new(disk));
+                        self.shelf = Some(Rc::clone(&shelf));
+                        shelf
+                    }
+                };
                 enter(Store::new(shelf, self.crew()), stage)
             }
         })
@@ -462,14 +473,5 @@ impl Cast for Players {
         if let Some(kept) = self.kept.get(&actor) {
             kept.borrow_mut().disk.crash(at);
         }
-    }
-}
-
-/// What a disk can do, apart from how long an operation takes before its bytes move: that is drawn with its faults.
-fn speed(disk: &script::Disk) -> DiskSpeed {
-    DiskSpeed {
-        rate: disk.rate.map_or(0, |rate| rate.ceil() as u64),
-        capacity: disk.size.unwrap_or(u64::MAX),
-        ..DiskSpeed::default()
     }
 }

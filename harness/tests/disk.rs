@@ -45,7 +45,6 @@ impl Real {
             position: None,
         };
         let bytes = Journal::encode(&event).expect("an event can be written");
-        let summary = self.log.summary();
         let Kept::At { partition, offset } = self.log.take(0, event, bytes.len() as u64, Time::ZERO) else {
             return true;
         };
@@ -55,12 +54,18 @@ impl Real {
             at: Time::ZERO,
             event: bytes,
         };
-        let request = self.journal.write(&[page], || summary).expect("a page can be written");
+        let log = &self.log;
+        let request = self
+            .journal
+            .write(&[page], || log.summary())
+            .expect("a page can be written");
         let ticket = self.disk.start(Time::ZERO, request);
         let written = matches!(self.disk.finish(ticket.number), Some(Ok(Outcome::Appended(_))));
         if !written {
             // Nobody knows what got there: what comes next goes to a file of its own.
             self.journal.turn();
+        } else {
+            self.log.written(partition, offset + 1);
         }
         written
     }

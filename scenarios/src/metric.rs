@@ -122,7 +122,7 @@ metrics! {
     Late "late" [Operator] Count Counter "input events that came too late, those that a reordering buffer put out all the same included";
     Failed "failed" [Operator] Count Counter "input events that could not be worked on";
     Shed "shed" [Operator, Generator, Sink] Count Counter "events dropped at a full mailbox";
-    LostInCrash "lost_in_crash" [Operator, Generator, Sink] Count Counter "events that were held or waiting when the node crashed";
+    LostInCrash "lost_in_crash" [Operator, Broker, Generator, Sink] Count Counter "events that were held or waiting when the node crashed";
     Held "held" [Operator] Count Gauge "input events in the state that have no fate yet";
     Corrections "corrections" [Operator, Sink] Count Counter "answers after the first for the same window and group";
     StateBytes "state_bytes" [Operator] Bytes Gauge "the memory that the state takes, roughly";

@@ -16,28 +16,34 @@ use wavetank_scenarios::{Event, Span, Time};
 use crate::element::Element;
 use crate::host::Part;
 use crate::reliability::broker::{
-    Ask, Commit, Gap, Journal, Kept as Taken, Limits, Log, Next, Page, Problem, Queue, QueueLimits, Settled, Summary,
-    journal_files,
+    Ask, Befalls, BrokerFaults, Commit, Gap, Journal, Kept as Taken, Limits, Log, Next, Page, Problem, Queue,
+    QueueLimits, Settled, journal_files,
 };
-use crate::reliability::disk::{Disk, Outcome, SimulatedDisk};
+use crate::reliability::disk::{Disk, Outcome};
 use crate::reliability::{Control, From};
-use crate::world::{Effect, Input, Stage};
+use crate::world::{Account, Effect, Input, Stage};
 
 /// What outlives a broker: its disk, and what others remember of it.
 pub(crate) struct Kept {
-    pub disk: SimulatedDisk,
+    pub disk: Box<dyn Disk>,
+    /// What goes wrong between it and its readers.
+    faults: Box<dyn BrokerFaults>,
     /// The inputs that have ended.
     ended: BTreeSet<usize>,
     /// Where each reader is in each partition: it would say so when the broker comes back.
     reads: BTreeMap<ActorId, Vec<u64>>,
+    /// What befalls events that wait to be given, by reader and place.
+    befalls: BTreeMap<(ActorId, u32, u64), Befalls>,
 }
 
 impl Kept {
-    pub const fn new(disk: SimulatedDisk) -> Self {
+    pub fn new(disk: Box<dyn Disk>, faults: Box<dyn BrokerFaults>) -> Self {
         Self {
             disk,
+            faults,
             ended: BTreeSet::new(),
             reads: BTreeMap::new(),
+            befalls: BTreeMap::new(),
         }
     }
 }
@@ -83,6 +89,9 @@ pub(crate) struct Broker {
     told: BTreeSet<ActorId>,
     /// When the timer of visibility comes, as far as it is set.
     armed: Option<Time>,
+    /// Events that came since it entered, and those of them that it had already.
+    taken: u64,
+    again: u64,
     /// Events let go because their time was over, of which watchers know.
     expired: u64,
     /// The faults of the disk that fired when it was read.
@@ -109,7 +118,7 @@ impl Broker {
     pub fn new(settings: script::Broker, shelves: Shelves, kept: Rc<RefCell<Kept>>, now: Time) -> Result<Self, String> {
         let mut journal = Journal::new(settings.name.clone(), ROLL);
         let mut fired = Vec::new();
-        let files = journal_files(&mut kept.borrow_mut().disk, &journal.prefix(), now, &mut fired);
+        let files = journal_files(&mut *kept.borrow_mut().disk, &journal.prefix(), now, &mut fired);
         let found = journal.read(&files.map_err(|error| error.to_string())?);
         let limits = Limits {
             time: settings.retention.time,
@@ -140,6 +149,8 @@ impl Broker {
             writing: None,
             told: BTreeSet::new(),
             armed: None,
+            taken: 0,
+            again: 0,
             expired: 0,
             fired,
             problems: found.problems,
@@ -171,6 +182,7 @@ impl Broker {
 
     /// An event has come.
     fn keep(&mut self, event: Event, stage: &Stage) {
+        self.taken += 1;
         let at = stage.wall();
         let bytes = match Journal::encode(&event) {
             Ok(bytes) => bytes,
@@ -200,7 +212,22 @@ impl Broker {
                 });
                 stage.put(Effect::Measured(Metric::Kept, 1));
             }
-            None => stage.put(Effect::Measured(Metric::Repeated, 1)),
+            None => {
+                self.again += 1;
+                stage.put(Effect::Measured(Metric::Repeated, 1));
+            }
+        }
+        self.tell_expired(stage);
+    }
+
+    /// Lets go what faults say is kept no longer.
+    fn let_go(&mut self, stage: &Stage) {
+        let fired = self.kept.borrow_mut().faults.expire(stage.monotonic());
+        for (fault, older) in fired {
+            stage.put(Effect::Fired(fault));
+            if let Shelf::Log(log) = &mut self.shelf {
+                log.expire_older(stage.wall() - older);
+            }
         }
         self.tell_expired(stage);
     }
@@ -212,13 +239,6 @@ impl Broker {
                 stage.put(Effect::Measured(Metric::Expired, gone - self.expired));
                 self.expired = gone;
             }
-        }
-    }
-
-    fn summary(&self) -> Summary {
-        match &self.shelf {
-            Shelf::Log(log) => log.summary(),
-            Shelf::Queue(queue) => queue.summary(),
         }
     }
 
@@ -242,10 +262,14 @@ impl Broker {
         }
         let below = match &self.shelf {
             Shelf::Log(log) => (0..log.partitions()).map(|partition| log.bounds(partition).1).collect(),
-            Shelf::Queue(queue) => vec![queue.summary().partitions[0].1],
+            Shelf::Queue(queue) => vec![queue.next()],
         };
-        let summary = self.summary();
-        let request = match self.journal.write(&pages, || summary) {
+        let shelf = &self.shelf;
+        let summary = || match shelf {
+            Shelf::Log(log) => log.summary(),
+            Shelf::Queue(queue) => queue.summary(),
+        };
+        let request = match self.journal.write(&pages, summary) {
             Ok(request) => request,
             Err(why) => return stage.put(Effect::Broken(why)),
         };
@@ -309,35 +333,67 @@ impl Broker {
 
     fn give_log(&mut self, reader: ActorId, stage: &Stage) {
         let mut kept = self.kept.borrow_mut();
-        let (Shelf::Log(log), Some(offsets)) = (&self.shelf, kept.reads.get_mut(&reader)) else {
+        let over = kept.ended.len() == self.shelves.inputs;
+        let Kept {
+            reads, befalls, faults, ..
+        } = &mut *kept;
+        let (Shelf::Log(log), Some(offsets)) = (&self.shelf, reads.get_mut(&reader)) else {
             return;
         };
+        let over = over && log.unwritten() == 0;
         for (partition, next) in (0..).zip(offsets) {
             loop {
-                match log.next(partition, *next, false) {
-                    Next::End => break,
-                    Next::Record(record) => {
-                        let position = Some(Position {
-                            partition,
-                            offset: record.offset,
-                        });
-                        *next = record.offset + 1;
-                        let event = Event {
-                            position,
-                            ..record.event.clone()
-                        };
-                        let element = Element::Event(Box::new(event));
-                        stage.put(Effect::Give { to: reader, element });
-                    }
-                    Next::Gap(gap) => {
-                        if !tell_gap(&self.settings, reader, gap, stage) {
-                            return;
+                // What is to be given behind the one after it waits for that one.
+                let (mut batch, mut at) = (Vec::new(), *next);
+                let (gap, whole) = loop {
+                    match log.next(partition, at, false) {
+                        Next::End => break (None, over),
+                        Next::Gap(gap) => break (Some(gap), true),
+                        Next::Record(record) => {
+                            let position = Some(Position {
+                                partition,
+                                offset: record.offset,
+                            });
+                            at = record.offset + 1;
+                            let draw = || faults.give(record.event.id, stage.monotonic());
+                            let befall = *befalls.entry((reader, partition, record.offset)).or_insert_with(draw);
+                            let event = Event {
+                                position,
+                                ..record.event.clone()
+                            };
+                            batch.push((event, befall));
+                            if befall.behind.is_none() {
+                                break (None, true);
+                            }
                         }
-                        *next = match self.settings.expired {
-                            Expired::Latest => log.bounds(partition).1,
-                            Expired::Earliest | Expired::Fail => gap.to,
-                        };
                     }
+                };
+                if !batch.is_empty() {
+                    if !whole {
+                        break;
+                    }
+                    *next = at;
+                    for (event, befall) in &batch[..batch.len() - 1] {
+                        befall
+                            .behind
+                            .iter()
+                            .for_each(|fault| stage.put(Effect::Fault(*fault, event.id)));
+                    }
+                    for (event, befall) in batch.into_iter().rev() {
+                        let place = event.position.map_or(0, |position| position.offset);
+                        befalls.remove(&(reader, partition, place));
+                        hand_out(reader, event, befall, stage);
+                    }
+                } else if let Some(gap) = gap {
+                    if !tell_gap(&self.settings, reader, gap, stage) {
+                        return;
+                    }
+                    *next = match self.settings.expired {
+                        Expired::Latest => log.bounds(partition).1,
+                        Expired::Earliest | Expired::Fail => gap.to,
+                    };
+                } else {
+                    break;
                 }
             }
         }
@@ -359,8 +415,8 @@ impl Broker {
                 position,
                 ..delivery.event
             };
-            let element = Element::Event(Box::new(event));
-            stage.put(Effect::Give { to, element });
+            let befalls = self.kept.borrow_mut().faults.give(event.id, now);
+            hand_out(to, event, befalls, stage);
         }
         let (dead, places) = queue.dead();
         for event in dead {
@@ -442,9 +498,18 @@ impl Broker {
         self.give(stage);
     }
 
-    fn acknowledge(&mut self, reader: ActorId, positions: &[Position]) {
+    fn acknowledge(&mut self, reader: ActorId, positions: &[Position], stage: &Stage) {
         let group = self.shelves.readers.get(&reader).cloned().unwrap_or_default();
         for position in positions {
+            let event = match &self.shelf {
+                Shelf::Log(log) => log.id_at(position.partition, position.offset),
+                Shelf::Queue(queue) => queue.id_at(position.offset),
+            };
+            let lost = |event| self.kept.borrow_mut().faults.acknowledge(event, stage.monotonic());
+            if let Some((event, fault)) = event.and_then(|event| Some((event, lost(event)?))) {
+                stage.put(Effect::Fault(fault, event));
+                continue;
+            }
             match &mut self.shelf {
                 Shelf::Log(log) => {
                     let below = position.offset + 1;
@@ -471,6 +536,21 @@ impl Broker {
         }
     }
 
+    /// What became of what it took: it lies on the disk, was there already, or has not been written yet.
+    fn account(&self) -> Account {
+        let held = match &self.shelf {
+            Shelf::Log(log) => log.unwritten(),
+            Shelf::Queue(queue) => queue.unwritten(),
+        };
+        Account {
+            taken: self.taken,
+            caused: self.taken - self.again - held,
+            filtered: self.again,
+            held,
+            ..Account::default()
+        }
+    }
+
     /// How much is kept that has not been acknowledged, or read: by the slowest reader.
     fn lag(&self, stage: &Stage) {
         let behind = match &self.shelf {
@@ -488,6 +568,17 @@ impl Broker {
         };
         stage.put(Effect::Measured(Metric::Backlog, behind));
     }
+}
+
+/// Gives an event to a reader, as often as faults say.
+fn hand_out(to: ActorId, event: Event, befalls: Befalls, stage: &Stage) {
+    if let Some(fault) = befalls.again {
+        stage.put(Effect::Fault(fault, event.id));
+        let element = Element::Event(Box::new(event.clone()));
+        stage.put(Effect::Give { to, element });
+    }
+    let element = Element::Event(Box::new(event));
+    stage.put(Effect::Give { to, element });
 }
 
 /// Counts a gap and names it to its reader; false when the run stops with it.
@@ -514,6 +605,7 @@ fn tell_fired(fired: &[usize], stage: &Stage) {
 
 impl Part for Broker {
     fn play(&mut self, input: Input, stage: &mut Stage) {
+        self.let_go(stage);
         match input {
             Input::Enter { .. } => {
                 tell_fired(&std::mem::take(&mut self.fired), stage);
@@ -550,7 +642,7 @@ impl Part for Broker {
                     match &*control {
                         Control::Seek { attempt, from: place } => self.seek(from, *attempt, place, stage),
                         Control::Acknowledge(positions) => {
-                            self.acknowledge(from, positions);
+                            self.acknowledge(from, positions, stage);
                             self.give(stage);
                         }
                         _ => {}
@@ -562,6 +654,7 @@ impl Part for Broker {
         self.write(stage);
         if stage.watched() {
             self.lag(stage);
+            stage.put(Effect::Account(Box::new(self.account())));
         }
     }
 }

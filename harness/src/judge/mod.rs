@@ -1,6 +1,7 @@
 //! The judge: watches a run, holds every actor to its naive model and every link to its law, measures, and says in the
 //! end whether what was expected holds.
 
+mod broker;
 pub mod claims;
 mod explain;
 mod lockstep;
@@ -88,6 +89,8 @@ struct StreamLaw {
 pub struct Scope {
     /// Hold operators to their models, and fold results into tables.
     pub oracle: bool,
+    /// Brokers may have events that were kept before the run began.
+    pub resumes: bool,
 }
 
 /// The judge of one run.
@@ -99,6 +102,7 @@ pub struct Judge {
     pub(crate) faults: Vec<FaultMeter>,
     lockstep: Vec<Option<Lockstep>>,
     laws: Vec<Option<StreamLaw>>,
+    shelves: Vec<Option<broker::Shelf>>,
     pub(crate) sinks: FxHashMap<ActorId, SinkWatch>,
     /// For each operator: the sinks that read its main output.
     readers: Vec<Vec<ActorId>>,
@@ -190,6 +194,18 @@ impl Judge {
             (scope.oracle && link.settings.kind == LinkKind::Stream && link.settings.on_crash != Some(OnCrash::Lost))
                 .then(StreamLaw::default)
         });
+        let shelves = topology.actors.iter().map(|actor| match actor.role {
+            Role::Broker { broker } if scope.oracle => {
+                let clock = Rc::clone(&clocks[actor.node.0 as usize]);
+                Some(broker::Shelf::new(
+                    &script.scenario.brokers[broker],
+                    clock,
+                    scope.resumes,
+                ))
+            }
+            _ => None,
+        });
+        let shelves = shelves.collect();
         let buffers = topology.actors.iter().map(|actor| match actor.role {
             Role::Operator { operator } => script.scenario.operators[operator].reorder.is_some(),
             _ => false,
@@ -201,6 +217,7 @@ impl Judge {
             faults: vec![FaultMeter::default(); script.scenario.faults.len()],
             lockstep,
             laws: laws.collect(),
+            shelves,
             sinks,
             readers,
             books: None,
@@ -270,8 +287,16 @@ impl Judge {
                 if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
                     lockstep.give(Given::Timer(*token));
                 }
+                if let Some(shelf) = &mut self.shelves[actor.0 as usize] {
+                    shelf.woken();
+                }
             }
-            Happening::Done { actor } => self.done(at, *actor),
+            Happening::Done { actor } => {
+                if let Some(shelf) = &mut self.shelves[actor.0 as usize] {
+                    shelf.done();
+                }
+                self.done(at, *actor);
+            }
             Happening::Account { actor, account } => self.account(at, *actor, account),
             Happening::Measured { actor, metric, reading } => {
                 self.actors[actor.0 as usize].measure(*metric, *reading);
@@ -373,7 +398,10 @@ impl Judge {
             }
             Happening::GaveUp { actor, .. } => self.actors[actor.0 as usize].given_up += 1,
             Happening::Answered { link, .. } => self.put_on(*link, None),
-            Happening::Told { link, element } => self.put_on(*link, element.event().map(|event| event.id)),
+            Happening::Told { link, element } => {
+                self.handed(at, *link, element);
+                self.put_on(*link, element.event().map(|event| event.id));
+            }
             Happening::Cut { actor, snapshot } => self.cut(*actor, *snapshot),
             Happening::Restored {
                 actor, snapshot, same, ..
@@ -390,6 +418,9 @@ impl Judge {
             }
             Happening::Fault { fault, id } => {
                 self.faults[*fault].fire(at, *id);
+                if let Some(id) = id {
+                    self.meddled_at_broker(*fault, *id);
+                }
                 if let Some(id) = id
                     && self.scope.oracle
                 {
@@ -522,6 +553,9 @@ impl Judge {
         if self.scope.oracle && self.script.scenario.epoch.is_some() {
             self.mark(at, actor, element);
         }
+        if let (Port::Failed, Some(event)) = (port, event) {
+            self.buried(at, actor, event.id);
+        }
         let sends = matches!(port, Port::Stream(_)) || matches!(element, Element::Progress(_));
         if sends && let Some(lockstep) = &mut self.lockstep[index] {
             lockstep.act(Did::Sent(port, element.clone()));
@@ -595,6 +629,9 @@ impl Judge {
     fn delivered(&mut self, at: Time, actor: ActorId, input: usize, lane: usize, element: &Element) {
         let index = actor.0 as usize;
         let role = self.topology.actors[index].role;
+        if let Role::Broker { .. } = role {
+            self.shelved(actor, input, element);
+        }
         if self.script.scenario.epoch.is_some() {
             self.takes(at, actor, element);
         }
@@ -725,6 +762,9 @@ impl Judge {
             meter.waits = Waits::default();
             if let Some(lockstep) = &mut self.lockstep[index] {
                 lockstep.crash(topology.takes_part(id));
+            }
+            if let Some(shelf) = &mut self.shelves[index] {
+                shelf.crash();
             }
             for link in &actor.outputs {
                 // What stood in a batch went down with its sender.

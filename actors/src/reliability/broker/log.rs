@@ -278,15 +278,28 @@ impl Log {
         }
     }
 
-    /// What a new file of the journal begins with: all that counts of the files before it but the events themselves.
+    /// What a new file of the journal begins with: all that counts of the files before it but the events themselves. What
+    /// has not been written is not in it: a crash may yet take it.
     pub fn summary(&self) -> Summary {
         let groups = self.groups.iter();
+        let mut had = self.had.clone().unwrap_or_default();
+        for partition in &self.partitions {
+            for (_, record) in partition.records.range(partition.written..) {
+                if let Some(numbers) = had.get_mut(&record.event.id.producer) {
+                    numbers.take(record.event.id.number);
+                }
+            }
+        }
+        let bounds = |p: &Partition| {
+            let next = p.written.min(p.next);
+            (p.first.min(next), next)
+        };
         Summary {
-            partitions: self.partitions.iter().map(|p| (p.first, p.next)).collect(),
+            partitions: self.partitions.iter().map(bounds).collect(),
             groups: groups
                 .map(|((group, partition), commit)| (group.clone(), *partition, *commit))
                 .collect(),
-            had: self.had.iter().flatten().map(|(p, n)| (*p, n.clone())).collect(),
+            had: had.into_iter().collect(),
         }
     }
 
@@ -369,6 +382,27 @@ impl Log {
         let gone = there.let_go(offset);
         self.expired += gone;
         gone
+    }
+    /// Lets go what was written and kept before a time, whatever the limits say; how many events that were.
+    pub fn expire_older(&mut self, before: Time) -> u64 {
+        let mut count = 0;
+        for partition in 0..self.partitions() {
+            let there = &self.partitions[partition as usize];
+            let old = |(offset, record): &(&u64, &Record)| **offset < there.written && record.at <= before;
+            let end = there
+                .records
+                .iter()
+                .take_while(old)
+                .last()
+                .map(|(offset, _)| offset + 1);
+            count += end.map_or(0, |end| self.expire_below(partition, end));
+        }
+        count
+    }
+    /// What lies at a place, if it is there.
+    pub fn id_at(&self, partition: u32, offset: u64) -> Option<EventId> {
+        let there = self.partitions.get(partition as usize)?;
+        there.records.get(&offset).map(|record| record.event.id)
     }
     /// When the next event is kept no longer, if time decides.
     pub fn next_expiry(&self) -> Option<Time> {

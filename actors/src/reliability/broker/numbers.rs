@@ -28,6 +28,24 @@ impl Numbers {
         self.ranges.insert(touches.unwrap_or(number), above.unwrap_or(number));
         true
     }
+    /// Takes a number out; whether it was in it.
+    pub fn take(&mut self, number: u64) -> bool {
+        let below = self.ranges.range(..=number).next_back();
+        let Some((first, last)) = below
+            .map(|(first, last)| (*first, *last))
+            .filter(|(_, last)| number <= *last)
+        else {
+            return false;
+        };
+        self.ranges.remove(&first);
+        if first < number {
+            self.ranges.insert(first, number - 1);
+        }
+        if number < last {
+            self.ranges.insert(number + 1, last);
+        }
+        true
+    }
     /// How many ranges it takes.
     pub fn ranges(&self) -> usize {
         self.ranges.len()
@@ -43,11 +61,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_the_set_of_what_was_put_in(numbers in prop::collection::vec(0_u64..40, 0..60), top in any::<bool>()) {
+        fn it_is_the_set_of_what_was_put_in_and_not_taken_out(
+            numbers in prop::collection::vec((0_u64..40, 0_u8..4), 0..60), top in any::<bool>(),
+        ) {
             let (mut set, mut model) = (Numbers::default(), BTreeSet::new());
-            for number in numbers {
+            for (number, out) in numbers {
                 let number = if top { u64::MAX - number } else { number };
-                prop_assert_eq!(set.put(number), model.insert(number));
+                if out == 0 {
+                    prop_assert_eq!(set.take(number), model.remove(&number));
+                } else {
+                    prop_assert_eq!(set.put(number), model.insert(number));
+                }
             }
             let expected = (0..42).map(|n| if top { u64::MAX - n } else { n });
             for number in expected {

@@ -145,13 +145,23 @@ impl Queue {
         (queue, gaps)
     }
 
-    /// What a new file of the journal begins with.
+    /// What a new file of the journal begins with. What has not been written is not in it: a crash may yet take it.
     pub fn summary(&self) -> Summary {
-        Summary {
-            partitions: vec![(self.first(), self.next)],
-            groups: Vec::new(),
-            had: self.had.iter().flatten().map(|(p, n)| (*p, n.clone())).collect(),
+        let mut had = self.had.clone().unwrap_or_default();
+        for (_, message) in self.messages.range(self.written..) {
+            if let Some(numbers) = had.get_mut(&message.event.id.producer) {
+                numbers.take(message.event.id.number);
+            }
         }
+        Summary {
+            partitions: vec![(self.first().min(self.written), self.written)],
+            groups: Vec::new(),
+            had: had.into_iter().collect(),
+        }
+    }
+    /// The place that the next event gets.
+    pub const fn next(&self) -> u64 {
+        self.next
     }
     /// The place of the oldest event that is not acknowledged.
     pub fn first(&self) -> u64 {
@@ -295,6 +305,10 @@ impl Queue {
             self.frees(Some(given));
         }
         Settled::Gone
+    }
+    /// What lies at a place, if it is there.
+    pub fn id_at(&self, offset: u64) -> Option<EventId> {
+        self.messages.get(&offset).map(|message| message.event.id)
     }
     /// A reader gives an event back: it could not be worked on.
     pub fn refuse(&mut self, offset: u64) -> Settled {

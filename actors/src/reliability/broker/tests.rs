@@ -205,7 +205,6 @@ impl Written {
     fn keep(&mut self, partition: u32, number: u64) {
         let event = event(number, number as i64);
         let bytes = Journal::encode(&event).unwrap();
-        let summary = self.log.summary();
         let taken = self.log.take(partition, event, bytes.len() as u64, Time::ZERO);
         let Kept::At { partition, offset } = taken else { return };
         let page = Page::Kept {
@@ -214,7 +213,7 @@ impl Written {
             at: Time::ZERO,
             event: bytes,
         };
-        let request = self.journal.write(&[page], || summary).unwrap();
+        let request = self.journal.write(&[page], || self.log.summary()).unwrap();
         self.run(request);
         self.log.written(partition, offset + 1);
     }
@@ -530,6 +529,7 @@ fn a_crash_of_the_queue_gives_again_what_was_not_acknowledged() {
     for number in 3..5 {
         queue.take(event(number, 0)).unwrap();
     }
+    queue.written(5);
     journal.turn();
     let gone = [Page::Gone { offset: 3 }];
     let request = journal.write(&gone, || queue.summary()).unwrap();
