@@ -157,7 +157,7 @@ impl Tracer {
                     ..line
                 }
             }
-            Happening::LostAtWork { actor, id } => TraceLine {
+            Happening::LostAtWork { actor, id, .. } => TraceLine {
                 actor: Some(self.actor(*actor)),
                 event: Some(self.id(*id)),
                 detail: Some("at work at the crash".into()),

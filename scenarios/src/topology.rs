@@ -954,7 +954,7 @@ impl<'a> Builder<'a> {
             from = &self.topology.actors[self.topology.links[results.0 as usize].from.0 as usize];
         }
         let aside = matches!(link.port, Port::Late | Port::Failed) && !matches!(from.role, Role::Merge { .. });
-        let passes = from.role.passes() || aside || matches!(from.role, Role::Broker { .. });
+        let passes = from.role.passes() || aside || matches!(from.role, Role::Broker { .. } | Role::Gate { .. });
         match from.inputs.first() {
             Some(input) if passes => self.carried(*input),
             _ => (from.stream.clone(), from.schema.clone()),

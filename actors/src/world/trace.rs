@@ -77,8 +77,15 @@ pub enum Happening<'a> {
     Shed { actor: ActorId, event: &'a Event },
     /// An event was in the mailbox of an actor whose node crashed.
     LostInMailbox { actor: ActorId, event: &'a Event },
-    /// An actor was busy with an event when its node crashed.
-    LostAtWork { actor: ActorId, id: EventId },
+    /// An actor was busy with an event when its node crashed: it had taken it in, or its node was about to hand it over.
+    LostAtWork {
+        /// Which actor.
+        actor: ActorId,
+        /// Which event.
+        id: EventId,
+        /// Whether it had taken it in.
+        taken: bool,
+    },
     /// So many things wait in front of an actor.
     Queue { actor: ActorId, depth: usize },
     /// A declared fault acts on a watermark that an actor is about to pass on.
@@ -295,7 +302,7 @@ impl TraceHash {
             Happening::Hold { link, hold } => {
                 words[1..4].copy_from_slice(&[14, u64::from(link.0), u64::from(*hold)]);
             }
-            Happening::LostAtWork { actor, id: lost } => {
+            Happening::LostAtWork { actor, id: lost, .. } => {
                 words[1..3].copy_from_slice(&[18, u64::from(actor.0)]);
                 id(&mut words, *lost, Time::ZERO);
             }

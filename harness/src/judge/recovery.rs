@@ -273,6 +273,8 @@ impl ActorMeter {
             self.taken += account.taken;
         }
         let now = std::mem::replace(&mut self.account, account);
+        self.undone += now.held;
+        self.restored += account.held;
         for (before, now, then) in [
             (&mut self.before.taken, now.taken, account.taken),
             (&mut self.before.caused, now.caused, account.caused),

@@ -337,8 +337,11 @@ impl Judge {
                     .actors
                     .iter()
                     .any(|actor| actor.account.taken + actor.before.taken > 0);
-                let text = "taken in = caused a result + filtered + late + failed + held, at every instant";
-                let breach = self.books.as_ref().map(|(actor, breach)| self.at_actor(*actor, breach));
+                let text = "taken in = caused a result + filtered + late + failed + held, at every instant; and over the \
+                            whole run, with what crashes and recoveries took and brought back";
+                let sums = self.sums(ending);
+                let books = self.books.as_ref().or(sums.as_ref());
+                let breach = books.map(|(actor, breach)| self.at_actor(*actor, breach));
                 all.push(self.rule("every event is accounted for", text, tested, breach.as_ref()));
             }
             if let Some((actor, breach)) = &self.changed {
@@ -471,6 +474,22 @@ impl Judge {
             }),
             _ => None,
         })
+    }
+
+    /// The first actor whose books over the whole run do not come to zero. A run that was cut off stops between an event
+    /// and its fate.
+    fn sums(&self, ending: &Ending) -> Option<(ActorId, Breach)> {
+        let outcome = ending.outcome.as_ref().ok().filter(|outcome| !outcome.interrupted)?;
+        let actors = self.topology.actors.iter().zip(&self.actors).enumerate();
+        let mut counts = actors.map(|(index, (actor, meter))| (ActorId(index as u32), meter.counts(actor)));
+        let (actor, counts) = counts.find(|(_, counts)| counts.unaccounted() != 0)?;
+        let breach = Breach {
+            at: outcome.ended,
+            event: None,
+            expected: format!("a fate for each of {} events", counts.taken),
+            came: format!("{} too few", counts.unaccounted()),
+        };
+        Some((actor, breach))
     }
 
     /// What a loss on the way to a sink is.

@@ -226,7 +226,7 @@ pub struct Expectation {
 }
 
 /// What an actor did with its events. At every instant
-/// `in = caused + filtered + late + shed + failed + held + lost_in_crash`.
+/// `in + restored = caused + filtered + late + shed + failed + held + lost_in_crash + undone`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ActorCounts {
     /// Its name.
@@ -234,7 +234,7 @@ pub struct ActorCounts {
     /// What it is: `source`, `operator`, `watermark`, `sink`.
     #[serde(default)]
     pub role: String,
-    /// Events that came in.
+    /// Events that came to it: taken in, turned away by a full mailbox, or lost in front of it when its node crashed.
     #[serde(rename = "in")]
     pub taken: u64,
     /// Events that went out, side outputs included.
@@ -254,6 +254,12 @@ pub struct ActorCounts {
     pub held: u64,
     /// In its state or mailbox when its node crashed.
     pub lost_in_crash: u64,
+    /// In its state when it went back to what was saved, and not in that: what had come since the cut comes again.
+    #[serde(default)]
+    pub undone: u64,
+    /// In the state that it went back to: they get a fate once more.
+    #[serde(default)]
+    pub restored: u64,
 }
 
 impl ActorCounts {
@@ -265,8 +271,9 @@ impl ActorCounts {
             + self.shed as i128
             + self.failed as i128
             + self.held as i128
-            + self.lost_in_crash as i128;
-        self.taken as i128 - fates
+            + self.lost_in_crash as i128
+            + self.undone as i128;
+        self.taken as i128 + self.restored as i128 - fates
     }
 }
 

@@ -215,6 +215,8 @@ fn fates(record: &Record, width: usize) -> String {
             failed,
             held,
             lost_in_crash,
+            undone,
+            restored,
             ..
         } = *actor;
         let said = named(&[
@@ -222,6 +224,8 @@ fn fates(record: &Record, width: usize) -> String {
             (shed, "shed"),
             (failed, "failed"),
             (lost_in_crash, "lost in a crash"),
+            (undone, "undone"),
+            (restored, "restored"),
             (held, "still held"),
         ]);
         if !said.is_empty() {
