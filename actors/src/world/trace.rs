@@ -51,6 +51,13 @@ pub enum Happening<'a> {
         /// What it shows.
         reading: u64,
     },
+    /// An actor says something that a person should know of the run.
+    Noted {
+        /// Which actor.
+        actor: ActorId,
+        /// What it says.
+        text: &'a str,
+    },
     /// An operator is done with an event, without a result.
     Dropped { actor: ActorId, id: EventId, why: Dropped },
     /// An operator could not work on an event.
@@ -214,6 +221,7 @@ impl TraceHash {
             Happening::Done { .. }
             | Happening::Account { .. }
             | Happening::Measured { .. }
+            | Happening::Noted { .. }
             | Happening::HeldBack { .. }
             | Happening::Queue { .. } => return,
             Happening::Dropped {

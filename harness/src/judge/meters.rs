@@ -336,6 +336,9 @@ impl ActorMeter {
             Metric::Incomplete | Metric::Asked => return self.own(metric, max),
             Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
             Metric::CacheHits | Metric::CacheMisses => return self.own(metric, max),
+            Metric::Kept | Metric::Repeated | Metric::Expired | Metric::Gap => return self.own(metric, max),
+            Metric::Replayed | Metric::Redelivered | Metric::Dead => return self.own(metric, max),
+            Metric::Refused | Metric::Backlog => return self.own(metric, max),
             Metric::Completed | Metric::Aborted | Metric::Skipped | Metric::Damaged | Metric::Recoveries => {
                 return self.own(metric, max);
             }
