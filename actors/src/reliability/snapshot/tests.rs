@@ -473,6 +473,51 @@ fn a_disk_that_lies_is_found_out_and_an_older_set_serves() {
     }
 }
 
+/// Everybody crashes, and comes back with these keys.
+fn with_keys(keys: Keys) -> Stage {
+    let mut stage = Stage::new(Setting {
+        encrypt: true,
+        crashes: [
+            Who::Coordinator,
+            Who::Participant(0),
+            Who::Participant(1),
+            Who::Participant(2),
+        ]
+        .map(|who| (450, who, 20))
+        .into(),
+        ..Setting::default()
+    });
+    stage.run(460);
+    stage.keys = Arc::new(keys);
+    stage.run(700);
+    stage
+}
+
+#[test]
+fn with_another_key_nothing_is_read_and_the_missing_one_is_named() {
+    let stage = with_keys(Keys::one([8; 32]));
+    assert_eq!(stage.began.values().collect::<BTreeSet<_>>(), BTreeSet::from([&None]));
+    let (missing, named) = (Keys::one([7; 32]).newest().unwrap(), "is encrypted with key");
+    let told = |note: &Note| {
+        matches!(note, Note::Distrusted { number: 4, why }
+            if why.contains(named) && why.contains(&missing.to_string()) && why.contains("add that key"))
+    };
+    assert!(stage.noted(told), "{:?}", stage.notes);
+}
+
+#[test]
+fn a_new_key_writes_and_the_one_before_it_still_reads() {
+    let mut keys = Keys::one([7; 32]);
+    keys.add([8; 32]);
+    let stage = with_keys(keys);
+    assert_eq!(
+        stage.began.values().collect::<BTreeSet<_>>(),
+        BTreeSet::from([&Some(4)])
+    );
+    assert!(!stage.noted(|note| matches!(note, Note::Distrusted { .. })));
+    assert!(stage.completed.contains(&6), "snapshots go on");
+}
+
 #[test]
 fn a_write_that_fails_gives_the_snapshot_up_and_the_next_succeeds() {
     for full in [true, false] {
