@@ -5,6 +5,7 @@
 //! criterion and divan measure one case after another and print no ratios.
 
 mod patterns;
+mod snapshots;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -417,6 +418,7 @@ fn main() {
         );
     }
     patterns::measure_all(quick, &|script| run(script, &bare));
+    snapshots::measure_all(quick, &tank, &|script| run(script, &bare));
     println!("\npeak memory of this process: {}", peak_memory());
 }
 
