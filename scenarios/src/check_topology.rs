@@ -196,6 +196,7 @@ impl Checker<'_> {
             ("amount", fault.amount.is_some()),
             ("restart", fault.restart.is_some()),
             ("delivery", fault.delivery.is_some()),
+            ("write", fault.write.is_some()),
             ("way", fault.way.is_some()),
             ("factor", fault.factor.is_some()),
             ("copies", fault.copies.is_some()),

@@ -35,6 +35,8 @@ pub struct Script {
     pub origin: Arc<str>,
     /// The settings that win over the file's, as they were given.
     pub overrides: Vec<(String, String)>,
+    /// What else of the command line changed the settings: a flag and its value, each.
+    pub flags: Vec<(&'static str, String)>,
     /// The statements of the scenario's expectations, in their order.
     pub claims: Vec<Claim>,
     /// The tables to enrich from, in the scenario's order, read.
@@ -162,6 +164,7 @@ impl Script {
             text: text.into(),
             origin: origin.into(),
             overrides: overrides.to_vec(),
+            flags: Vec::new(),
             claims,
             tables: tables.into(),
             skipped,
@@ -183,11 +186,15 @@ impl Script {
         }
     }
 
-    /// The command that runs this scenario at a seed, with the settings that won over the file's; as a shell takes it.
+    /// The command that runs this scenario at a seed, with the settings that won over the file's, and other flags
+    /// that changed them; as a shell takes it.
     pub fn command(&self, seed: u64) -> String {
         let mut line = format!("wavetank run {} --seed {seed}", shell_word(self.target()));
         for (path, value) in &self.overrides {
             line += &format!(" --set {}", shell_word(&format!("{path}={value}")));
+        }
+        for (flag, value) in &self.flags {
+            line += &format!(" {flag} {}", shell_word(value));
         }
         line
     }

@@ -180,6 +180,7 @@ metrics! {
     Deleted "deleted" [Snapshots] Count Counter "files of complete snapshots that nothing needed any more";
     Orphaned "orphaned" [Snapshots] Count Counter "files of snapshots that were never complete, found and deleted";
     SavedBytes "saved_bytes" [Operator, Generator, Sink] Bytes Counter "bytes of its parts of snapshots, as they went to the store";
+    AlignTime "align_time" [Operator, Generator, Sink] Micros Histogram "how long inputs with a snapshot's barrier waited for it on the others";
     Fired "fired" [Fault] Count Counter "how often the fault fired";
     Touched "touched" [Fault] Count Counter "how many elements the fault touched";
 }

@@ -152,7 +152,7 @@ patterns! {
          from where a snapshot was cut. What was kept too short a time is a gap that is named.";
     PeriodicSnapshot "periodic-snapshot" "Periodic snapshot state persistence" Reliability built true
         settings ["snapshot"],
-        metrics [Completed, Aborted, SnapshotTime, SnapshotBytes, SnapshotAge, Recoveries, RestoreTime, Damaged, Orphaned]
+        metrics [Completed, Aborted, SnapshotTime, SnapshotBytes, SnapshotAge, Recoveries, RestoreTime, Damaged, Orphaned, AlignTime]
         example "weather-hourly"
         "Saves the states of all operators together, again and again, and goes on from the newest complete set of which nothing \
          is damaged after a crash.";

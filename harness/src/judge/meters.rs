@@ -346,7 +346,7 @@ impl ActorMeter {
                 return self.own(metric, max);
             }
             Metric::RestoreTime | Metric::Deleted | Metric::Orphaned => return self.own(metric, max),
-            Metric::SavedBytes => return self.own(metric, max),
+            Metric::SavedBytes | Metric::AlignTime => return self.own(metric, max),
             Metric::Unordered => self.unordered,
             Metric::Watermark if self.watermark == Time::MIN => return Reading::Nothing,
             Metric::Watermark => return Reading::Number(self.watermark.micros() as f64),
