@@ -271,10 +271,11 @@ impl ActorMeter {
         if copied {
             // What the other copy took in counts here as well, as its fates do.
             self.taken += account.taken;
+        } else {
+            self.restored += account.held;
         }
         let now = std::mem::replace(&mut self.account, account);
         self.undone += now.held;
-        self.restored += account.held;
         for (before, now, then) in [
             (&mut self.before.taken, now.taken, account.taken),
             (&mut self.before.caused, now.caused, account.caused),
