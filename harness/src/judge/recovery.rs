@@ -269,12 +269,13 @@ impl ActorMeter {
     /// Its books are again what they were: what has been counted since stays counted.
     fn goes_back(&mut self, account: wavetank_actors::world::Account, copied: bool) {
         if copied {
-            // What the other copy took in counts here as well, as its fates do.
+            // What the other copy took in counts here as well, as its fates do, and what it still held.
             self.taken += account.taken;
+        } else {
+            self.restored += account.held;
         }
         let now = std::mem::replace(&mut self.account, account);
         self.undone += now.held;
-        self.restored += account.held;
         for (before, now, then) in [
             (&mut self.before.taken, now.taken, account.taken),
             (&mut self.before.caused, now.caused, account.caused),
