@@ -269,7 +269,7 @@ impl ActorMeter {
     /// Its books are again what they were: what has been counted since stays counted.
     fn goes_back(&mut self, account: wavetank_actors::world::Account, copied: bool) {
         if copied {
-            // What the other copy took in counts here as well, as its fates do.
+            // What the other copy took in counts here as well, as its fates do, and what it still held.
             self.taken += account.taken;
         } else {
             self.restored += account.held;
