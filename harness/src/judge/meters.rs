@@ -218,9 +218,11 @@ impl ActorMeter {
             role: actor.role.measured().name().into(),
             taken: self.taken + self.shed + self.lost_before,
             emitted: self.emitted,
-            // A sink keeps what it takes; a generator and a split pass it on.
+            // A broker keeps what it has not had; a sink keeps what it takes; a generator and a split pass it on.
             caused: match actor.role {
-                Role::Operator { .. } | Role::Worker { .. } | Role::Merge { .. } => both(|a| a.caused),
+                Role::Operator { .. } | Role::Worker { .. } | Role::Merge { .. } | Role::Broker { .. } => {
+                    both(|a| a.caused)
+                }
                 _ => self.taken,
             },
             filtered: both(|a| a.filtered),

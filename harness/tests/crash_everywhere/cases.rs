@@ -326,7 +326,7 @@ query = """
     one row per match
     after match skip past last row
     pattern (low up* high) within interval '3' second
-    define up as v > prev(v), high as v > 50 and v > prev(v)
+    define up as v < 90, high as v > prev(v)
   )
 """"#,
         )
