@@ -2,7 +2,7 @@
 //! two copies of each of its sub-streams.
 
 use crate::schema::{Schema, StreamId};
-use crate::script::{self, Elect};
+use crate::script::{self, Elect, OnCrash};
 use crate::topology::{ActorId, Builder, Port, Role};
 
 /// The names of the two copies of an operator, or of a sub-stream.
@@ -65,7 +65,11 @@ impl Builder<'_> {
             let (output, role) = (format!("{copy}.output"), Role::Replica { operator, stream, side });
             let publishes = self.actor(&output, role, node, schema_of.clone(), schema.clone());
             for port in [Port::Main, Port::Late, Port::Failed] {
-                let link = script::Link::plain(copy, &output);
+                // What a crash finds here is made again: it must not come twice.
+                let link = script::Link {
+                    on_crash: Some(OnCrash::Lost),
+                    ..script::Link::plain(copy, &output)
+                };
                 self.link(format!("{copy} -> {output}"), works, publishes, port, 0, link);
             }
         }

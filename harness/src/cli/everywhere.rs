@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use wavetank_scenarios::exit::Exit;
 use wavetank_scenarios::fault::FaultKind;
+use wavetank_scenarios::topology::Role;
 use wavetank_scenarios::{Span, suggest};
 
 use super::output::Output;
@@ -136,8 +137,12 @@ pub fn everywhere(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     }
     let breaks = args.break_writes;
     let protected = |ready: &&Ready| {
-        let scenario = &ready.script.scenario;
-        scenario.snapshot.is_some() || (scenario.replay.is_some() && !breaks)
+        let (scenario, topology) = (&ready.script.scenario, &ready.script.topology);
+        if breaks {
+            return topology.actors.iter().any(|actor| actor.role == Role::Store);
+        }
+        let copies = scenario.operators.iter().any(|operator| operator.failover.is_some());
+        scenario.snapshot.is_some() || scenario.replay.is_some() || copies
     };
     if args.paths.is_empty() || ready.len() > 1 {
         let (of, all) = (ready.iter().filter(protected).count(), ready.len());
@@ -147,8 +152,8 @@ pub fn everywhere(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
             return Err(saves_nothing(ready));
         }
         let message = format!(
-            "{} has neither a [snapshot] nor a [replay]: a crash loses what was in the state; see `wavetank explain \
-             periodic-snapshot`",
+            "{} has neither a [snapshot] nor a [replay], nor an operator with `failover`: a crash loses what was in the \
+             state; see `wavetank explain periodic-snapshot`",
             ready.script.scenario.name
         );
         return Err(Stop::new(Exit::Usage, message));
