@@ -47,7 +47,7 @@ pub struct Failover {
     /// … and at the latest so long after the first that it has not told of, by its clock.
     pub trim_every: Span,
     /// How often each of the two puts what it keeps on its own disk, by its monotonic clock; one that was down begins with
-    /// that. Default: whenever [snapshot] says (each copy by what it reads itself, and in the same format, always whole);
+    /// that. Default: whenever `[snapshot]` says (each copy by what it reads itself, and in the same format, always whole);
     /// never where there is none. A copy is not set back when others are, and nobody else when a copy is lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Span>,
