@@ -122,8 +122,7 @@ impl Many {
         let mut next = 0;
         for place in &newer.places {
             let key = place.key(&newer.buffer);
-            let rest = &self.places[next..];
-            let before = next + rest.partition_point(|old| old.key(&self.buffer) < key);
+            let before = next + self.ahead(next, key);
             both.copy(self, next..before);
             let replaced = self.places.get(before).is_some_and(|old| old.key(&self.buffer) == key);
             next = before + usize::from(replaced);
@@ -135,6 +134,17 @@ impl Many {
         }
         both.copy(self, next..self.places.len());
         both
+    }
+    /// How many places from `next` on have smaller keys. It is looked for in steps that double, because mostly it is near.
+    fn ahead(&self, next: usize, key: &[u8]) -> usize {
+        let rest = &self.places[next..];
+        let smaller = |old: &Place| old.key(&self.buffer) < key;
+        let mut reach = 1;
+        while rest.get(reach - 1).is_some_and(smaller) {
+            reach *= 2;
+        }
+        let known = reach / 2;
+        known + rest[known..rest.len().min(reach)].partition_point(smaller)
     }
     /// Puts some places of another behind its own.
     fn copy(&mut self, of: &Self, range: Range<usize>) {
@@ -262,6 +272,12 @@ impl Chunks {
             (Some(_), _) => many.next(),
             (None, _) => single.next().map(|(k, v)| (k.as_slice(), v.as_slice())),
         })
+    }
+    /// How many bytes keys and chunks take.
+    pub fn size(&self) -> usize {
+        let many = self.many.places.iter().map(|place| place.end - place.key);
+        let single = self.single.iter().map(|(key, chunk)| key.len() + chunk.len());
+        many.sum::<usize>() + single.sum::<usize>()
     }
     /// How many there are.
     pub fn len(&self) -> usize {

@@ -154,8 +154,7 @@ impl State {
     }
     /// How many bytes it takes: its chunks and their keys.
     pub fn size(&self) -> usize {
-        let chunks = self.parts.values().flat_map(Chunks::iter);
-        chunks.map(|(key, chunk)| key.len() + chunk.len()).sum()
+        self.parts.values().map(Chunks::size).sum()
     }
     /// What makes `before` into this.
     pub fn changes_since(&self, before: &Self) -> Vec<Change> {
@@ -293,6 +292,7 @@ mod tests {
             let mut whole = State::default();
             whole.put_each("by key", &after);
             prop_assert_eq!(&second, &whole);
+            prop_assert_eq!(second.size(), whole.size());
             prop_assert_eq!(second.changes_since(&first), whole.changes_since(&first));
             prop_assert_eq!(first.each::<u8, u16>("by key").unwrap(), before.into_iter().collect::<Vec<_>>());
         }
