@@ -39,6 +39,8 @@ pub struct Options {
     pub trace: bool,
     /// Hash the trace.
     pub hash: bool,
+    /// Leave how long things took out of the record until so much time has gone by.
+    pub warm_up: Span,
     /// Follow the machine's clock instead of virtual time, this many times as fast.
     pub real_time: Option<f64>,
     /// On the machine's clock: brokers keep their events in this folder, and find there what was kept before.
@@ -69,6 +71,7 @@ impl Default for Options {
             watch: true,
             trace: false,
             hash: true,
+            warm_up: Span::ZERO,
             real_time: None,
             disk: None,
             keys: None,
@@ -155,6 +158,7 @@ impl Tank {
         let scope = Scope {
             oracle: options.oracle,
             resumes: options.disk.is_some(),
+            warm_up: options.warm_up,
         };
         let faults = Faults::new(&script.scenario, &script.topology, run);
         let started = crate::clock::Stopwatch::start();

@@ -5,6 +5,7 @@
 //! [`crate::Tank`]s, and prints what [`wavetank_reports`] makes of the records.
 
 mod batch;
+mod bench;
 mod check;
 mod completions;
 mod diff;
@@ -49,6 +50,8 @@ struct Cli {
 enum Command {
     /// Run scenarios and check what they expect
     Run(Box<run::Args>),
+    /// Measure latency and throughput, in virtual time or on the machine's clock, and compare
+    Bench(Box<bench::Args>),
     /// Run a recorded run again and verify it, or walk through it
     Replay(replay::Args),
     /// Compare two runs: outputs, expectations, faults, numbers
@@ -106,6 +109,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         None => output.print(GREETING).map(|()| Exit::AllHold),
         Some(Command::Run(args)) => run::run(&args, &mut output),
+        Some(Command::Bench(args)) => bench::bench(&args, &mut output),
         Some(Command::Replay(args)) => replay::replay(&args, &mut output),
         Some(Command::Diff(args)) => diff::diff(&args, &mut output),
         Some(Command::Tap(args)) => tap::tap(&args, &mut output),

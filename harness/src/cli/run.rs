@@ -118,12 +118,12 @@ pub(super) enum Format {
 
 /// A range of seeds, the last one included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Seeds {
-    first: u64,
-    last: u64,
+pub(super) struct Seeds {
+    pub(super) first: u64,
+    pub(super) last: u64,
 }
 
-fn parse_seeds(text: &str) -> Result<Seeds, String> {
+pub(super) fn parse_seeds(text: &str) -> Result<Seeds, String> {
     let how = "write A..B, like 0..20 for twenty seeds";
     let (first, last) = text.split_once("..").ok_or(how)?;
     let number = |text: &str| text.trim().parse::<u64>().map_err(|_| how.to_owned());
@@ -140,7 +140,7 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
     Ok(Seeds { first, last })
 }
 
-fn parse_speed(text: &str) -> Result<f64, String> {
+pub(super) fn parse_speed(text: &str) -> Result<f64, String> {
     let speed: f64 = text.parse().map_err(|_| "write a number, like 1 or 0.5".to_owned())?;
     if speed.is_finite() && speed > 0.0 {
         Ok(speed)

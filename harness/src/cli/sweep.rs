@@ -26,7 +26,8 @@ use crate::{Options, Tank};
 /// A setting and the values that it is to have.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Values {
-    key: String,
+    /// The setting.
+    pub key: String,
     values: Vec<String>,
 }
 
@@ -60,7 +61,7 @@ pub fn parse(text: &str) -> Result<Values, String> {
 }
 
 /// Every combination of values, the last setting changing fastest.
-fn combinations(sweeps: &[Values]) -> Vec<Vec<String>> {
+pub fn combinations(sweeps: &[Values]) -> Vec<Vec<String>> {
     sweeps.iter().fold(vec![vec![]], |before, sweep| {
         let with = |done: &Vec<String>| -> Vec<Vec<String>> {
             let each = sweep
@@ -74,7 +75,7 @@ fn combinations(sweeps: &[Values]) -> Vec<Vec<String>> {
 }
 
 /// A number of a record, by the name that an expectation would give it.
-struct Shown {
+pub struct Shown {
     of: String,
     /// The metric, with `.max` for the largest value of a gauge.
     name: String,
@@ -84,7 +85,10 @@ struct Shown {
 
 impl Shown {
     /// Finds what a name means in a scenario.
-    fn new(name: &str, script: &Script) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// There is nothing of that name; with what was probably meant.
+    pub fn new(name: &str, script: &Script) -> Result<Self, String> {
         let topology = &script.topology;
         let mut places: Vec<(String, Measured)> = Vec::new();
         for actor in &topology.actors {
@@ -150,7 +154,7 @@ impl Shown {
     }
 
     /// What it was in a run.
-    fn read(&self, record: &Record) -> Option<Metric> {
+    pub fn read(&self, record: &Record) -> Option<Metric> {
         let Some(statistic) = &self.statistic else {
             return record.metrics.get(&self.of)?.get(&self.name).copied();
         };
