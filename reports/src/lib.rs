@@ -10,6 +10,7 @@ pub mod histogram;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod perfetto;
 pub mod picture;
 pub mod record;
 pub mod sweep;
