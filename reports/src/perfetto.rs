@@ -155,7 +155,7 @@ impl<W: Write> Drawing<W> {
         if let Some(pid) = self.nodes.get(name) {
             return Ok((*pid, ITSELF));
         }
-        self.track_of(&name.to_owned(), &BTreeMap::new())
+        self.track_of(name, &BTreeMap::new())
     }
 
     fn line(&mut self, line: &TraceLine) -> io::Result<()> {

@@ -122,7 +122,7 @@ metrics! {
     Filtered "filtered" [Operator] Count Counter "input events that are done without a result, because a predicate was not true";
     Late "late" [Operator] Count Counter "input events that came too late, those that a reordering buffer put out all the same included";
     Failed "failed" [Operator] Count Counter "input events that could not be worked on";
-    Shed "shed" [Operator, Generator, Sink] Count Counter "events dropped at a full mailbox";
+    Shed "shed" [Operator, Generator, Sink] Count Counter "events given up in front of it: its mailbox was full, or more waited than its node lets wait";
     LostInCrash "lost_in_crash" [Operator, Broker, Generator, Sink] Count Counter "events that were held or waiting when the node crashed";
     Held "held" [Operator] Count Gauge "input events in the state that have no fate yet";
     Corrections "corrections" [Operator, Sink] Count Counter "answers after the first for the same window and group";
