@@ -6,6 +6,7 @@
 
 pub mod diff;
 pub mod histogram;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
@@ -16,6 +17,7 @@ pub mod table;
 pub mod terminal;
 pub mod text;
 pub mod time;
+pub mod timeline;
 pub mod trace;
 
 pub use histogram::Histogram;
