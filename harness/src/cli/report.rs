@@ -4,6 +4,7 @@
 //! the observer of timelines on, and its trace must have the hash that is on record: the plots are of that run and of no
 //! other.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -44,13 +45,13 @@ enum Format {
 }
 
 /// A run that is reported.
-pub struct Reported {
+pub struct Reported<'a> {
     /// What came of it.
-    pub record: Record,
+    pub record: Cow<'a, Record>,
     /// What went on.
-    pub timeline: Option<Box<Timeline>>,
+    pub timeline: Option<Cow<'a, Timeline>>,
     /// Its scenario, expanded.
-    pub scenario: String,
+    pub scenario: Cow<'a, str>,
 }
 
 /// Writes a report.
@@ -62,11 +63,18 @@ pub fn report(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         Format::Html => PathBuf::from("report.html"),
     });
     let store = Store::new(&args.store);
+    let named = args
+        .runs
+        .iter()
+        .map(|name| Ok((name, runs::named(&store, name, output.width())?)));
+    let named: Vec<(&String, Named)> = named.collect::<Result<_, Stop>>()?;
+    if path.as_os_str() != "-" {
+        open(&path)?;
+    }
     let interrupt = interrupt::listen();
     let mut reported = Vec::new();
     let mut seen = BTreeSet::new();
-    for name in &args.runs {
-        let named = runs::named(&store, name, output.width())?;
+    for (name, named) in named {
         let (kept, ready, options) = match named {
             Named::Kept(found) => {
                 refuse_real_time(&found)?;
@@ -109,9 +117,9 @@ pub fn report(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
             continue;
         }
         reported.push(Reported {
-            record,
-            timeline,
-            scenario,
+            record: Cow::Owned(record),
+            timeline: timeline.map(|timeline| Cow::Owned(*timeline)),
+            scenario: Cow::Owned(scenario),
         });
     }
     let size = write(&reported, &path, output)?;
@@ -166,7 +174,7 @@ fn verify(name: &str, recorded: &Record, again: &Record) -> Result<(), Stop> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write(reported: &[Reported], path: &Path, output: &mut Output) -> Result<usize, Stop> {
+pub fn write(reported: &[Reported<'_>], path: &Path, output: &mut Output) -> Result<usize, Stop> {
     if reported.len() > DRAWN {
         let failing = reported.iter().filter(|run| !run.record.outcome.is_ok()).count();
         let which = if failing > 0 {
@@ -203,8 +211,23 @@ pub fn put(page: &str, path: &Path, output: &mut Output) -> Result<(), Stop> {
     std::fs::write(path, page).map_err(|error| unwritable(path, &error))
 }
 
+/// Makes sure that a report can be written, before what it is about is made.
+///
+/// # Errors
+/// When it cannot.
+pub fn open(path: &Path) -> Result<(), Stop> {
+    if path.as_os_str() == "-" {
+        return Err(Stop::new(
+            Exit::Usage,
+            "--report - : standard output has the results of the runs; name a file, or use `wavetank report`",
+        ));
+    }
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    file.map(drop).map_err(|error| unwritable(path, &error))
+}
+
 /// Why a report cannot be written, and what to do.
-pub fn unwritable(path: &Path, error: &std::io::Error) -> Stop {
+fn unwritable(path: &Path, error: &std::io::Error) -> Stop {
     let help = match error.kind() {
         std::io::ErrorKind::NotFound => "; its folder is not there",
         std::io::ErrorKind::IsADirectory => "; it is a folder: name a file in it",

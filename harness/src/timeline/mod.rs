@@ -15,7 +15,7 @@ use wavetank_reports::record::Record;
 use wavetank_reports::timeline::{Band, LinkEnds, SCHEMA, Strip, Timeline, Track};
 use wavetank_scenarios::fault::{FaultKind, Place};
 use wavetank_scenarios::schedule::Schedule;
-use wavetank_scenarios::topology::{ActorId, NodeId, Role, Topology};
+use wavetank_scenarios::topology::{ActorId, NodeId, Port, Role, Topology};
 use wavetank_scenarios::{EventId, Script, Span, Time};
 
 use crate::faults::Run;
@@ -33,6 +33,8 @@ pub struct Gatherer {
     planes: Planes,
     ways: Ways,
     panels: Panels,
+    /// When something last happened: a run that was stopped by an error has no other end.
+    last: i64,
 }
 
 /// What all parts of a gatherer know of the run.
@@ -75,6 +77,7 @@ impl Gatherer {
             panels: Panels::new(script),
             script: Arc::clone(script),
             run,
+            last: 0,
         }
     }
 
@@ -86,6 +89,7 @@ impl Gatherer {
             at: at.micros().saturating_sub(self.run.start.micros()),
             start: self.run.start,
         };
+        self.last = seen.at;
         self.strips.see(seen, happening);
         self.planes.see(seen, happening);
         self.ways.see(seen, happening, &mut self.strips);
@@ -94,16 +98,16 @@ impl Gatherer {
 
     /// The timeline of the run that has come to its end, with that record. `truth` is what each sink should have.
     pub fn finish(self, record: &Record, truth: Option<&BTreeMap<ActorId, Table>>) -> Timeline {
-        let length = record.simulated.0;
+        let length = record.simulated.0.max(self.last);
         let width = Strip::width_for(length);
         let topology = &self.script.topology;
         let mut timeline = Timeline {
             schema: SCHEMA,
             trace_hash: record.trace_hash.clone(),
             start: explain_time(self.run.start),
-            length: record.simulated,
+            length: wavetank_reports::Span(length),
             bucket: wavetank_reports::Span(width),
-            bands: bands(&self.script, self.run, record, &self.panels),
+            bands: bands(&self.script, self.run, length, record, &self.panels),
             ..Timeline::default()
         };
         timeline.links = topology
@@ -113,6 +117,7 @@ impl Gatherer {
                 link: link.name.to_string(),
                 from: link.from.0 as usize,
                 to: link.to.0 as usize,
+                control: matches!(link.port, Port::Control | Port::Back | Port::Counter),
             })
             .collect();
         let series = self.strips.finish(width);
@@ -161,8 +166,7 @@ fn on_node(topology: &Topology, node: NodeId) -> impl Iterator<Item = usize> + '
 }
 
 /// When faults were at work: as declared, and for those that lay a node low as it was.
-fn bands(script: &Script, run: Run, record: &Record, panels: &Panels) -> Vec<Band> {
-    let length = record.simulated.0;
+fn bands(script: &Script, run: Run, length: i64, record: &Record, panels: &Panels) -> Vec<Band> {
     let mut bands = Vec::new();
     for (index, fault) in script.scenario.faults.iter().enumerate() {
         if fault.rate <= 0.0 {

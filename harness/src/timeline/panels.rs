@@ -189,11 +189,12 @@ impl Panels {
                 );
             }
             Happening::Noted { actor, text } => self.mark(at, actor.0 as usize, "note", (*text).to_owned()),
-            Happening::Told { link, element } => {
-                if let Element::Control(control) = element {
-                    let from = seen.topology.links[link.0 as usize].from.0 as usize;
-                    self.told(seen, from, control);
-                }
+            Happening::Told {
+                link,
+                element: Element::Control(control),
+            } => {
+                let from = seen.topology.links[link.0 as usize].from.0 as usize;
+                self.told(seen, from, control);
             }
             _ => {}
         }

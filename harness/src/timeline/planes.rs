@@ -31,7 +31,10 @@ struct Point {
     value: Option<f64>,
 }
 
-/// Which event, and the how-manieth time that it comes.
+/// A field of events: its slot and its name.
+type Field = (usize, String);
+
+/// Which event, and when it came.
 type Key = (i64, EventId);
 
 #[derive(Default)]
@@ -84,7 +87,7 @@ struct Watch {
     windows: Sample<(Time, Time), Window>,
     open: BTreeSet<(Time, Time)>,
     reached: Time,
-    value: Option<(usize, String)>,
+    value: Option<Field>,
     rules: Vec<(String, f64)>,
     /// The event that came last.
     fresh: Option<(EventId, Point)>,
@@ -282,7 +285,7 @@ fn input_name(timeline: &Timeline, actor: ActorId, input: usize, lane: usize) ->
 }
 
 /// A value of an operator's input to show: that of its threshold, or the first number that its predicate speaks of.
-fn value_of(script: &Script, actor: ActorId, operator: usize) -> (Option<(usize, String)>, Vec<(String, f64)>) {
+fn value_of(script: &Script, actor: ActorId, operator: usize) -> (Option<Field>, Vec<(String, f64)>) {
     let settings = &script.scenario.operators[operator];
     let Some((_, body)) = settings.bodies().next() else {
         return (None, vec![]);

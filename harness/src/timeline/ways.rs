@@ -11,7 +11,7 @@ use wavetank_reports::{Histogram, Span};
 use wavetank_scenarios::fault::Place;
 use wavetank_scenarios::script::Body;
 use wavetank_scenarios::topology::{ActorId, LinkId, Role};
-use wavetank_scenarios::{Event, EventId, Script};
+use wavetank_scenarios::{Event, EventId, Script, Timing};
 
 use super::strips::Strips;
 use super::{Seen, hash_of};
@@ -29,8 +29,6 @@ const SPLIT: usize = 5_000;
 /// How far an event has come, and where its time went.
 #[derive(Clone, Copy)]
 struct Way {
-    planned: i64,
-    sent: i64,
     last: i64,
     parts: [i64; 8],
 }
@@ -151,11 +149,10 @@ impl Ways {
                 element: Element::Event(event),
                 ..
             } => self.leaves(seen, *actor, event),
-            Happening::Told { link, element } => {
-                if let Element::Event(event) = element {
-                    self.leaves(seen, seen.topology.links[link.0 as usize].from, event);
-                }
-            }
+            Happening::Told {
+                link,
+                element: Element::Event(event),
+            } => self.leaves(seen, seen.topology.links[link.0 as usize].from, event),
             Happening::Arrived { link, element, sent } => {
                 let sent = seen.event_time(*sent);
                 self.message(seen, *link, element, sent, Some(at));
@@ -196,12 +193,20 @@ impl Ways {
         if let Role::Source { .. } = seen.role(actor) {
             let planned = seen.event_time(event.planned);
             let mut way = Way {
-                planned,
-                sent: at,
                 last: planned,
                 parts: [0; 8],
             };
             way.spend(Cause::Source, at);
+            self.follow(event.correlation, actor, way);
+            return;
+        }
+        // A correction came when it did because of the late event that is at work: the way is that one's.
+        let late = event.pane.as_ref().is_some_and(|pane| pane.timing == Timing::Late);
+        if late
+            && let Some(brought) = self.at_work[actor.0 as usize].filter(|brought| *brought != event.correlation)
+            && let Some(mut way) = self.followed.get(&(brought, actor.0)).copied()
+        {
+            way.spend(Cause::Work, at);
             self.follow(event.correlation, actor, way);
             return;
         }
@@ -231,8 +236,10 @@ impl Ways {
         };
         way.spend(Cause::Work, seen.at);
         why.results += 1;
-        why.from_sent.record(Span(seen.at - way.sent));
-        why.from_planned.record(Span(seen.at - way.planned));
+        // Counted as the record counts, so that the two differ by what the source was held up alone.
+        let planned = seen.at - seen.event_time(event.planned);
+        why.from_planned.record(Span(planned));
+        why.from_sent.record(Span(planned - way.parts[Cause::Source as usize]));
         for (total, part) in why.total.iter_mut().zip(way.parts) {
             *total += part.max(0).unsigned_abs();
         }

@@ -142,7 +142,12 @@ const PANELS: &[(&str, &str, &str, &str)] = &[
 
 /// A pattern's name for people.
 pub fn title(pattern: &str) -> String {
-    let mut words = pattern.replace('-', " ");
+    let mut words = match pattern {
+        "filter" => "filter and threshold".to_owned(),
+        "periodic-snapshot" => "periodic snapshot state persistence".to_owned(),
+        "two-node-failover" => "two-node failover".to_owned(),
+        other => other.replace('-', " "),
+    };
     if let Some(first) = words.get_mut(..1) {
         first.make_ascii_uppercase();
     }

@@ -161,9 +161,9 @@ impl Run {
         let (mut own, mut derived) = (Vec::new(), Vec::new());
         for (follows, expected) in expected {
             if follows {
-                derived.push(expected)
+                derived.push(expected);
             } else {
-                own.push(expected)
+                own.push(expected);
             }
         }
         let broken_first = |list: &mut Vec<Expected>| list.sort_by_key(|e| e.holds != "no");
@@ -722,7 +722,13 @@ fn latencies(record: &Record, id: String) -> Option<Table> {
         for (name, histogram) in all {
             let mut row = vec![of.clone(), name.replace('_', " "), count(histogram.count())];
             for statistic in ["min", "p50", "p90", "p99", "p999", "p9999", "max", "mean"] {
-                row.push(maybe(histogram.statistic(statistic), Span::short));
+                // A few distributions are of sizes.
+                row.push(maybe(histogram.statistic(statistic), |value| {
+                    match name.ends_with("bytes") {
+                        true => format!("{} B", count(value.0.unsigned_abs())),
+                        false => value.short(),
+                    }
+                }));
             }
             rows.push(row);
         }
@@ -730,7 +736,7 @@ fn latencies(record: &Record, id: String) -> Option<Table> {
     let head = [
         "of", "what", "#count", "#min", "#p50", "#p90", "#p99", "#p99.9", "#p99.99", "#max", "#mean",
     ];
-    (!rows.is_empty()).then(|| table(id, "Distributions, in virtual time: exact", &head, rows))
+    (!rows.is_empty()).then(|| table(id, "Distributions, all of them simulated", &head, rows))
 }
 
 fn metrics(record: &Record, id: String) -> Table {

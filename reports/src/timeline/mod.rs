@@ -91,6 +91,9 @@ pub struct LinkEnds {
     pub from: usize,
     /// Who receives.
     pub to: usize,
+    /// Whether it carries no events, or only back.
+    #[serde(default)]
+    pub control: bool,
 }
 
 /// A time in which a fault was at work.
@@ -399,8 +402,8 @@ impl Cause {
     }
 }
 
-/// Where the time of a sink's results went, from the moment at which the event that completed a result was planned to
-/// leave its source.
+/// Where the time of a sink's results went, from the moment at which the event that brought a result about was planned to
+/// leave its source: the one that completed it, and of a correction the late one that it corrects for.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Why {
     /// The sink.
@@ -409,9 +412,10 @@ pub struct Why {
     pub results: u64,
     /// How many were not, because the way of their event was not followed to its end.
     pub unsplit: u64,
-    /// From the moment at which the event was sent, instead of planned: the time of results, as a histogram.
+    /// The latency of results as the record has it, from the moment at which the latest event behind each was planned,
+    /// less the time that its source was held up.
     pub from_sent: crate::Histogram,
-    /// The same results from the moment at which it was planned.
+    /// The latency of the same results, with it.
     pub from_planned: crate::Histogram,
     /// All time of all results, by cause, in microseconds.
     pub total: [u64; 8],

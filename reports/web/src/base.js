@@ -75,14 +75,15 @@ export function bytes(value) {
 /** How a series' unit is written. */
 export const writes = { us: span, bytes, count: number };
 
-/** Steps that people read easily, for times. */
+/** Steps of time that people read easily, in microseconds. */
+const STEPS = [1, 1e3].flatMap((unit) => [1, 2, 5, 10, 20, 50, 100, 200, 500].map((k) => k * unit)).concat(
+  [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000].map((k) => k * 1e6),
+);
+
+/** Ticks at such steps. */
 export function timeTicks(from, to, most) {
-  const steps = [];
-  for (const unit of [1, 1e3, 1e6]) for (const k of [1, 2, 5, 10, 20, 50, 100, 200, 500]) steps.push(k * unit);
-  for (const k of [60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 604800, 2592000]) steps.push(k * 1e6);
-  steps.sort((a, b) => a - b);
   const wide = to - from;
-  const step = steps.find((step) => wide / step <= most) ?? wide / most;
+  const step = STEPS.find((step) => wide / step <= most) ?? wide / most;
   const ticks = [];
   for (let at = Math.ceil(from / step) * step; at <= to + step * 1e-9; at += step) ticks.push(at === 0 ? 0 : at);
   return { ticks, step };
@@ -212,6 +213,7 @@ export const SHAPES = {
   up: (x, y, r) => `M${x},${y - r * 1.2}l${r * 1.2},${r * 2.2}h${-r * 2.4}z`,
   down: (x, y, r) => `M${x},${y + r * 1.2}l${r * 1.2},${-r * 2.2}h${-r * 2.4}z`,
   cross: (x, y, r) => `M${x - r},${y - r}l${2 * r},${2 * r}M${x - r},${y + r}l${2 * r},${-2 * r}`,
+  stroke: (x, y, r) => `M${x},${y - r}v${2 * r}`,
   plus: (x, y, r) => `M${x - r},${y}h${2 * r}M${x},${y - r}v${2 * r}`,
 };
 

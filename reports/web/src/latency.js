@@ -1,6 +1,6 @@
 // Latency as a spectrum of percentiles, and what a setting costs.
 import { scaleLinear } from "d3-scale";
-import { curveMonotoneX, line } from "d3-shape";
+import { line } from "d3-shape";
 import { Chart, bytes, el, legend, marks as mark, number, round, span, svg, tips } from "./base.js";
 import { plainTicks, spanTicks } from "./strips.js";
 
@@ -28,7 +28,7 @@ export function spectrum(run, box, label) {
     // The dashed ones on top: where nothing was held up, they hide in the full ones.
     for (const one of [...spectra].sort((a, b) => (a.from === "planned" ? -1 : 1) - (b.from === "planned" ? -1 : 1))) {
       const paint = COLOURS[actors.indexOf(one.of) % COLOURS.length];
-      const path = line((p) => round(chart.x(left(p[0]))), (p) => round(chart.y(p[1]))).curve(curveMonotoneX);
+      const path = line((p) => round(chart.x(left(p[0]))), (p) => round(chart.y(p[1])));
       const sent = one.from === "sent";
       chart.ground.append(svg("path", {
         d: path(one.points), fill: "none", stroke: sent ? "var(--ink)" : `var(${paint})`, "stroke-width": sent ? 1.4 : 2.6, "stroke-dasharray": sent ? "5 4" : undefined,

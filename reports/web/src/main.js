@@ -126,6 +126,8 @@ function article(node) {
   const extra = read(`extra-${index}`);
   const record = read(`record-${index}`);
   const run = { index, timeline, extra, record, clock: clock(timeline?.start_us ?? 0), view: new View(timeline?.length_us ?? 1) };
+  const first = node.querySelector("button.goto");
+  run.firstBroken = first ? Number(first.dataset.at) : null;
   if (timeline) {
     timebar(run);
     faults(run);
@@ -173,7 +175,7 @@ if (swept) {
 }
 // A link into a run opens it.
 const open = () => {
-  const target = location.hash && document.getElementById(location.hash.slice(1));
+  const target = location.hash ? document.getElementById(location.hash.slice(1)) : null;
   const shell = target?.closest("details.run");
   if (shell) { shell.open = true; target.scrollIntoView(); }
 };

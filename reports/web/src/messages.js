@@ -19,7 +19,7 @@ function order(timeline, used) {
     let moved = false;
     for (const link of timeline.links) {
       // Only forwards: from what stands before to what stands after.
-      const ahead = rank[timeline.actors[link.from].role] <= 7 && rank[timeline.actors[link.to].role] <= 7 && timeline.actors[link.to].role !== "source";
+      const ahead = !link.control && rank[timeline.actors[link.from].role] <= 7 && rank[timeline.actors[link.to].role] <= 7;
       if (ahead && depth[link.from] >= 0 && depth[link.to] < depth[link.from] + 1 && depth[link.from] < timeline.actors.length) {
         depth[link.to] = depth[link.from] + 1;
         moved = true;
@@ -65,7 +65,7 @@ export function spacetime(run, box, label, only) {
     const within = all.filter((m) => m.sent <= to && (m.got ?? m.sent) >= from);
     if (within.length <= READABLE * 1.3) return [from, to];
     const troubled = within.find((m) => m.got === null || m.fault !== null);
-    const centre = view.mark ?? (troubled ? troubled.sent : within[0].sent);
+    const centre = view.mark ?? run.firstBroken ?? (troubled ? troubled.sent : bands.find((band) => band.from > 0)?.from ?? within[0].sent);
     const times = within.map((m) => m.sent).sort((a, b) => a - b);
     const near = times.findIndex((t) => t >= centre);
     const at = near < 0 ? times.length - 1 : near;

@@ -105,6 +105,8 @@ export function panes(run, box, label) {
       const height = Math.max(90, rows.length * 14 + 44);
       const chart = timed(run, part, { height, left: 84, label: `${label} of ${actorName(run, plane.actor)}`, title: "time →" });
       const late = rows.map((row) => plane.points.fate.reduce((sum, fate, i) => sum + (fate === 2 && plane.points.stamp[i] >= windows.start[row] && plane.points.stamp[i] < windows.end[row] ? 1 : 0), 0));
+      // Where not every late event is kept, their number is not known here.
+      const told = (plane.fates.late ?? 0) === plane.points.fate.filter((fate) => fate === 2).length;
       const places = [];
       rows.forEach((i, k) => {
         const y = chart.top + 8 + k * 14;
@@ -118,14 +120,14 @@ export function panes(run, box, label) {
         chart.ground.append(marks({ shape: "diamond", r: 3, colour: "--c2" }, [[chart.x(windows.first[i]), y]]));
         if (windows.last[i] > windows.first[i]) chart.ground.append(marks({ shape: "diamond", r: 3, colour: "--c2", hollow: true }, [[chart.x(windows.last[i]), y]]));
         if (gone !== null) chart.ground.append(svg("line", { x1: gone, x2: gone, y1: y - 5, y2: y + 5, stroke: "var(--ink)", "stroke-width": 1.5 }));
-        if (late[k]) chart.ground.append(svg("text", { class: "note", x: Math.max(last, chart.x(windows.first[i])) + 8, y: y + 4 }, `${late[k]} late`));
+        if (late[k] && told) chart.ground.append(svg("text", { class: "note", x: Math.max(last, chart.x(windows.first[i])) + 8, y: y + 4 }, `${late[k]} late`));
         places.push({ x: chart.x(windows.first[i]), y, i }, { x: (x + end) / 2, y, i });
       });
       chart.mark(run.view.mark);
       tips(chart, () => places, ({ i }) => `[${run.clock.full(windows.start[i])}, ${run.clock.full(windows.end[i])})\nfirst answer ${run.clock.full(windows.first[i])}, ${span(windows.first[i] - windows.end[i])} after its end\n${windows.answers[i]} answers over all groups`);
       if (step > 1) part.append(el("p", { class: "fine" }, `${rows.length} of ${all} windows: one in ${step}`));
     }
-    legend(box, [{ name: "event time of the window", fill: "var(--c0)" }, { name: "first answer", shape: "diamond", r: 3, colour: "--c2" }, { name: "last answer, where it is another", shape: "diamond", r: 3, colour: "--c2", hollow: true }, { name: "gone for good", shape: "plus", r: 3.5, colour: "--ink", hollow: true }]);
+    legend(box, [{ name: "event time of the window", fill: "var(--c0)" }, { name: "first answer", shape: "diamond", r: 3, colour: "--c2" }, { name: "last answer, where it is another", shape: "diamond", r: 3, colour: "--c2", hollow: true }, { name: "gone for good", shape: "stroke", r: 5, colour: "--ink", hollow: true }]);
   });
 }
 
@@ -306,7 +308,7 @@ export function answers(run, box, label) {
       places.push({ x: steps.at(-1) ?? chart.left, y, one }, { x: steps[0] ?? chart.left, y, one });
     });
     tips(chart, () => places, ({ one }) => one.at.map((at, i) => `${run.clock.full(at)}: ${one.value[i] === null ? "taken back" : one.value[i]} (${one.timing[i]})`).join("\n") + (one.truth === null ? "" : `\ntruth: ${one.truth}`));
-    legend(box, [{ name: "first said", shape: "dot", r: 4, colour: "--c0", hollow: true }, { name: "in the end, and true", shape: "dot", r: 3, colour: "--c2" }, { name: "in the end, and not true", shape: "cross", r: 4.5, colour: "--c1", hollow: true }, { name: "truth", shape: "plus", r: 4, colour: "--ink", hollow: true }]);
+    legend(box, [{ name: "first said", shape: "dot", r: 4, colour: "--c0", hollow: true }, { name: "in the end, and true", shape: "dot", r: 3, colour: "--c2" }, { name: "in the end, and not true", shape: "cross", r: 4.5, colour: "--c1", hollow: true }, { name: "truth", shape: "stroke", r: 6, colour: "--ink", hollow: true }]);
     if (rows.length < within.length) box.append(el("p", { class: "fine" }, `${rows.length} of ${within.length} windows and groups, those first that were corrected`));
   });
 }

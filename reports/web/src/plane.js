@@ -47,8 +47,8 @@ export function plane(run, box, actor, label) {
     const a = Math.max(x0, from);
     const b = Math.min(x1, to);
     if (b > a) chart.ground.append(svg("line", { x1: chart.x(a), y1: chart.y(a), x2: chart.x(b), y2: chart.y(b), stroke: "var(--soft)", "stroke-dasharray": "4 4", opacity: 0.8 }));
-    chart.ground.append(svg("path", { d: stepPath(chart, watermark.at, watermark.value, true), fill: "none", stroke: "var(--c2)", "stroke-width": 1.8 }));
     const places = scatter(chart, points, (i) => [chart.x(points.stamp[i]), chart.y(points.at[i])], (i) => points.at[i] >= from && points.at[i] <= to);
+    chart.ground.append(svg("path", { d: stepPath(chart, watermark.at, watermark.value, true), fill: "none", stroke: "var(--c2)", "stroke-width": 1.8 }));
     if (view.mark !== null && view.mark >= from && view.mark <= to) {
       const y = chart.y(view.mark);
       chart.over.append(svg("line", { class: "markline", x1: chart.left, x2: chart.right, y1: y, y2: y }));

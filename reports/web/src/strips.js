@@ -1,6 +1,6 @@
 // Series over virtual time: thin plots under one another, with one cursor.
 import uPlot from "uplot";
-import { colour, el, number, span, writes } from "./base.js";
+import { colour, el, number, span, timeTicks, writes } from "./base.js";
 
 const COLOURS = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c7", "--c6"];
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3], [], [7, 3], [2, 3], [9, 3, 2, 3]];
@@ -78,7 +78,8 @@ export function draw(run, box, label, lines, { height = 132, zero = true, stacke
   const left = lines.length - MOST;
   lines = lines.slice(0, MOST);
   const data = [xs];
-  const series = [{ label: "at", value: (_, x) => (x === null || x === undefined ? "–" : clock(x, wide)) }];
+  const blank = (value) => value === null || value === undefined;
+  const series = [{ label: "\u00a0", value: (_, x) => (blank(x) ? "" : clock(x, wide)) }];
   const bands = [];
   const write = lines[0]?.write ?? number;
   if (stacked) {
@@ -90,7 +91,7 @@ export function draw(run, box, label, lines, { height = 132, zero = true, stacke
       const own = lines[k].last;
       series.push({
         label: lines[k].name, stroke: () => colour(lines[k].colour), fill: () => colour(lines[k].colour), width: 0.5,
-        points: { show: false }, value: (_, __, ___, i) => (i === null ? "–" : write(own[i])), spanGaps: true,
+        points: { show: false }, value: (_, __, ___, i) => (blank(i) ? "" : write(own[i])), spanGaps: true,
       });
     }
   } else {
@@ -103,12 +104,12 @@ export function draw(run, box, label, lines, { height = 132, zero = true, stacke
       if (spread) {
         const first = series.length;
         data.push(line.high, line.low);
-        series.push({ ...common, label: line.name, value: (_, __, ___, i) => (i === null ? "–" : between(write, line.low[i], line.high[i])) });
+        series.push({ ...common, label: line.name, value: (_, __, ___, i) => (blank(i) ? "" : between(write, line.low[i], line.high[i])) });
         series.push({ ...common, label: line.name + ", least", value: () => "" , width: 0.6, dash: [] });
         bands.push({ series: [first, first + 1], fill: () => colour(paint) + "3a" });
       } else {
         data.push(line.last);
-        series.push({ ...common, label: line.name, value: (_, value) => write(value), paths: line.steps ? uPlot.paths.stepped({ align: 1 }) : undefined });
+        series.push({ ...common, label: line.name, value: (_, value) => (blank(value) ? "" : write(value)), paths: line.steps ? uPlot.paths.stepped({ align: 1 }) : undefined });
       }
     });
   }
@@ -173,16 +174,7 @@ function span0(low, high, zero) {
 }
 
 /** Round steps of time for an upright axis. */
-export function spanTicks(from, to, most = 4) {
-  const steps = [];
-  for (const unit of [1, 1e3, 1e6]) for (const k of [1, 2, 5, 10, 20, 50, 100, 200, 500]) steps.push(k * unit);
-  for (const k of [60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400, 604800]) steps.push(k * 1e6);
-  steps.sort((a, b) => a - b);
-  const step = steps.find((step) => (to - from) / step <= most) ?? (to - from) / most;
-  const ticks = [];
-  for (let at = Math.ceil(from / step) * step; at <= to; at += step) ticks.push(at === 0 ? 0 : at);
-  return ticks;
-}
+export const spanTicks = (from, to, most = 4) => timeTicks(from, to, most).ticks;
 
 export function plainTicks(from, to, most = 4) {
   const rough = (to - from) / most || 1;
@@ -210,6 +202,18 @@ function gather(run, names, accept = () => true) {
   return lines.sort((a, b) => b.peak - a.peak);
 }
 
+/** Counts as so many a second, over groups of buckets: in the finest ones an even rate would look jagged. */
+function rate(counts, seconds) {
+  const group = Math.max(1, Math.ceil(counts.length / 120));
+  const rates = new Array(counts.length);
+  for (let at = 0; at < counts.length; at += group) {
+    const part = counts.slice(at, at + group);
+    const mean = part.reduce((sum, n) => sum + n, 0) / part.length / seconds;
+    rates.fill(mean, at, at + group);
+  }
+  return rates;
+}
+
 /** The strips that every run has. */
 export function strip(run, box, kind, label) {
   const a = run.timeline.bucket_us / 1e6;
@@ -218,7 +222,7 @@ export function strip(run, box, kind, label) {
     let lines = gather(run, ["in", "out"], (track, series) => worth[track.role] === series.name);
     for (const line of lines) {
       line.name = line.name.replace(/ (in|out)$/, (_, way) => (way === "in" ? " takes" : " sends"));
-      line.last = line.low = line.high = line.last.map((value) => (value === null ? null : value / a));
+      line.last = line.low = line.high = rate(line.last, a);
     }
     return draw(run, box, label, lines, {});
   }
