@@ -20,6 +20,7 @@ const built = await build({
   loader: { ".css": "empty" },
   outdir: "dist",
   write: false,
+  metafile: true,
   logLevel: "warning",
 });
 const style = await build({
@@ -33,11 +34,25 @@ const style = await build({
   logLevel: "warning",
 });
 
+/** Whose work is in the bundle, and under which terms: it goes wherever the bundle goes. */
+const packages = new Set();
+for (const input of Object.keys(built.metafile.inputs)) {
+  const found = input.match(/node_modules\/((?:@[^/]+\/)?[^/]+)\//);
+  if (found) packages.add(found[1]);
+}
+const terms = [...packages].sort().map((name) => {
+  const { version } = JSON.parse(readFileSync(join(here, "node_modules", name, "package.json"), "utf8"));
+  const licence = readFileSync(join(here, "node_modules", name, "LICENSE"), "utf8");
+  return `${name} ${version}\n${licence.trim()}`;
+});
+const notice = `/*\n${terms.join("\n\n").replaceAll("*/", "* /")}\n*/\n`;
+
 let differs = false;
 for (const file of [...built.outputFiles, ...style.outputFiles]) {
   const name = file.path.endsWith(".css") ? "report.css" : "report.js";
   // The page takes the text as it is: it must not end its own element.
-  const text = file.text.trimEnd().replaceAll("</script", "<\\/script") + "\n";
+  const code = file.text.trimEnd().replaceAll("</script", "<\\/script") + "\n";
+  const text = name.endsWith(".js") ? notice + code : code;
   const path = join(here, "dist", name);
   if (check) {
     let committed = "";

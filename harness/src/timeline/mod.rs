@@ -13,7 +13,7 @@ use wavetank_actors::world::Happening;
 use wavetank_oracle::table::Table;
 use wavetank_reports::record::Record;
 use wavetank_reports::timeline::{Band, LinkEnds, SCHEMA, Strip, Timeline, Track};
-use wavetank_scenarios::fault::{FaultKind, Place};
+use wavetank_scenarios::fault::{FaultKind, Place, Timing};
 use wavetank_scenarios::schedule::Schedule;
 use wavetank_scenarios::topology::{ActorId, NodeId, Port, Role, Topology};
 use wavetank_scenarios::{EventId, Script, Span, Time};
@@ -165,6 +165,9 @@ fn on_node(topology: &Topology, node: NodeId) -> impl Iterator<Item = usize> + '
     actors.filter(move |(_, actor)| actor.node == node).map(|(i, _)| i)
 }
 
+/// Bands of one fault that are drawn.
+const MOST_BANDS: usize = 200;
+
 /// When faults were at work: as declared, and for those that lay a node low as it was.
 fn bands(script: &Script, run: Run, length: i64, record: &Record, panels: &Panels) -> Vec<Band> {
     let mut bands = Vec::new();
@@ -189,17 +192,27 @@ fn bands(script: &Script, run: Run, length: i64, record: &Record, panels: &Panel
             continue;
         }
         let schedule = Schedule::new(fault, run.seed, run.length);
-        if schedule.has_moments() && fault.lasting.is_none() {
+        let until = |to: Span| if to == Span::MAX { length } else { to.micros() };
+        if fault.kind.descriptor().timing == Timing::Interval {
+            for (from, to) in schedule.periods().take(MOST_BANDS) {
+                band(from.micros(), until(to));
+            }
+        } else if schedule.has_moments() {
             // It hits what comes next; how long that took shows in when it fired.
             let ledger = record.faults.get(index);
             if let Some((first, last)) = ledger.and_then(|fault| Some((fault.first?, fault.last?))) {
                 let start = explain_time(run.start);
                 band(first.since(start).0, last.since(start).0);
             }
-            continue;
-        }
-        for (from, to) in schedule.periods().take(200) {
-            band(from.micros(), if to == Span::MAX { length } else { to.micros() });
+        } else {
+            match &fault.during {
+                Some(periods) => periods
+                    .0
+                    .iter()
+                    .take(MOST_BANDS)
+                    .for_each(|(from, to)| band(from.micros(), until(*to))),
+                None => band(0, length),
+            }
         }
     }
     bands

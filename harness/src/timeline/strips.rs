@@ -153,6 +153,12 @@ impl Strips {
             }
             Happening::Queue { actor, depth } => self.of(*actor).queue.put(at, *depth as i64),
             Happening::HeldBack { actor, elements } => self.of(*actor).held_back.put(at, *elements as i64),
+            // Late, and put out all the same: late as the metric counts it.
+            Happening::Measured {
+                actor,
+                metric: Metric::Late,
+                reading,
+            } => self.of(*actor).late.put(at, *reading as i64),
             Happening::Measured { actor, metric, reading } => {
                 let reading = i64::try_from(*reading).unwrap_or(i64::MAX);
                 let form = metric.descriptor().form;

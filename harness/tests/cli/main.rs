@@ -4,6 +4,7 @@ mod commands;
 mod crashes;
 mod disk;
 mod exits;
+mod report;
 mod screens;
 mod support;
 mod sweep;
