@@ -7,7 +7,7 @@ use std::sync::Arc;
 use wavetank_harness::{Options, Ran, Tank};
 use wavetank_reports::html;
 use wavetank_reports::record::Metric;
-use wavetank_reports::timeline::{Fate, Series, Strip, Timeline};
+use wavetank_reports::timeline::{Cause, Fate, Series, Strip, Timeline};
 use wavetank_scenarios::Script;
 use wavetank_scenarios::library::{LIBRARY, LibraryFiles};
 use wavetank_scenarios::pattern::PATTERNS;
@@ -70,9 +70,7 @@ fn what_a_timeline_counts_is_what_the_record_books() {
             assert_eq!(sum("in"), (books.taken - books.shed) as i64, "{name}: into {actor}");
             assert_eq!(sum("shed"), books.shed as i64, "{name}: shed by {actor}");
             // The metric counts those as well that were put out all the same.
-            let late = record
-                .metric(actor, "late")
-                .map_or(books.late as f64, |late| late.as_f64());
+            let late = record.metric(actor, "late").map_or(books.late as f64, Metric::as_f64);
             assert_eq!(sum("late"), late as i64, "{name}: late at {actor}");
             assert_eq!(sum("filtered"), books.filtered as i64, "{name}: filtered by {actor}");
             assert_eq!(sum("failed"), books.failed as i64, "{name}: failed at {actor}");
@@ -258,4 +256,25 @@ fn the_time_of_every_result_is_split_without_a_rest() {
             assert_eq!(groups, why.results, "{scenario}");
         }
     }
+}
+
+/// What most of the time of a sink's results went to.
+fn most(timeline: &Timeline) -> Cause {
+    let totals = timeline.why[0].total;
+    let most = Cause::ALL.into_iter().max_by_key(|cause| totals[*cause as usize]);
+    most.expect("there are causes")
+}
+
+#[test]
+fn the_time_of_a_correction_went_to_what_made_its_event_late() {
+    // A slow link, and a source that says late what it has had for long.
+    let (_, delayed) = watched(&library("orders-on-a-dashboard"), true);
+    assert_eq!(most(&delayed), Cause::Fault);
+    let (_, held_up) = watched(&library("idle-partition"), true);
+    assert_eq!(most(&held_up), Cause::Source);
+    // Without either it is the work of those who decrypt, and the wait of a buffer.
+    let (_, worked) = watched(&library("eight-sub-streams"), true);
+    assert_eq!(most(&worked), Cause::Work);
+    let (_, ordered) = watched(&library("slack-enough"), true);
+    assert_eq!(most(&ordered), Cause::Reorder);
 }

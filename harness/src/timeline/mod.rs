@@ -35,6 +35,8 @@ pub struct Gatherer {
     panels: Panels,
     /// When something last happened: a run that was stopped by an error has no other end.
     last: i64,
+    /// By actor: how much waits in its mailbox, and since when something is being served.
+    services: Vec<(usize, Option<i64>)>,
 }
 
 /// What all parts of a gatherer know of the run.
@@ -45,6 +47,8 @@ struct Seen<'a> {
     /// Microseconds since the start.
     at: i64,
     start: Time,
+    /// Of what an actor takes: when its service began, which is over now.
+    began: i64,
 }
 
 impl Seen<'_> {
@@ -78,16 +82,32 @@ impl Gatherer {
             script: Arc::clone(script),
             run,
             last: 0,
+            services: vec![(0, None); script.topology.actors.len()],
         }
     }
 
     /// Something happened.
     pub fn see(&mut self, at: Time, happening: &Happening<'_>) {
+        let at = at.micros().saturating_sub(self.run.start.micros());
+        let mut began = at;
+        match happening {
+            Happening::Queue { actor, depth } => {
+                let (before, service) = &mut self.services[actor.0 as usize];
+                // What leaves the mailbox is served from now on, until it is delivered.
+                if *depth < *before {
+                    *service = Some(at);
+                }
+                *before = *depth;
+            }
+            Happening::Delivered { actor, .. } => began = self.services[actor.0 as usize].1.take().unwrap_or(at),
+            _ => {}
+        }
         let seen = Seen {
             script: &self.script,
             topology: &self.script.topology,
-            at: at.micros().saturating_sub(self.run.start.micros()),
+            at,
             start: self.run.start,
+            began,
         };
         self.last = seen.at;
         self.strips.see(seen, happening);

@@ -204,7 +204,7 @@ impl Panels {
         let (at, index) = (seen.at, actor.0 as usize);
         let role = seen.role(actor);
         if role.works().is_some() {
-            self.working[index] = Some((at, seen.name(event.correlation)));
+            self.working[index] = Some((seen.began, seen.name(event.correlation)));
         }
         if self.combines[index] {
             let key = (actor.0, event.correlation);

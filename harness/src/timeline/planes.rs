@@ -81,8 +81,10 @@ struct Watch {
     ordinary: Sample<Key, Point>,
     unlucky: Sample<Key, Point>,
     /// When each event that is kept came last, for those who know it by name alone.
-    latest: BTreeMap<EventId, i64>,
+    latest: BTreeMap<EventId, Key>,
     watermark: Walk,
+    /// The watermark generator in front, where there is one.
+    generator: Option<ActorId>,
     inputs: BTreeMap<(usize, usize), Walk>,
     windows: Sample<(Time, Time), Window>,
     open: BTreeSet<(Time, Time)>,
@@ -130,6 +132,7 @@ impl Planes {
                 unlucky: Sample::new(UNLUCKY / many.max(1)),
                 latest: BTreeMap::new(),
                 watermark: Walk::default(),
+                generator: None,
                 inputs: BTreeMap::new(),
                 windows: Sample::new(WINDOWS),
                 open: BTreeSet::new(),
@@ -145,6 +148,9 @@ impl Planes {
             if let Role::Watermark { operator } | Role::Split { operator } = actor.role {
                 let worker = topology.workers(operator).next();
                 plane[index] = worker.and_then(|worker| plane[worker.0 as usize]);
+                if let (Role::Watermark { .. }, Some(behind)) = (actor.role, plane[index]) {
+                    planes[behind].generator = Some(ActorId(index as u32));
+                }
             }
         }
         Self { planes, plane }
@@ -167,7 +173,13 @@ impl Planes {
                 let Some(watch) = self.of(*actor) else { return };
                 match element {
                     Element::Event(event) if !passes => watch.comes(seen, event),
-                    Element::Watermark(watermark) if *watermark < Time::MAX => {
+                    // In front of a generator no input has a watermark: it reaches as far as its largest stamp.
+                    Element::Event(event) if watch.generator == Some(*actor) => {
+                        let walk = watch.inputs.entry((*input, *lane)).or_default();
+                        let stamp = seen.event_time(event.stamp);
+                        walk.to(seen.at, walk.last.map_or(stamp, |last| last.max(stamp)));
+                    }
+                    Element::Watermark(watermark) if *watermark < Time::MAX && watch.generator.is_none() => {
                         let walk = watch.inputs.entry((*input, *lane)).or_default();
                         walk.to(seen.at, seen.event_time(*watermark));
                     }
@@ -235,7 +247,7 @@ impl Planes {
             let names: Vec<String> = watch
                 .inputs
                 .keys()
-                .map(|(input, lane)| input_name(timeline, watch.actor, *input, *lane))
+                .map(|(input, lane)| input_name(timeline, watch.generator.unwrap_or(watch.actor), *input, *lane))
                 .collect();
             count(
                 &mut ordinary,
@@ -338,12 +350,12 @@ impl Watch {
         if self.latest.len() > 4 * ORDINARY {
             // Those that have gone out of the sample need not be found.
             let ordinary = &self.ordinary;
-            self.latest.retain(|id, _| ordinary.takes(hash_of(*id)));
+            self.latest.retain(|_, (_, id)| ordinary.takes(hash_of(*id)));
         }
         // The one that came last may still turn out late, whether it is in the sample or not.
-        self.latest.insert(key, seen.at);
+        self.latest.insert(key, (seen.at, key));
         if event.correlation != key {
-            self.latest.insert(event.correlation, seen.at);
+            self.latest.insert(event.correlation, (seen.at, key));
         }
         self.fresh = Some((key, point));
     }
@@ -355,7 +367,9 @@ impl Watch {
         *taken = taken.saturating_sub(1);
         *self.fates.entry(fate).or_default() += 1;
         let fresh = self.fresh.take_if(|(fresh, _)| *fresh == id).map(|(_, point)| point);
-        let at = fresh.map(|point| point.at).or_else(|| self.latest.get(&id).copied());
+        let at = fresh
+            .map(|point| point.at)
+            .or_else(|| self.latest.get(&id).map(|(at, _)| *at));
         let Some(at) = at else { return };
         if !fate.is_unlucky() {
             if let Some(point) = self.ordinary.get_mut(&(at, id)) {
@@ -371,9 +385,8 @@ impl Watch {
 
     /// A result goes out.
     fn answers(&mut self, seen: Seen<'_>, event: &Event) {
-        let source = event.correlation;
-        if let Some(at) = self.latest.get(&source)
-            && let Some(point) = self.ordinary.get_mut(&(*at, source))
+        if let Some(key) = self.latest.get(&event.correlation)
+            && let Some(point) = self.ordinary.get_mut(key)
         {
             point.out.get_or_insert(seen.at);
         }

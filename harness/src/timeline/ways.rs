@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::{FxHashMap, FxHashSet};
 use wavetank_actors::Element;
 use wavetank_actors::reliability::Control;
-use wavetank_actors::world::Happening;
+use wavetank_actors::world::{Happening, NodeFault};
 use wavetank_reports::timeline::{Carried, Cause, LeftOut, Messages, Sample, Timeline, Why, sample};
 use wavetank_reports::{Histogram, Span};
 use wavetank_scenarios::fault::Place;
@@ -70,8 +70,8 @@ pub struct Ways {
     order: VecDeque<(EventId, u32)>,
     /// What time between coming in and going out is, by actor.
     cause: Vec<Cause>,
-    /// The event that an actor has at work.
-    at_work: Vec<Option<EventId>>,
+    /// By actor: what it was given and is not done with, the oldest first, as far as it is an event.
+    at_work: Vec<VecDeque<Option<EventId>>>,
     /// By fault: the links that it disturbs.
     disturbs: Vec<FxHashSet<u32>>,
     touched: FxHashMap<EventId, usize>,
@@ -108,7 +108,7 @@ impl Ways {
             followed: FxHashMap::default(),
             order: VecDeque::new(),
             cause: topology.actors.iter().map(|actor| cause(actor.role)).collect(),
-            at_work: vec![None; topology.actors.len()],
+            at_work: vec![VecDeque::new(); topology.actors.len()],
             disturbs: disturbs.collect(),
             touched: FxHashMap::default(),
             sinks: FxHashMap::default(),
@@ -168,24 +168,47 @@ impl Ways {
             // The network takes it where it is sent; a crashed receiver where it should have arrived.
             Happening::Lost { link, element, .. } => self.message(seen, *link, element, at, None),
             Happening::Delivered { actor, element, .. } => {
-                self.at_work[actor.0 as usize] = None;
-                if let Element::Event(event) = element {
-                    self.at_work[actor.0 as usize] = Some(event.correlation);
-                    if let Some(way) = self.followed.get_mut(&(event.correlation, actor.0)) {
-                        way.spend(Cause::Queue, at);
-                    }
+                let event = element.event().map(|event| event.correlation);
+                self.given(seen, *actor, event);
+                if let Some(event) = event
+                    && let Some(way) = self.followed.get_mut(&(event, actor.0))
+                {
+                    way.spend(Cause::Queue, seen.began);
+                    way.spend(Cause::Work, at);
                 }
             }
+            Happening::Timer { actor, .. } => self.given(seen, *actor, None),
             Happening::Done { actor } => {
-                if let Some(event) = self.at_work[actor.0 as usize].take()
+                if let Some(event) = self.at_work[actor.0 as usize].pop_front().flatten()
                     && let Some(way) = self.followed.get_mut(&(event, actor.0))
                 {
                     way.spend(Cause::Work, at);
                 }
             }
+            Happening::Node {
+                node,
+                fault: NodeFault::Crash,
+                ..
+            } => {
+                for index in super::on_node(seen.topology, *node) {
+                    self.at_work[index].clear();
+                }
+            }
             Happening::Took { actor, event } => self.taken(seen, *actor, event, strips),
             _ => {}
         }
+    }
+
+    /// An actor that says when it is done was given something.
+    fn given(&mut self, seen: Seen<'_>, actor: ActorId, event: Option<EventId>) {
+        if seen.role(actor).works().is_some() {
+            self.at_work[actor.0 as usize].push_back(event);
+        }
+    }
+
+    /// What the actor is working on.
+    fn worked_on(&self, actor: ActorId) -> Option<EventId> {
+        self.at_work[actor.0 as usize].front().copied().flatten()
     }
 
     fn leaves(&mut self, seen: Seen<'_>, actor: ActorId, event: &Event) {
@@ -203,14 +226,14 @@ impl Ways {
         // A correction came when it did because of the late event that is at work: the way is that one's.
         let late = event.pane.as_ref().is_some_and(|pane| pane.timing == Timing::Late);
         if late
-            && let Some(brought) = self.at_work[actor.0 as usize].filter(|brought| *brought != event.correlation)
+            && let Some(brought) = self.worked_on(actor).filter(|brought| *brought != event.correlation)
             && let Some(mut way) = self.followed.get(&(brought, actor.0)).copied()
         {
             way.spend(Cause::Work, at);
             self.follow(event.correlation, actor, way);
             return;
         }
-        let works = self.at_work[actor.0 as usize] == Some(event.correlation);
+        let works = self.worked_on(actor) == Some(event.correlation);
         let cause = if works {
             Cause::Work
         } else {

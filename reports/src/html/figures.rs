@@ -1,7 +1,7 @@
 //! Which plots a run has, where they stand, and how to read each.
 
 use crate::record::Record;
-use crate::timeline::Timeline;
+use crate::timeline::{Plane, Timeline};
 
 /// A plot.
 pub struct Group {
@@ -112,7 +112,7 @@ const PANELS: &[(&str, &str, &str, &str)] = &[
         "watermark",
         "watermarks",
         "Watermarks of the inputs",
-        "Event time that each input has reached, over virtual time; the bold line is the combined watermark. The least of them rules, but for inputs that are idle.",
+        "Event time that each input has reached (its watermark, or in front of a generator its largest stamp), over virtual time; the bold line is the combined watermark. The least of them rules, but for inputs that are idle.",
     ),
     (
         "replay",
@@ -152,6 +152,26 @@ pub fn title(pattern: &str) -> String {
         first.make_ascii_uppercase();
     }
     words
+}
+
+/// Planes of a run that are drawn.
+pub const PLANES: usize = 4;
+
+/// The planes that have something to show: those of sub-streams last, because they are much alike.
+pub fn planes(timeline: &Timeline) -> impl Iterator<Item = &Plane> {
+    let role = |plane: &&Plane| {
+        timeline
+            .actors
+            .get(plane.actor)
+            .is_some_and(|track| track.role == "sub-stream")
+    };
+    let mut planes: Vec<&Plane> = timeline
+        .planes
+        .iter()
+        .filter(|plane| !plane.points.at.is_empty())
+        .collect();
+    planes.sort_by_key(role);
+    planes.into_iter()
 }
 
 /// The plots of a run, in their order.
@@ -214,7 +234,7 @@ pub fn groups(record: &Record, timeline: &Timeline) -> Vec<Group> {
             add("strips", plot, "", title, how);
         }
     }
-    for plane in timeline.planes.iter().filter(|plane| !plane.points.at.is_empty()) {
+    for plane in planes(timeline).take(PLANES) {
         let Some(track) = timeline.actors.get(plane.actor) else {
             continue;
         };

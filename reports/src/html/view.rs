@@ -196,6 +196,15 @@ impl Run {
                 )
             }));
         }
+        if let Some(more) = timeline
+            .map(|timeline| figures::planes(timeline).count())
+            .filter(|n| *n > figures::PLANES)
+        {
+            left_out.push(format!(
+                "Of {more} operators and sub-streams, {} have their time plane drawn.",
+                figures::PLANES
+            ));
+        }
         let mut notes: Vec<String> = record.remarks.iter().chain(&record.notes).cloned().collect();
         if record.data.skipped > 0 {
             notes.push(format!(
@@ -718,8 +727,13 @@ fn distances(record: &Record, id: String) -> Option<Table> {
 
 fn latencies(record: &Record, id: String) -> Option<Table> {
     let mut rows = Vec::new();
+    let mut nought = 0;
     for (of, all) in &record.histograms {
         for (name, histogram) in all {
+            if histogram.min() == Some(Span(0)) && histogram.max() == Some(Span(0)) {
+                nought += 1;
+                continue;
+            }
             let mut row = vec![of.clone(), name.replace('_', " "), count(histogram.count())];
             for statistic in ["min", "p50", "p90", "p99", "p999", "p9999", "max", "mean"] {
                 // A few distributions are of sizes.
@@ -736,7 +750,11 @@ fn latencies(record: &Record, id: String) -> Option<Table> {
     let head = [
         "of", "what", "#count", "#min", "#p50", "#p90", "#p99", "#p99.9", "#p99.99", "#max", "#mean",
     ];
-    (!rows.is_empty()).then(|| table(id, "Distributions, all of them simulated", &head, rows))
+    let mut table = table(id, "Distributions, all of them simulated", &head, rows);
+    if nought > 0 {
+        table.note = format!("{} of nothing but zeros left away.", plural(nought, "distribution"));
+    }
+    (!table.rows.is_empty()).then_some(table)
 }
 
 fn metrics(record: &Record, id: String) -> Table {

@@ -68,7 +68,12 @@ function faults(run) {
   const place = document.querySelector(`.legend-faults[data-run="${run.index}"]`);
   const ids = [...new Set(run.timeline.bands.map((band) => band.fault))];
   if (!place) return;
-  if (!ids.length) return void (place.textContent = "No fault was at work.");
+  const { always } = run;
+  if (always.length) place.append(el("span", {}, `At work all the time, and not shaded: ${always.slice(0, 12).join(", ")}${always.length > 12 ? ", …" : ""}.`));
+  if (!ids.length) {
+    if (!always.length) place.textContent = "No fault was at work.";
+    return;
+  }
   place.append(el("span", {}, "Shaded, behind every plot:"));
   for (const id of ids.slice(0, 12)) {
     const mine = run.timeline.bands.filter((band) => band.fault === id);
@@ -110,7 +115,7 @@ function downloads(index) {
   const offer = (text, action) => place.append(el("button", { type: "button", onclick: action }, text));
   offer("Record (JSON)", () => save(`${file}.json`, "application/json", JSON.stringify(read(`record-${index}`), null, 2)));
   if (document.getElementById(`timeline-${index}`)) {
-    offer("Timeline (JSON)", () => save(`${file}-timeline.json`, "application/json", JSON.stringify(read(`timeline-${index}`))));
+    offer("Timeline (JSON)", () => save(`${file}-timeline.json`, "application/json", document.getElementById(`timeline-${index}`).textContent));
   }
   const article = document.querySelector(`[data-article="${index}"]`);
   for (const table of article.querySelectorAll("table[id]")) {
@@ -129,12 +134,13 @@ function article(node) {
   const first = node.querySelector("button.goto");
   run.firstBroken = first ? Number(first.dataset.at) : null;
   if (timeline) {
+    // What is at work from beginning to end would shade everything and show nothing.
+    const wide = timeline.length_us * 0.97;
+    run.always = [...new Set(timeline.bands.filter((band) => band.to - band.from >= wide).map((band) => band.fault))];
+    timeline.bands = timeline.bands.filter((band) => band.to - band.from < wide);
     timebar(run);
     faults(run);
     for (const button of node.querySelectorAll("button.goto")) button.addEventListener("click", () => go(run, button));
-  } else {
-    // There is nothing to move.
-    for (const button of node.querySelectorAll("button.goto")) button.replaceWith(el("span", { class: "name" }, button.textContent));
   }
   const drawn = [];
   const figures = [...node.querySelectorAll("figure.plot")];

@@ -78,6 +78,8 @@ export function value(run, box, label) {
         chart.over.append(svg("text", { class: "note", x: chart.right - 4, y: y - 4, "text-anchor": "end" }, `${name} ${number(at)}`));
       });
       const places = scatter(chart, points, (i) => [chart.x(points.stamp[i]), chart.y(points.value[i])], shown);
+      const passed = places.filter(({ i }) => points.fate[i] === 0);
+      if (passed.length < 400) chart.ground.append(marks({ shape: "dot", r: 3.4, colour: "--c0" }, passed.map(({ x, y }) => [x, y])));
       chart.over.append(svg("text", { class: "note", x: chart.left + 6, y: chart.top + 10 }, `↑ ${plane.value}`));
       tips(chart, () => places, (place) => describe(run, plane, place.i));
       chart.mark(run.view.mark);

@@ -113,11 +113,13 @@ export function scatter(chart, points, place, shown) {
     groups[fate].push([x, y]);
     places.push({ x, y, i });
   });
-  groups.forEach((group, fate) => {
+  // Those that were filtered lie at the bottom.
+  [1, 0, 2, 3, 4, 5, 6].forEach((fate) => {
+    const group = groups[fate];
     if (!group.length) return;
     const look = FATES[fate];
     // Where there are many, each is smaller.
-    const r = look.shape === "dot" && group.length > 900 ? look.r * 0.7 : look.r;
+    const r = group.length > 700 ? look.r * 0.7 : look.r;
     chart.ground.append(marks({ ...look, r }, group));
   });
   return places;
