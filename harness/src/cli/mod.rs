@@ -20,6 +20,7 @@ mod output;
 mod problems;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod runs;
 mod schema;
@@ -58,6 +59,8 @@ enum Command {
     Diff(diff::Args),
     /// Show the elements at an actor as JSON Lines
     Tap(tap::Args),
+    /// Write a page about runs: what happened, when, and why
+    Report(report::Args),
     /// Write a commented scenario to start from
     New(new::Args),
     /// Say whether scenarios are valid, and everything that is wrong with them
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(args)) => replay::replay(&args, &mut output),
         Some(Command::Diff(args)) => diff::diff(&args, &mut output),
         Some(Command::Tap(args)) => tap::tap(&args, &mut output),
+        Some(Command::Report(args)) => report::report(&args, &mut output),
         Some(Command::New(args)) => new::new(&args, &mut output),
         Some(Command::Check(args)) => check::check(&args, &mut output),
         Some(Command::List(args)) => list::list(&args, &mut output),

@@ -20,7 +20,7 @@ use super::progress::Progress;
 use super::run::{Args, Format};
 use super::runs::{self, Came};
 use super::targets::{self, Ready};
-use super::{Stop, batch, interrupt, notice};
+use super::{Stop, batch, interrupt, notice, report};
 use crate::{Options, Tank};
 
 /// A setting and the values that it is to have.
@@ -179,6 +179,9 @@ pub fn sweep(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let [path] = args.paths.as_slice() else {
         return Err(usage("--sweep compares runs of one scenario: name one".into()));
     };
+    if let Some(path) = &args.report {
+        report::open(path)?;
+    }
     let target = targets::find_one(path)?;
     let combinations = combinations(&args.sweeps);
     let keys: Vec<String> = args.sweeps.iter().map(|sweep| sweep.key.clone()).collect();
@@ -269,6 +272,11 @@ pub fn sweep(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         }
     };
     output.print(&text)?;
+    if let Some(path) = &args.report {
+        let page = wavetank_reports::html::sweep(&sweep);
+        let page = page.map_err(|error| Stop::new(Exit::Internal, error.to_string()))?;
+        report::put(&page, path, output)?;
+    }
     if interrupted {
         notice::note("not all values were run");
         return Ok(Exit::Interrupted);
