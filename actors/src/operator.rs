@@ -153,6 +153,8 @@ pub struct Output {
     pub busy: Span,
     /// Readings of the pattern's own metrics: see [`Output::measure`].
     pub measured: Vec<(Metric, u64)>,
+    /// Remarks for the trace: see [`Output::note`].
+    pub notes: Vec<String>,
 }
 
 /// One thing that an operator puts out.
@@ -205,6 +207,10 @@ impl Output {
     pub fn measure(&mut self, metric: Metric, reading: u64) {
         self.measured.push((metric, reading));
     }
+    /// A remark for the trace: something that the operator decided, and why. Its naive model must say the same.
+    pub fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
     /// Forgets everything, keeping the memory.
     pub fn clear(&mut self) {
         self.emitted.clear();
@@ -213,5 +219,6 @@ impl Output {
         self.timers.clear();
         self.busy = Span::ZERO;
         self.measured.clear();
+        self.notes.clear();
     }
 }

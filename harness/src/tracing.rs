@@ -80,6 +80,11 @@ impl Tracer {
                 }
                 line
             }
+            Happening::Noted { actor, text } => TraceLine {
+                actor: Some(self.actor(*actor)),
+                detail: Some((*text).into()),
+                ..line(TraceKind::Note)
+            },
             Happening::Dropped { actor, id, why } => {
                 let why = match why {
                     Dropped::Filtered => "filtered",

@@ -10,6 +10,7 @@ mod check_correction;
 mod check_future;
 mod check_join;
 mod check_key_clocks;
+mod check_learner;
 mod check_lengths;
 mod check_recovery;
 mod check_reorder;

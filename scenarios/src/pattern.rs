@@ -124,9 +124,12 @@ patterns! {
         "Finds sequences of events of one key in event-time order, and their absence, by a non-deterministic automaton: steps, \
          loops, choices and what must not come, within a time. An absence is answered when the watermark says that nothing \
          can come any more.";
-    MachineLearner "machine-learner" "Machine learner" Processing built false
-        settings [], metrics [] example ""
-        "Predicts for each event and learns when its label comes, with a model from a file or one that learns as it goes.";
+    MachineLearner "machine-learner" "Machine learner" Processing built true
+        settings ["learn", "late", "on_error", "watermark"],
+        metrics [Learned, Accuracy, BalancedAccuracy, Mae, Drifts, Switches, ModelVersion, AwaitingLabels, MissingLabels, Fallbacks]
+        example "flights-gated"
+        "Predicts for each event and learns when its label comes, with a model from a file, one that learns as it goes, or \
+         both and a gate between them. What was learned is a part of its state.";
     SequentialConvey "sequential-convey" "Sequential convey" Scaling built true
         settings ["convey"], metrics [Queue, MergeWait, Gaps, GivenUp, MovedKeys] example "orders-by-store"
         "Numbers events, deals them to sub-streams by key, type, predicate or load, works on them side by side, and merges \

@@ -255,6 +255,9 @@ impl Operating {
         for (after, token) in self.output.timers.drain(..) {
             stage.timer(after, token);
         }
+        for note in self.output.notes.drain(..) {
+            stage.put(Effect::Noted(note.into()));
+        }
         if stage.watched() {
             for (metric, reading) in self.output.measured.drain(..) {
                 stage.put(Effect::Measured(metric, reading));

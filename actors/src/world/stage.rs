@@ -84,6 +84,8 @@ pub enum Effect {
     Busy(Span, EventId),
     /// A reading of a metric of the actor's own: added to a counter, the new value of a gauge, an entry of a histogram.
     Measured(Metric, u64),
+    /// A remark of an operator's: something that it decided, and why.
+    Noted(Box<str>),
     /// An event ended without a result.
     Dropped(EventId, Dropped),
     /// An event could not be worked on.

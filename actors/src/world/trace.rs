@@ -51,6 +51,13 @@ pub enum Happening<'a> {
         /// What it shows.
         reading: u64,
     },
+    /// An operator has decided something, and says why.
+    Noted {
+        /// Which actor.
+        actor: ActorId,
+        /// What it says.
+        text: &'a str,
+    },
     /// An operator is done with an event, without a result.
     Dropped { actor: ActorId, id: EventId, why: Dropped },
     /// An operator could not work on an event.
@@ -209,6 +216,9 @@ impl TraceHash {
             | Happening::Measured { .. }
             | Happening::HeldBack { .. }
             | Happening::Queue { .. } => return,
+            Happening::Noted { actor, text } => {
+                words[1..4].copy_from_slice(&[23, u64::from(actor.0), xxhash_rust::xxh3::xxh3_64(text.as_bytes())]);
+            }
             Happening::Dropped {
                 actor,
                 id: dropped,

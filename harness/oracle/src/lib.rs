@@ -57,6 +57,8 @@ pub mod expr;
 mod gather;
 mod join;
 mod joined_windows;
+mod learner;
+mod learner_gate;
 mod ordering;
 mod panes;
 mod reference;
@@ -117,6 +119,8 @@ pub struct Due {
     pub held: u64,
     /// No watermark above this may be passed on now, because events are held that will go out with their own stamps.
     pub limit: Option<Time>,
+    /// What it says of its decisions, in order.
+    pub notes: Vec<String>,
 }
 
 /// A result that is due.

@@ -138,5 +138,6 @@ fn taken(input: usize, event: &Event, now: Time, at: Time) -> Arrival {
 fn append(due: &mut Due, more: Due) {
     due.results.extend(more.results);
     due.dropped.extend(more.dropped);
+    due.notes.extend(more.notes);
     (due.held, due.limit) = (more.held, more.limit);
 }

@@ -25,6 +25,7 @@ mod schema;
 mod sweep;
 mod tap;
 mod targets;
+mod train;
 
 use std::process::ExitCode;
 
@@ -55,6 +56,8 @@ enum Command {
     Diff(diff::Args),
     /// Show the elements at an actor as JSON Lines
     Tap(tap::Args),
+    /// Train a model on a table in a file
+    Train(Box<train::Args>),
     /// Write a commented scenario to start from
     New(new::Args),
     /// Say whether scenarios are valid, and everything that is wrong with them
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(args)) => replay::replay(&args, &mut output),
         Some(Command::Diff(args)) => diff::diff(&args, &mut output),
         Some(Command::Tap(args)) => tap::tap(&args, &mut output),
+        Some(Command::Train(args)) => train::train(&args, &mut output),
         Some(Command::New(args)) => new::new(&args, &mut output),
         Some(Command::Check(args)) => check::check(&args, &mut output),
         Some(Command::List(args)) => list::list(&args, &mut output),

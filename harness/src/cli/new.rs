@@ -44,7 +44,8 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::StreamJoin => Some(include_str!("templates/stream-join.toml")),
         Pattern::TemporalEventOrdering => Some(include_str!("templates/temporal-event-ordering.toml")),
         Pattern::PeriodicSnapshot => Some(include_str!("templates/periodic-snapshot.toml")),
-        Pattern::MachineLearner | Pattern::Replay | Pattern::TwoNodeFailover => None,
+        Pattern::MachineLearner => Some(include_str!("templates/machine-learner.toml")),
+        Pattern::Replay | Pattern::TwoNodeFailover => None,
     }
 }
 

@@ -42,6 +42,8 @@ pub enum Did {
     Control(Element),
     /// It was done with an event, without a result.
     Ended(EventId, Why),
+    /// It said that it had decided something.
+    Note(String),
     /// It held an input back (`true`), or let it go.
     Hold(usize, bool),
     /// A fault acted on a watermark that it was about to pass on: by its index in the scenario.
@@ -371,7 +373,7 @@ impl Lockstep {
             match did {
                 Did::Result(event) => results.push(event.origins()),
                 Did::Ended(id, why) => dropped.push((*id, *why)),
-                Did::Control(_) | Did::Hold(..) | Did::Fault(_) | Did::Sent(..) => {}
+                Did::Control(_) | Did::Hold(..) | Did::Fault(_) | Did::Sent(..) | Did::Note(_) => {}
             }
         }
         let caused = self.caused.saturating_sub(self.caused_before);
@@ -609,6 +611,7 @@ impl Lockstep {
                             let Some(more) = more else { return };
                             due.results.extend(more.results);
                             due.dropped.extend(more.dropped);
+                            due.notes.extend(more.notes);
                             (due.held, due.limit) = (more.held, more.limit);
                         };
                         let before = minimum.watermark();
@@ -657,7 +660,7 @@ impl Lockstep {
                         ));
                     }
                 }
-                Did::Ended(..) | Did::Fault(_) | Did::Sent(..) => {}
+                Did::Ended(..) | Did::Fault(_) | Did::Sent(..) | Did::Note(_) => {}
             }
         }
         if *controls == came {
@@ -674,8 +677,10 @@ impl Lockstep {
         let mut results = Vec::new();
         let mut ended = Vec::new();
         let mut sent = Vec::new();
+        let mut notes = Vec::new();
         for did in &self.did {
             match did {
+                Did::Note(text) => notes.push(text),
                 Did::Result(event) => results.push(event),
                 Did::Ended(id, why) => ended.push((*id, *why)),
                 Did::Control(_) | Did::Hold(..) | Did::Fault(_) => {}
@@ -719,6 +724,9 @@ impl Lockstep {
                 if came != *numbers {
                     return Err((format!("numbers {numbers:?}"), format!("numbers {came:?}")));
                 }
+            }
+            if !due.notes.iter().eq(notes.iter().copied()) {
+                return Err((list(due.notes.iter().cloned()), list(notes.into_iter().cloned())));
             }
             ended.sort_unstable();
             let mut dropped = due.dropped.clone();

@@ -329,6 +329,11 @@ impl Judge {
             Happening::Measured { actor, metric, reading } => {
                 self.actors[actor.0 as usize].measure(*metric, *reading);
             }
+            Happening::Noted { actor, text } => {
+                if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
+                    lockstep.act(Did::Note((*text).into()));
+                }
+            }
             Happening::Dropped { actor, id, why } => {
                 let why = match why {
                     Dropped::Filtered => Why::Filtered,

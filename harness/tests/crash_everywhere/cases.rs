@@ -398,6 +398,38 @@ pub fn watermarks() -> Vec<Case> {
     cases
 }
 
+pub fn learners() -> Vec<Case> {
+    vec![
+        one(
+            "learns-at-once",
+            r#"learn = { features = ["n", "lasts"], target = { number = "v" }, online = { linear-regression = { scale = true } }, drift = { page-hinkley = { min_instances = 5, threshold = 30.0 } }, on_drift = "forget" }"#,
+        ),
+        one(
+            "clusters",
+            r#"learn = { features = ["n", "v"], target = "cluster", online = { decaying-k-means = {} }, fallback = 0 }"#,
+        ),
+        two(
+            "learns-by-event-time",
+            r#"learn = { features = ["v", { k = ["x", "y"] }], target = { number = "v" }, order = "event-time", labels = { input = "b_log", by = ["n"], within = "3s" }, online = { linear-regression = { scale = true } } }
+watermark = { behind = "3s" }
+late = "side""#,
+        )
+        .aside(),
+        two(
+            "outcomes-by-event-time",
+            r#"learn = { features = ["v", "lasts"], target = { number = "v" }, order = "event-time", results = "outcomes", labels = { input = "b_log", by = ["n"], within = "3s" }, online = { passive-aggressive = {} }, fallback = 1 }
+watermark = { behind = "3s" }"#,
+        ),
+        // Which of two logs is first after a crash is another matter: what is learned by arrival is in step all the same.
+        two(
+            "learns-by-arrival",
+            r#"learn = { features = ["v", "lasts"], target = { number = "v" }, labels = { input = "b_log", by = ["n"], within = "3s" }, online = { linear-regression = { scale = true } } }
+watermark = { behind = "3s" }"#,
+        )
+        .by_clock(),
+    ]
+}
+
 pub fn joins() -> Vec<Case> {
     vec![
         two(

@@ -317,6 +317,7 @@ fn metric(metric: &MetricDescriptor) -> Topic {
         Unit::Count => "how many",
         Unit::Micros => "virtual time; an expectation writes it with a unit: 250ms, 2s",
         Unit::Bytes => "bytes",
+        Unit::Ratio => "a share from 0 to 1, or a number in the unit of what is predicted",
     };
     let form = match metric.form {
         Form::Counter => "counts up".to_owned(),
