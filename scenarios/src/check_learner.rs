@@ -48,6 +48,12 @@ impl Checker<'_> {
         {
             self.say(&at(".drift"), error.to_string(), None);
         }
+        self.not_negative(&at(".cost"), Some(learn.cost));
+        if learn.cache > 0 && learn.online.is_some() {
+            let help = "leave `cache` out, or `online`".to_owned();
+            let message = "a model that learns answers the same question differently the next time";
+            self.say(&at(".cache"), message, help);
+        }
         if operator.late == Late::Correct || operator.late == Late::Emit {
             let help = "drop late events, or set them aside".to_owned();
             let path = format!("operator[{index}].late");

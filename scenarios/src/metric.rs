@@ -158,8 +158,8 @@ metrics! {
     Rmse "rmse" [Operator] Ratio Gauge "the root of the mean squared error of the numbers that were answered";
     PretrainedLoss "pretrained_loss" [Operator] Ratio Gauge "the mean loss of the pre-trained model, served or not";
     OnlineLoss "online_loss" [Operator] Ratio Gauge "the mean loss of the online model, served or not";
-    CacheHits "cache_hits" [Operator] Count Counter "look-ups that the cache of a look-up step answered";
-    CacheMisses "cache_misses" [Operator] Count Counter "look-ups that had to ask the table";
+    CacheHits "cache_hits" [Operator] Count Counter "questions that the cache of a look-up step, or of a learner, answered";
+    CacheMisses "cache_misses" [Operator] Count Counter "questions that had to be put to the table, or to the model";
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
     Lag "lag" [Operator, Generator] Micros Histogram "how far the watermark is behind true time, whenever it grows";

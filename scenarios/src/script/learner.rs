@@ -69,6 +69,14 @@ pub struct Learn {
     /// What comes out.
     #[serde(default)]
     pub results: LearnResults,
+    /// How long a prediction keeps the operator busy: the work of a large model, or the way to a service and back where
+    /// whoever asks waits for the answer. Default: no time.
+    #[serde(default)]
+    pub cost: Span,
+    /// How many answers of the pre-trained model are remembered, those that were asked for last: they cost no time. A new
+    /// version remembers nothing of the old one. Default: none.
+    #[serde(default)]
+    pub cache: u32,
 }
 
 /// A field of the events that a model looks at.

@@ -265,8 +265,16 @@ impl Minds {
         }
     }
 
-    /// Serves the versions whose time has come by `now`.
-    pub fn swap(&mut self, plan: &Plan, now: Time, out: &mut Output) {
+    /// What is asked of the pre-trained model that serves.
+    pub fn question(&self, plan: &Plan, row: &[Value]) -> Option<Vec<Value>> {
+        plan.versions
+            .get(self.version)
+            .map(|version| version.looks.question(row))
+    }
+
+    /// Serves the versions whose time has come by `now`; whether there are any.
+    pub fn swap(&mut self, plan: &Plan, now: Time, out: &mut Output) -> bool {
+        let before = self.version;
         while let Some(next) = plan.versions.get(self.version + 1).filter(|next| next.from <= now) {
             self.version += 1;
             if let Some(gate) = &mut self.gate {
@@ -279,6 +287,7 @@ impl Minds {
                 next.model.version()
             ));
         }
+        self.version > before
     }
 
     /// What is to be seen before anything has happened.

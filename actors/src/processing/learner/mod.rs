@@ -33,6 +33,7 @@ use self::minds::{By, Minds, Said};
 use self::plan::Plan;
 use super::Surroundings;
 use super::join::draft;
+use super::transform::cache::Cache;
 use crate::operator::{Draft, Dropped, Operator, Output};
 use crate::reliability::{State, StateError, counted};
 
@@ -67,6 +68,8 @@ struct Learner {
     early_by_stamp: BTreeMap<(Time, u64), Row>,
     /// By event time: what the watermark has not passed.
     queue: BTreeMap<Place, (bool, Event)>,
+    /// What the pre-trained model was asked last, and what asking costs.
+    cache: Cache,
 }
 
 /// Builds a machine learner.
@@ -92,6 +95,7 @@ pub(super) fn build(
         early: BTreeMap::new(),
         early_by_stamp: BTreeMap::new(),
         queue: BTreeMap::new(),
+        cache: Cache::new(settings.cache, settings.cost),
     }))
 }
 
@@ -109,7 +113,28 @@ impl Learner {
         }
     }
 
+    /// What it costs to ask: nothing where the answer is remembered.
+    fn pay(&mut self, row: &[Value], out: &mut Output) {
+        if !self.cache.counts() {
+            return;
+        }
+        let question = self.minds.question(&self.plan, row);
+        let (cost, hit) = self.cache.ask(&question.unwrap_or_default());
+        out.occupied(cost);
+        if self.settings.cache > 0 {
+            out.measure(if hit { Metric::CacheHits } else { Metric::CacheMisses }, 1);
+        }
+    }
+
+    /// Lets the versions serve whose time has come.
+    fn swap(&mut self, now: Time, out: &mut Output) {
+        if self.minds.swap(&self.plan, now, out) {
+            self.cache.clear();
+        }
+    }
+
     fn event(&mut self, event: Event, out: &mut Output) {
+        self.pay(&event.row, out);
         let (said, by) = match self.minds.predict(&self.plan, &event.row) {
             Ok(answer) => answer,
             Err(why) => return out.failed(event, why),
@@ -345,12 +370,12 @@ impl Operator for Learner {
             && first.key().0 <= watermark
         {
             let (is_label, event) = first.remove();
-            self.minds.swap(&self.plan, event.stamp, out);
+            self.swap(event.stamp, out);
             self.take(is_label, event, out);
         }
         // At the end nothing comes that another version could serve.
         if watermark < Time::MAX {
-            self.minds.swap(&self.plan, watermark, out);
+            self.swap(watermark, out);
         }
         self.give_up(out);
     }
@@ -362,6 +387,7 @@ impl Operator for Learner {
             Err(error) => state.put("unsaved", &error.to_string()),
         }
         state.put("clock", &(self.watermark, self.next));
+        self.cache.save(0, state);
         state.put_each("examples", &self.examples);
         let early = self.early.values().flatten().map(|(number, label)| (number, label));
         state.put_each("early", early);
@@ -385,6 +411,7 @@ impl Operator for Learner {
         self.minds = minds;
         (self.watermark, self.next) = state.get("clock")?;
         counted("clock", self.next)?;
+        self.cache.restore(0, state)?;
         for (number, example) in state.each::<u64, Example>("examples")? {
             StateError::unless(number < self.next, "examples", "one is of the future")?;
             let whole = example.event.is_some() == self.plan.outcomes && self.plan.apart().is_some();
@@ -432,6 +459,9 @@ impl Operator for Learner {
         };
         let event = size_of::<Event>() + size_of::<Place>();
         let waiting = self.examples.values().next().map_or(0, example) * self.examples.len();
-        self.minds.bytes(&self.plan) + waiting + (self.early_by_stamp.len() + self.queue.len()) * event
+        self.minds.bytes(&self.plan)
+            + self.cache.state_bytes()
+            + waiting
+            + (self.early_by_stamp.len() + self.queue.len()) * event
     }
 }

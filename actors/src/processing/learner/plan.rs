@@ -20,6 +20,12 @@ enum Read {
 pub struct Looks(Vec<(String, usize, Read)>);
 
 impl Looks {
+    /// What is asked with a row: the values that the model looks at.
+    pub fn question(&self, row: &[Value]) -> Vec<Value> {
+        let value = |(_, slot, _): &(String, usize, Read)| row.get(*slot).cloned().unwrap_or_default();
+        self.0.iter().map(value).collect()
+    }
+
     fn new(model: &wavetank_models::Schema, events: &Schema) -> Result<Self, String> {
         let features = model.features().iter().map(|feature| {
             let slot = events.slot(&feature.name);

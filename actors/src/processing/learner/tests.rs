@@ -323,6 +323,34 @@ fn a_drift_is_told_and_what_was_learned_can_be_forgotten() {
     );
 }
 
+#[test]
+fn an_answer_that_is_remembered_costs_nothing_until_a_new_version_serves() {
+    let learn = json!({
+        "pretrained": [{"file": "one"}, {"file": "two", "from": "100us"}], "cost": "7us", "cache": 2,
+    });
+    let mut bench = Bench::of(&learn, &["e"]);
+    let mut busy = |bench: &mut Bench, x: f64| {
+        bench.out.busy = Span::ZERO;
+        bench.event(1, "a", 0, x);
+        bench.out.busy.micros()
+    };
+    let first: Vec<i64> = [1.0, 2.0, 1.0, 3.0, 1.0, 2.0].map(|x| busy(&mut bench, x)).into();
+    assert_eq!(
+        first,
+        [7, 7, 0, 7, 0, 7],
+        "the one that was asked for longest ago is forgotten"
+    );
+    bench.watermark(100);
+    assert_eq!(busy(&mut bench, 1.0), 7);
+    assert_eq!(
+        (bench.count(Metric::CacheHits), bench.count(Metric::CacheMisses)),
+        (2, 5)
+    );
+    // Remembered or not, the answer is the model's.
+    assert_eq!(bench.said()[2], bench.said()[0]);
+    assert_ne!(bench.said()[6], bench.said()[0]);
+}
+
 /// Siddhi's test of a perceptron that is restored: what was learned after the snapshot is gone, and what was learned
 /// before it is there to the last bit.
 #[test]
