@@ -8,15 +8,20 @@ use std::sync::Arc;
 use actix::Recipient;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
-use wavetank_scenarios::script::{self, BarrierMode, Future, Keeps as Keeping, Late, OnError, Scenario, ValveSettings};
+use wavetank_scenarios::script::{
+    self, Acknowledge, BarrierMode, BrokerKind, Future, Keeps as Keeping, Late, OnError, ReplayFrom, Scenario,
+    ValveSettings,
+};
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Span, Time};
 
 use crate::host::{Keeps, Part, enter};
 use crate::operator::Operator;
-use crate::reliability::disk::{CalmDisk, Disk, DiskFaults, DiskSpeed, SimulatedDisk};
+use crate::reliability::broker::{BrokerFaults, CalmBroker};
+use crate::reliability::disk::{CalmDisk, Disk, SimulatedDisk};
+use crate::reliability::replay::Plan as Reaches;
 use crate::reliability::snapshot::{self, Habit, Keys, Member, Overlap, Trigger};
-use crate::reliability::{Coordinator, Crew, Make, Participant, Peers, Shelf, Store};
+use crate::reliability::{Coordinator, Crew, Ends, Make, Participant, Peers, Shelf, Store};
 use crate::roles::{Broker, Counter, Kept, Marked, Operating, Plan, Shelves, Sink, Source, Written};
 use crate::scaling::convey::{Merge, Router, Split, Worker};
 use crate::scaling::watermark::Generator;
@@ -66,12 +71,19 @@ pub struct Players {
     /// The disk of the store of snapshots.
     shelf: Option<Shelf>,
     vault: Vault,
+    /// How far back operators reach, where all of them do so for a while only.
+    reaches: Option<Rc<Reaches>>,
 }
 
-/// What snapshots are kept with: given to the players from outside.
+/// The disk of an actor, by its settings.
+pub type DiskOf = Box<dyn Fn(ActorId, &script::Disk) -> Result<Box<dyn Disk>, String>>;
+
+/// What brokers and the store of snapshots keep things with: given to the players from outside.
 pub struct Vault {
-    /// What goes wrong on the disk of an actor.
-    pub faults: Box<dyn Fn(ActorId) -> Box<dyn DiskFaults>>,
+    /// Their disks.
+    pub disks: DiskOf,
+    /// What goes wrong at brokers.
+    pub brokers: Box<dyn Fn(ActorId) -> Box<dyn BrokerFaults>>,
     /// The keys that snapshots are encrypted with.
     pub keys: Arc<Keys>,
     /// The number of the run, which its files bear.
@@ -79,10 +91,11 @@ pub struct Vault {
 }
 
 impl Default for Vault {
-    /// A disk on which nothing goes wrong, no keys, and run 0.
+    /// Simulated disks on which nothing goes wrong, no keys, and run 0.
     fn default() -> Self {
         Self {
-            faults: Box::new(|_| Box::new(CalmDisk)),
+            disks: Box::new(|_, settings| Ok(Box::new(SimulatedDisk::of(settings, Box::new(CalmDisk))))),
+            brokers: Box::new(|_| Box::new(CalmBroker)),
             keys: Arc::default(),
             run: 0,
         }
@@ -104,7 +117,9 @@ impl Players {
             .into_iter()
             .map(|(actor, plan)| (actor, (Rc::new(RefCell::new(plan.peekable())), Rc::default())))
             .collect();
+        let reaches = Reaches::new(&scenario, &topology).ok().map(Rc::new);
         Self {
+            reaches,
             scenario,
             topology,
             plans,
@@ -239,7 +254,28 @@ impl Players {
                 .map(|events| (events / readers).max(1)),
             paces: reader.and_then(|snapshot| snapshot.watermark),
             replay: self.scenario.replay,
+            queues: self.those(|of| match role(of) {
+                Role::Broker { broker } => self.scenario.brokers[broker].kind == BrokerKind::Queue,
+                _ => false,
+            }),
+            acknowledge: self.acknowledge(),
+            ends: self.acknowledge() == Acknowledge::Done
+                && self
+                    .reaches
+                    .as_ref()
+                    .is_some_and(|reaches| reaches.ends().contains(&actor)),
+            plan: self.reaches.clone(),
         })
+    }
+
+    /// When readers tell their brokers that an event has been worked on.
+    fn acknowledge(&self) -> Acknowledge {
+        match (&self.scenario.replay, &self.scenario.snapshot) {
+            (Some(replay), _) if replay.from == ReplayFrom::Reach => Acknowledge::Done,
+            (Some(replay), _) => replay.acknowledge,
+            (None, Some(_)) => Acknowledge::Snapshot,
+            (None, None) => Acknowledge::Taken,
+        }
     }
 
     /// The actors that a role is true of.
@@ -258,9 +294,18 @@ impl Players {
     fn operating(&self, actor: ActorId, operator: usize, first: u64) -> Make<Operating> {
         let (make, scenario) = (Rc::clone(&self.make), Arc::clone(&self.scenario));
         let inputs = self.topology.forward(actor).count();
+        // Where other results come again than those of the beginning, no number is given twice.
+        let again = if scenario.resumes_midway() {
+            NUMBERS_PER_INCARNATION >> 10
+        } else {
+            0
+        };
+        let mut first = first;
         Box::new(move || {
             let (part, settings) = (make(operator)?, &scenario.operators[operator]);
-            let operating = Operating::new(part, inputs, settings, first);
+            let number = first;
+            first += again;
+            let operating = Operating::new(part, inputs, settings, number);
             Ok(operating.holding(settings, scenario.time.tick))
         })
     }
@@ -273,7 +318,11 @@ impl Cast for Players {
         let entered = self.incarnations.entry(actor).or_default();
         // What is set back numbers again as before.
         let entries = if topology.takes_part(actor) { 0 } else { *entered };
-        let first = entries * NUMBERS_PER_INCARNATION;
+        let first = if self.scenario.resumes_midway() {
+            *entered
+        } else {
+            entries
+        } * NUMBERS_PER_INCARNATION;
         *entered += 1;
         let start = *self.start.get_or_insert(stage.plan_time());
         let inputs = topology.forward(actor).count();
@@ -356,18 +405,25 @@ impl Cast for Players {
                 self.stage(stage, Box::new(make))?
             }
             Role::Broker { broker } => {
-                let settings = &self.scenario.brokers[broker];
+                let settings = self.scenario.brokers[broker].clone();
                 let field = |by: &String| spec.schema.fields.iter().position(|field| field.name == *by);
+                let named = |reader: ActorId| (reader, topology.actors[reader.0 as usize].name.to_string());
                 let shelves = Shelves {
                     inputs,
                     senders: self.senders(actor),
-                    readers: topology.peers(actor).collect(),
+                    readers: topology.peers(actor).map(named).collect(),
                     by: settings.by.as_ref().and_then(field),
-                    partitions: settings.partitions,
-                    dedup: settings.dedup,
                 };
-                let kept = Rc::clone(self.kept.entry(actor).or_default());
-                enter(Broker::new(kept, shelves), stage)
+                let kept = match self.kept.get(&actor) {
+                    Some(kept) => Rc::clone(kept),
+                    None => {
+                        let disk = (self.vault.disks)(actor, &settings.disk)?;
+                        let kept = Rc::new(RefCell::new(Kept::new(disk, (self.vault.brokers)(actor))));
+                        self.kept.insert(actor, Rc::clone(&kept));
+                        kept
+                    }
+                };
+                enter(Broker::new(settings, shelves, kept, stage.monotonic())?, stage)
             }
             Role::Counter => {
                 let epoch = self.scenario.epoch.as_ref().ok_or("there are no epochs to count")?;
@@ -380,7 +436,15 @@ impl Cast for Players {
                     reader: topology.reads(*actor),
                 });
                 let members = members.collect();
-                enter(Coordinator::new(self.plan(), members, crew, entries), stage)
+                let ends = Ends {
+                    all: match (&self.reaches, self.acknowledge()) {
+                        (Some(reaches), Acknowledge::Done) => reaches.ends(),
+                        _ => BTreeSet::new(),
+                    },
+                    readers: self.those(|actor| topology.reads(actor)),
+                    inputs: self.senders(actor),
+                };
+                enter(Coordinator::new(self.plan(), members, crew, ends, entries), stage)
             }
             Role::Store => {
                 let settings = self
@@ -388,12 +452,15 @@ impl Cast for Players {
                     .snapshot
                     .as_ref()
                     .ok_or("there are no snapshots to keep")?;
-                let faults = &self.vault.faults;
-                let shelf = self.shelf.get_or_insert_with(|| {
-                    let disk = SimulatedDisk::new(speed(&settings.disk), faults(actor));
-                    Rc::new(RefCell::new(disk))
-                });
-                let shelf = Rc::clone(shelf);
+                let shelf = match &self.shelf {
+                    Some(shelf) => Rc::clone(shelf),
+                    None => {
+                        let disk = (self.vault.disks)(actor, &settings.disk)?;
+                        let shelf = Rc::new(RefCell::new(disk));
+                        self.shelf = Some(Rc::clone(&shelf));
+                        shelf
+                    }
+                };
                 enter(Store::new(shelf, self.crew()), stage)
             }
         })
@@ -403,14 +470,8 @@ impl Cast for Players {
         if let (Role::Store, Some(shelf)) = (self.topology.actors[actor.0 as usize].role, &mut self.shelf) {
             shelf.crash(at);
         }
-    }
-}
-
-/// What a disk can do, apart from how long an operation takes before its bytes move: that is drawn with its faults.
-fn speed(disk: &script::Disk) -> DiskSpeed {
-    DiskSpeed {
-        rate: disk.rate.map_or(0, |rate| rate.ceil() as u64),
-        capacity: disk.size.unwrap_or(u64::MAX),
-        ..DiskSpeed::default()
+        if let Some(kept) = self.kept.get(&actor) {
+            kept.borrow_mut().disk.crash(at);
+        }
     }
 }

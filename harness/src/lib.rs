@@ -3,8 +3,10 @@
 
 pub mod cli;
 pub mod clock;
+pub mod disk;
 pub mod everywhere;
 pub mod faults;
+pub mod folder;
 mod judge;
 mod recording;
 pub mod run;

@@ -47,6 +47,10 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
         record.interrupted = outcome.interrupted;
     }
     record.events = judge.events;
+    record.notes.clone_from(&judge.notes);
+    if judge.unnoted > 0 {
+        record.notes.push(format!("and {} more of such", judge.unnoted));
+    }
     record.wall = wavetank_reports::time::Span(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX));
     record.expectations = judge.expectations(ending);
     record.faults = scenario

@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use wavetank_actors::operator::Operator;
+use wavetank_actors::reliability::disk::SimulatedDisk;
 use wavetank_actors::reliability::snapshot::Keys;
 use wavetank_actors::world::{Happening, Observer, Outcome, Setup, Virtual, World, WorldError};
 use wavetank_actors::{Players, Vault, processing};
@@ -18,6 +20,7 @@ use wavetank_scenarios::input::Planned;
 use wavetank_scenarios::topology::{ActorId, Role, Topology};
 use wavetank_scenarios::{Row, Schema, Script, Span, Time};
 
+use crate::disk::RealDisk;
 use crate::faults::{Faults, Run};
 use crate::judge::{Ending, Judge, Scope};
 use crate::recording;
@@ -38,6 +41,8 @@ pub struct Options {
     pub hash: bool,
     /// Follow the machine's clock instead of virtual time, this many times as fast.
     pub real_time: Option<f64>,
+    /// On the machine's clock: brokers keep their events in this folder, and find there what was kept before.
+    pub disk: Option<PathBuf>,
     /// The keys of encrypted snapshots; without them one is made from the seed, and protects nothing.
     pub keys: Option<Arc<Keys>>,
     /// Set from outside to end the run early; what was seen up to then is judged.
@@ -65,6 +70,7 @@ impl Default for Options {
             trace: false,
             hash: true,
             real_time: None,
+            disk: None,
             keys: None,
             interrupt: Arc::default(),
             progress: None,
@@ -143,7 +149,13 @@ impl Tank {
             why,
         };
         let run = conditions(script, options);
-        let scope = Scope { oracle: options.oracle };
+        if let Some(folder) = &options.disk {
+            open_disks(folder, script, run).map_err(build)?;
+        }
+        let scope = Scope {
+            oracle: options.oracle,
+            resumes: options.disk.is_some(),
+        };
         let faults = Faults::new(&script.scenario, &script.topology, run);
         let started = crate::clock::Stopwatch::start();
         let played = self.play(script, options, &faults, run, scope).map_err(build)?;
@@ -159,6 +171,7 @@ impl Tank {
                 trace: false,
                 hash: false,
                 progress: None,
+                disk: None,
                 ..options.clone()
             };
             let none = Faults::none(&script.topology, run);
@@ -285,15 +298,49 @@ fn sources(topology: &Topology) -> impl Iterator<Item = ActorId> + '_ {
 /// What snapshots are kept with. Without a key from outside one follows from the seed: it protects nothing, and neither
 /// does it have to, because the disk is simulated too.
 fn vault(script: &Arc<Script>, faults: &Faults, run: Run, options: &Options) -> Vault {
-    let faults = faults.clone();
-    let disk = script.scenario.snapshot.as_ref().map(|snapshot| snapshot.disk.clone());
-    let disk = disk.unwrap_or_default();
+    let (faults, at_brokers) = (faults.clone(), faults.clone());
+    let (topology, folder) = (Arc::clone(&script.topology), options.disk.as_ref());
+    let folder = folder.map(|folder| disk_folder(folder, script, run));
     let from_seed = || Arc::new(Keys::from_seed(run.seed));
     Vault {
-        faults: Box::new(move |actor| Box::new(faults.disk(actor, &disk))),
+        disks: Box::new(move |actor, settings| {
+            let befalls = Box::new(faults.disk(actor, settings));
+            match (&folder, topology.actors[actor.0 as usize].role) {
+                (Some(folder), Role::Broker { .. }) => {
+                    let file = disk_file(folder, &topology, actor);
+                    let disk = RealDisk::with_faults(file, befalls).map_err(|error| error.to_string())?;
+                    Ok(Box::new(disk))
+                }
+                _ => Ok(Box::new(SimulatedDisk::of(settings, befalls))),
+            }
+        }),
+        brokers: Box::new(move |actor| Box::new(at_brokers.broker(actor))),
         keys: options.keys.clone().unwrap_or_else(from_seed),
         run: xxhash_rust::xxh3::xxh3_128_with_seed(script.scenario.name.as_bytes(), run.seed),
     }
+}
+
+/// Where the brokers of a run keep their events: runs of other scenarios, and at other seeds, have events of their own.
+fn disk_folder(folder: &Path, script: &Script, run: Run) -> PathBuf {
+    folder.join(format!("{}@{}", script.scenario.name, run.seed))
+}
+
+/// The file of a broker's disk.
+fn disk_file(folder: &Path, topology: &Topology, broker: ActorId) -> PathBuf {
+    folder.join(format!("{}.redb", topology.actors[broker.0 as usize].name))
+}
+
+/// Makes the folder of real disks, and looks whether each can be opened.
+fn open_disks(folder: &Path, script: &Script, run: Run) -> Result<(), String> {
+    let folder = disk_folder(folder, script, run);
+    std::fs::create_dir_all(&folder).map_err(|error| format!("the folder `{}`: {error}", folder.display()))?;
+    for (index, actor) in script.topology.actors.iter().enumerate() {
+        if let Role::Broker { .. } = actor.role {
+            let file = disk_file(&folder, &script.topology, ActorId(index as u32));
+            RealDisk::open(file).map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// Who plays in a script's world.

@@ -80,11 +80,6 @@ impl Tracer {
                 }
                 line
             }
-            Happening::Noted { actor, text } => TraceLine {
-                actor: Some(self.actor(*actor)),
-                detail: Some((*text).into()),
-                ..line(TraceKind::Note)
-            },
             Happening::Dropped { actor, id, why } => {
                 let why = match why {
                     Dropped::Filtered => "filtered",
@@ -213,6 +208,11 @@ impl Tracer {
                 line.detail = Some("sent before everybody went back".into());
                 line
             }
+            Happening::Noted { actor, text } => TraceLine {
+                actor: Some(self.actor(*actor)),
+                detail: Some((*text).to_owned()),
+                ..line(TraceKind::Note)
+            },
             Happening::Meddled { actor, fault } => {
                 let fault = &self.script.scenario.faults[*fault];
                 TraceLine {

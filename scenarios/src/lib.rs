@@ -5,6 +5,7 @@
 //! file writes them, [`topology`] who stands where and is linked to whom, [`input`] what the sources will say.
 
 mod check;
+mod check_broker;
 mod check_convey;
 mod check_correction;
 mod check_future;
@@ -38,6 +39,7 @@ pub mod places;
 mod prepare;
 pub mod query;
 mod random;
+pub mod reach;
 mod sampling;
 pub mod schedule;
 pub mod schema;

@@ -10,6 +10,8 @@ pub enum Measured {
     Source,
     /// An operator: `per-minute.late`.
     Operator,
+    /// A broker: `orders-log.kept`.
+    Broker,
     /// A watermark generator: `per-minute.watermark.lag`.
     Generator,
     /// A sink: `dashboard.results`.
@@ -28,6 +30,7 @@ impl Measured {
         match self {
             Self::Source => "source",
             Self::Operator => "operator",
+            Self::Broker => "broker",
             Self::Generator => "watermark generator",
             Self::Sink => "sink",
             Self::Link => "link",
@@ -114,14 +117,14 @@ macro_rules! metrics {
 metrics! {
     Sent "sent" [Source, Link] Count Counter "elements sent, copies and repetitions included";
     Bad "bad" [Source] Count Counter "rows of the source's file that could not be read and were skipped";
-    Arrived "arrived" [Operator, Generator, Sink] Count Counter "events that were taken in";
+    Arrived "arrived" [Operator, Broker, Generator, Sink] Count Counter "events that were taken in";
     Emitted "emitted" [Operator, Generator] Count Counter "events that were put out";
     Caused "caused" [Operator] Count Counter "input events that are done and caused a result";
     Filtered "filtered" [Operator] Count Counter "input events that are done without a result, because a predicate was not true";
     Late "late" [Operator] Count Counter "input events that came too late, those that a reordering buffer put out all the same included";
     Failed "failed" [Operator] Count Counter "input events that could not be worked on";
     Shed "shed" [Operator, Generator, Sink] Count Counter "events dropped at a full mailbox";
-    LostInCrash "lost_in_crash" [Operator, Generator, Sink] Count Counter "events that were held or waiting when the node crashed";
+    LostInCrash "lost_in_crash" [Operator, Broker, Generator, Sink] Count Counter "events that were held or waiting when the node crashed";
     Held "held" [Operator] Count Gauge "input events in the state that have no fate yet";
     Corrections "corrections" [Operator, Sink] Count Counter "answers after the first for the same window and group";
     StateBytes "state_bytes" [Operator] Bytes Gauge "the memory that the state takes, roughly";
@@ -137,7 +140,7 @@ metrics! {
     MergeWait "merge_wait" [Operator] Micros Histogram "how long a result waits at a merge for its turn";
     MovedKeys "moved_keys" [Operator] Count Counter "keys whose state a sub-stream handed over to another";
     Learned "learned" [Operator] Count Counter "examples that an online model learned from";
-    Refused "refused" [Operator] Count Counter "labels and examples that could not be learned from: empty, of the wrong kind, or too much for the model";
+    Unlearned "unlearned" [Operator] Count Counter "labels and examples that could not be learned from: empty, of the wrong kind, or too much for the model";
     MissingLabels "missing_labels" [Operator] Count Counter "events whose label did not come in time";
     Unmatched "unmatched" [Operator] Count Counter "labels that belonged to no event, or to one that was no longer waited for";
     AwaitingLabels "awaiting_labels" [Operator] Count Gauge "predictions whose label is still to come";
@@ -160,6 +163,15 @@ metrics! {
     OnlineLoss "online_loss" [Operator] Ratio Gauge "the mean loss of the online model, served or not";
     CacheHits "cache_hits" [Operator] Count Counter "questions that the cache of a look-up step, or of a learner, answered";
     CacheMisses "cache_misses" [Operator] Count Counter "questions that had to be put to the table, or to the model";
+    Kept "kept" [Broker] Count Counter "events that a broker took and gave a place";
+    Repeated "repeated" [Broker] Count Counter "events that a broker had already, by producer and number; they are not kept again";
+    Expired "expired" [Broker] Count Counter "events that a log let go because retention was over";
+    Gap "gap" [Broker] Count Counter "events that a reader should have been given and that were not there any more";
+    Replayed "replayed" [Broker] Count Counter "places by which readers went back: events that they are given once more";
+    Redelivered "redelivered" [Broker] Count Counter "deliveries of a queue that were not the first of their event";
+    Dead "dead" [Broker] Count Counter "events that a queue gave up because they came back too often";
+    Refused "refused" [Broker] Count Counter "writes that the disk refused; they are tried again";
+    Backlog "backlog" [Broker] Count Gauge "events that are kept and not acknowledged, by the reader that is furthest behind";
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
     Lag "lag" [Operator, Generator] Micros Histogram "how far the watermark is behind true time, whenever it grows";
@@ -182,7 +194,7 @@ metrics! {
     Completed "completed" [Snapshots] Count Counter "snapshots of which all parts and the manifest became durable";
     Aborted "aborted" [Snapshots] Count Counter "snapshots that were begun and given up";
     Skipped "skipped" [Snapshots] Count Counter "snapshots that were due and not begun, because one was under way";
-    Damaged "damaged" [Snapshots] Count Counter "files of snapshots that turned out to be of no use";
+    Damaged "damaged" [Snapshots, Broker] Count Counter "files of snapshots, or places in a broker's journal, that turned out to be of no use";
     Recoveries "recoveries" [Snapshots] Count Counter "how often everybody went back, to a snapshot or to the beginning";
     SnapshotTime "snapshot_time" [Snapshots] Micros Histogram "from the beginning of a snapshot until it was complete";
     SnapshotBytes "snapshot_bytes" [Snapshots] Bytes Histogram "the size of a complete snapshot's files";

@@ -147,9 +147,12 @@ patterns! {
         metrics [Watermark, Lag, LagNow, Late, Paused, Epoch, HeldBack, GivenUp] example "idle-partition"
         "A mark among the events that says how far event time has come, so that operators know when to answer; or that \
          carries a number alone, so that everything before it is known to have been worked on.";
-    Replay "replay" "Replay" Reliability built false
-        settings [], metrics [] example ""
-        "Reads a source's log again from the last safe point after a crash.";
+    Replay "replay" "Replay" Reliability built true
+        settings ["broker", "replay", "delivery"],
+        metrics [Kept, Backlog, Replayed, Expired, Gap, Repeated, Redelivered, Dead, Refused]
+        example "orders-read-again"
+        "Reads a broker's log again from the last safe point after a crash: from as far back as an event can still matter, or \
+         from where a snapshot was cut. What was kept too short a time is a gap that is named.";
     PeriodicSnapshot "periodic-snapshot" "Periodic snapshot state persistence" Reliability built true
         settings ["snapshot"],
         metrics [Completed, Aborted, SnapshotTime, SnapshotBytes, SnapshotAge, Recoveries, RestoreTime, Damaged, Orphaned]

@@ -129,7 +129,8 @@ impl Role {
     /// What kind of thing it is to metrics.
     pub const fn measured(self) -> Measured {
         match self {
-            Self::Source { .. } | Self::Broker { .. } | Self::Counter | Self::Store => Measured::Source,
+            Self::Source { .. } | Self::Counter | Self::Store => Measured::Source,
+            Self::Broker { .. } => Measured::Broker,
             Self::Coordinator => Measured::Snapshots,
             Self::Watermark { .. } => Measured::Generator,
             Self::Operator { .. } | Self::Split { .. } | Self::Worker { .. } | Self::Merge { .. } => Measured::Operator,
@@ -179,7 +180,7 @@ pub enum Port {
     Main,
     /// `name.late`: late events set aside.
     Late,
-    /// `name.failed`: events it could not work on.
+    /// `name.failed`: events it could not work on; of a queue, `name.dead`: those that it gave up.
     Failed,
     /// What a split gives to one sub-stream.
     Stream(u32),
@@ -351,7 +352,11 @@ fn part_of(part: &str, name: &str) -> bool {
 
 /// What an entry of an `input` list means: a source or operator, and which of its outputs.
 pub(crate) fn input_name(entry: &str) -> (&str, Port) {
-    for (suffix, port) in [(".late", Port::Late), (".failed", Port::Failed)] {
+    for (suffix, port) in [
+        (".late", Port::Late),
+        (".failed", Port::Failed),
+        (".dead", Port::Failed),
+    ] {
         if let Some(name) = entry.strip_suffix(suffix) {
             return (name, port);
         }
@@ -664,8 +669,10 @@ impl<'a> Builder<'a> {
             let outputs = self.topology.actors[broker.0 as usize].outputs.clone();
             let mut readers: Vec<ActorId> = Vec::new();
             for link in outputs {
-                let reader = self.topology.links[link.0 as usize].to;
-                if !readers.contains(&reader) {
+                let link = &self.topology.links[link.0 as usize];
+                let reader = link.to;
+                // Who takes what was given up reads nothing else.
+                if link.port == Port::Main && !readers.contains(&reader) {
                     readers.push(reader);
                 }
             }

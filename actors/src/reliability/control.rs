@@ -3,6 +3,7 @@
 use wavetank_scenarios::Time;
 use wavetank_scenarios::event::Position;
 
+use super::broker::Gap;
 use super::snapshot::Message;
 
 /// A message on a control link.
@@ -17,8 +18,25 @@ pub enum Control {
         /// From where.
         from: From,
     },
-    /// From a reader to its broker: it has worked on these, and will not want them again.
+    /// From a reader to its broker: it has worked on these, and will not want them again. In a log all before them count as
+    /// well.
     Acknowledge(Vec<Position>),
+    /// From a broker to its reader: what it would have been given is not there.
+    Missing(Gap),
+    /// To the coordinator, from those whose results leave the pipeline: the watermark that they have passed on.
+    Passed {
+        /// In which recovery.
+        attempt: u32,
+        /// The watermark.
+        watermark: Time,
+    },
+    /// From the coordinator to those that read: this watermark has come out wherever results leave the pipeline.
+    Done {
+        /// In which recovery.
+        attempt: u32,
+        /// The watermark.
+        watermark: Time,
+    },
 }
 
 /// Where a broker begins to send again.
@@ -43,6 +61,9 @@ impl Control {
             Self::Snapshot(message) => message.code(),
             Self::Seek { attempt, .. } => [40, u64::from(*attempt)],
             Self::Acknowledge(positions) => [41, positions.len() as u64],
+            Self::Missing(gap) => [42, gap.from],
+            Self::Passed { watermark, .. } => [43, watermark.micros() as u64],
+            Self::Done { watermark, .. } => [44, watermark.micros() as u64],
         }
     }
 }

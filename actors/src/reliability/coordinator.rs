@@ -1,11 +1,11 @@
 //! The actor that has snapshots made and sets everybody back: it plays a [`snapshot::Coordinator`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arcstr::ArcStr;
-use wavetank_scenarios::Span;
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::topology::ActorId;
+use wavetank_scenarios::{Span, Time};
 
 use super::Control;
 use super::snapshot::{self, Cleaned, Doings, Member, Message, Note, Plan, To};
@@ -63,8 +63,14 @@ fn measure(note: Note, stage: &Stage) {
                 put(Metric::SnapshotInterval, span(interval));
             }
         }
-        Note::Aborted { .. } => put(Metric::Aborted, 1),
-        Note::Distrusted { .. } => put(Metric::Damaged, 1),
+        Note::Aborted { number, why } => {
+            put(Metric::Aborted, 1);
+            stage.put(Effect::Note(format!("snapshot {number} is given up: {why}")));
+        }
+        Note::Distrusted { number, why } => {
+            put(Metric::Damaged, 1);
+            stage.put(Effect::Note(format!("snapshot {number} is of no use: {why}")));
+        }
         Note::GoingBack { age, .. } => {
             put(Metric::Recoveries, 1);
             if let Some(age) = age {
@@ -83,22 +89,83 @@ fn measure(note: Note, stage: &Stage) {
     }
 }
 
+/// Whose results leave the pipeline, where readers acknowledge what has come out there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ends {
+    pub all: BTreeSet<ActorId>,
+    /// Who is told.
+    pub readers: BTreeSet<ActorId>,
+    /// By input of the coordinator: who is there.
+    pub inputs: Vec<ActorId>,
+}
+
+/// How far the ends of the pipeline have come in one recovery.
+#[derive(Debug)]
+struct Progress {
+    ends: Ends,
+    attempt: u32,
+    /// The watermark that each end has passed on.
+    passed: BTreeMap<ActorId, Time>,
+    /// The smallest of them, as readers have been told.
+    done: Time,
+}
+
+impl Progress {
+    const fn new(ends: Ends) -> Self {
+        Self {
+            ends,
+            attempt: 0,
+            passed: BTreeMap::new(),
+            done: Time::MIN,
+        }
+    }
+
+    /// A recovery has begun: everything comes out again.
+    fn begin(&mut self, attempt: u32) {
+        if attempt != self.attempt {
+            self.attempt = attempt;
+            self.passed.clear();
+            self.done = Time::MIN;
+        }
+    }
+
+    /// A watermark has come out at one end.
+    fn passed(&mut self, input: usize, watermark: Time, stage: &Stage) {
+        let Some(from) = self.ends.inputs.get(input) else {
+            return;
+        };
+        self.passed.insert(*from, watermark);
+        let ends = self.ends.all.iter();
+        let passed = ends.map(|end| self.passed.get(end).copied().unwrap_or(Time::MIN));
+        let watermark = passed.min().unwrap_or(Time::MIN);
+        if watermark > self.done {
+            self.done = watermark;
+            let attempt = self.attempt;
+            for reader in &self.ends.readers {
+                stage.tell(*reader, Control::Done { attempt, watermark });
+            }
+        }
+    }
+}
+
 /// The coordinator of a run.
 pub(crate) struct Coordinator {
     crew: Crew,
     plan: Plan,
     members: Vec<Member>,
+    progress: Progress,
     /// How often it has entered before.
     incarnation: u64,
     at_work: Option<snapshot::Coordinator>,
 }
 
 impl Coordinator {
-    pub const fn new(plan: Plan, members: Vec<Member>, crew: Crew, incarnation: u64) -> Self {
+    pub const fn new(plan: Plan, members: Vec<Member>, crew: Crew, ends: Ends, incarnation: u64) -> Self {
         Self {
             crew,
             plan,
             members,
+            progress: Progress::new(ends),
             incarnation,
             at_work: None,
         }
@@ -116,11 +183,15 @@ impl Part for Coordinator {
                 *at_work = Some(entered);
             }
             (Input::Timer(token), Some(at_work)) => at_work.on_timer(token, now, &mut out),
-            (Input::Element { element, .. }, Some(at_work)) => {
-                if let Element::Control(control) = element
-                    && let Control::Snapshot(message) = &*control
-                {
-                    at_work.on_message(message.clone(), now, &mut out);
+            (Input::Element { input, element, .. }, Some(at_work)) => {
+                let Element::Control(control) = element else { return };
+                match &*control {
+                    Control::Snapshot(message) => at_work.on_message(message.clone(), now, &mut out),
+                    Control::Passed { attempt, watermark } if *attempt == at_work.attempt() => {
+                        self.progress.begin(*attempt);
+                        self.progress.passed(input, *watermark, stage);
+                    }
+                    _ => {}
                 }
             }
             (_, None) => {}

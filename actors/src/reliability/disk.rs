@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use wavetank_scenarios::{Span, Time};
+use wavetank_scenarios::{Span, Time, script};
 
 /// What a disk is asked to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -362,6 +362,16 @@ impl fmt::Debug for SimulatedDisk {
 }
 
 impl SimulatedDisk {
+    /// An empty disk as a scenario sets it; how long a request takes apart from its size, and what goes wrong with it, is
+    /// for `faults` to say.
+    pub fn of(settings: &script::Disk, faults: Box<dyn DiskFaults>) -> Self {
+        let speed = DiskSpeed {
+            rate: settings.rate.map_or(0, |rate| rate.ceil() as u64),
+            capacity: settings.size.unwrap_or(u64::MAX),
+            ..DiskSpeed::default()
+        };
+        Self::new(speed, faults)
+    }
     /// An empty disk.
     pub fn new(speed: DiskSpeed, faults: Box<dyn DiskFaults>) -> Self {
         Self {

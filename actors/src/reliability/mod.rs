@@ -1,6 +1,8 @@
 //! The patterns that lose nothing: what an operator keeps, as it goes into a snapshot and comes back out of it; who has
-//! snapshots made and sets everybody back; the disk on which snapshots and logs lie.
+//! snapshots made and sets everybody back; the disk on which snapshots and logs lie; and brokers, which keep events until
+//! they have been worked on.
 
+pub mod broker;
 mod check;
 mod chunks;
 mod control;
@@ -9,6 +11,9 @@ pub mod disk;
 #[cfg(test)]
 mod kept;
 mod participant;
+pub mod replay;
+#[cfg(test)]
+mod replay_tests;
 pub mod snapshot;
 mod state;
 mod store;
@@ -17,7 +22,7 @@ pub(crate) mod twin;
 
 pub use check::{FAR, counted};
 pub use control::{Control, From};
-pub(crate) use coordinator::{Coordinator, Crew};
+pub(crate) use coordinator::{Coordinator, Crew, Ends};
 pub(crate) use participant::{Make, Participant, Peers};
 pub use state::{Change, State, StateError};
 pub(crate) use store::{Shelf, Store};

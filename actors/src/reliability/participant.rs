@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use wavetank_scenarios::event::Position;
-use wavetank_scenarios::script::{Replay, ReplayFrom};
+use wavetank_scenarios::script::{Acknowledge, Replay, ReplayFrom};
 use wavetank_scenarios::topology::{ActorId, Port};
 use wavetank_scenarios::{Span, Time};
 
+use super::replay::{Plan, Tracker};
 use super::snapshot::{Doings, Habit, Message, Saver, Step};
 use super::{Control, Crew, From, State, StateError};
 use crate::element::Element;
@@ -34,6 +35,14 @@ pub(crate) struct Peers {
     /// The coordinator hears whenever its watermark has passed a multiple of this.
     pub paces: Option<Span>,
     pub replay: Option<Replay>,
+    /// Which of its brokers are queues.
+    pub queues: BTreeSet<ActorId>,
+    /// When it tells its brokers that an event has been worked on.
+    pub acknowledge: Acknowledge,
+    /// Where that depends on how far the pipeline is: how far back it reaches.
+    pub plan: Option<Rc<Plan>>,
+    /// Whether the coordinator hears what watermark it passes on.
+    pub ends: bool,
 }
 
 /// A cut that lacks what is under way on some inputs.
@@ -69,6 +78,14 @@ pub(crate) struct Participant<P> {
     reached: Option<i64>,
     /// Whether the coordinator knows that it is over.
     told_over: bool,
+    /// By broker and partition: what has been read and not acknowledged.
+    open: BTreeMap<(u32, u32), Tracker>,
+    /// By snapshot: what had been read at its cut and not been acknowledged.
+    cuts: BTreeMap<u64, Vec<(u32, Position)>>,
+    /// What has been read since the last cut.
+    since_cut: Vec<(u32, Position)>,
+    /// The watermark that has been passed on, as the coordinator knows.
+    passed: Time,
 }
 
 impl<P: Part + Keeps> Participant<P> {
@@ -89,6 +106,10 @@ impl<P: Part + Keeps> Participant<P> {
             taken: 0,
             reached: None,
             told_over: false,
+            open: BTreeMap::new(),
+            cuts: BTreeMap::new(),
+            since_cut: Vec::new(),
+            passed: Time::MIN,
         })
     }
 
@@ -96,6 +117,10 @@ impl<P: Part + Keeps> Participant<P> {
     fn cut(&mut self, snapshot: u64, by: Option<usize>, stage: &Stage) {
         self.snapshot = snapshot;
         self.part.cut(snapshot);
+        if self.peers.acknowledge == Acknowledge::Snapshot {
+            let read = std::mem::take(&mut self.since_cut);
+            self.cuts.insert(snapshot, read);
+        }
         stage.put(Effect::Cut(snapshot));
         // Who is over says nothing more, but what a sub-stream has told its split still belongs to the cut.
         let over = self.part.over();
@@ -176,6 +201,10 @@ impl<P: Part + Keeps> Participant<P> {
         self.away = false;
         self.snapshot = saved.map_or(0, |(snapshot, _)| snapshot);
         (self.taken, self.reached) = (0, None);
+        self.open.clear();
+        self.since_cut.clear();
+        self.cuts.clear();
+        self.passed = Time::MIN;
         let same = saved.is_none_or(|(_, state)| {
             let mut again = self.save();
             again.put("under way", &under_way);
@@ -258,7 +287,74 @@ impl<P: Part + Keeps> Participant<P> {
         match step {
             Step::Cut(snapshot) if !self.away && snapshot > self.snapshot => self.cut(snapshot, None, stage),
             Step::Begin { from, .. } => self.go_back(from, stage),
-            Step::Nothing | Step::Cut(_) | Step::Completed(_) | Step::Aborted(_) => {}
+            Step::Completed(snapshot) => self.complete(snapshot, stage),
+            Step::Nothing | Step::Cut(_) | Step::Aborted(_) => {}
+        }
+    }
+
+    /// An event has been read, and worked on.
+    fn read(&mut self, broker: ActorId, position: Position, stamp: Time, stage: &Stage) {
+        match self.peers.acknowledge {
+            Acknowledge::Taken => stage.tell(broker, Control::Acknowledge(vec![position])),
+            Acknowledge::Snapshot => self.since_cut.push((broker.0, position)),
+            Acknowledge::Done => {
+                let at_once = self.peers.plan.as_ref().is_some_and(|plan| plan.at_once(stage.actor()));
+                if at_once {
+                    return stage.tell(broker, Control::Acknowledge(vec![position]));
+                }
+                let open = self.open.entry((broker.0, position.partition)).or_default();
+                open.take(position.offset, stamp);
+            }
+        }
+    }
+
+    /// The watermark `done` has come out at the end of the pipeline: what cannot matter any more is acknowledged.
+    fn done(&mut self, done: Time, stage: &Stage) {
+        let Some(plan) = &self.peers.plan else { return };
+        let since = plan.floor(stage.actor(), done).since;
+        for ((broker, partition), open) in &mut self.open {
+            let broker = ActorId(*broker);
+            let before = open.commit().safe;
+            let safe = open.done(done, since);
+            let position = |offset| Position {
+                partition: *partition,
+                offset,
+            };
+            let positions: Vec<Position> = if self.peers.queues.contains(&broker) {
+                safe.into_iter().map(position).collect()
+            } else {
+                let below = open.commit().safe;
+                let last = below.checked_sub(1).filter(|_| below > before);
+                last.map(position).into_iter().collect()
+            };
+            if !positions.is_empty() {
+                stage.tell(broker, Control::Acknowledge(positions));
+            }
+        }
+    }
+
+    /// A snapshot is complete: what had been read at its cut need not come again.
+    fn complete(&mut self, snapshot: u64, stage: &Stage) {
+        let later = self.cuts.split_off(&(snapshot + 1));
+        let mut read: BTreeMap<u32, Vec<Position>> = BTreeMap::new();
+        for (broker, position) in std::mem::replace(&mut self.cuts, later).into_values().flatten() {
+            read.entry(broker).or_default().push(position);
+        }
+        for (broker, positions) in read {
+            stage.tell(ActorId(broker), Control::Acknowledge(positions));
+        }
+    }
+
+    /// Tells the coordinator the watermark that it has passed on.
+    fn tell_passed(&mut self, before: usize, stage: &Stage) {
+        let over = self.part.over().then_some(Time::MAX);
+        let watermark = stage.passed_since(before).max(over);
+        if let Some(watermark) = watermark.filter(|watermark| *watermark > self.passed)
+            && let Some(coordinator) = self.peers.crew.coordinator
+        {
+            self.passed = watermark;
+            let attempt = self.saver.attempt();
+            stage.tell(coordinator, Control::Passed { attempt, watermark });
         }
     }
 
@@ -320,7 +416,13 @@ impl<P: Part + Keeps> Participant<P> {
             self.count(stage);
         }
         let end = element == Element::End;
+        let read = element
+            .event()
+            .and_then(|event| Some((self.peers.brokers[input]?, event.position?, event.stamp)));
         self.part.play(Input::Element { input, lane, element }, stage);
+        if let Some((broker, position, stamp)) = read {
+            self.read(broker, position, stamp, stage);
+        }
         if end {
             self.ended[input] = true;
             if let Some(recording) = &mut self.recording {
@@ -336,6 +438,7 @@ impl<P: Part + Keeps> Participant<P> {
 impl<P: Part + Keeps> Part for Participant<P> {
     fn play(&mut self, input: Input, stage: &mut Stage) {
         stage.armed.get_or_insert_with(|| Rc::clone(&self.armed));
+        let before = stage.put_so_far();
         match input {
             Input::Enter { again: true } => {
                 self.away = true;
@@ -355,9 +458,14 @@ impl<P: Part + Keeps> Part for Participant<P> {
             Input::Element { input, lane, element } => match element {
                 Element::Barrier(number) => self.barrier(input, number, stage),
                 Element::Control(control) => {
-                    let Control::Snapshot(message) = &*control else { return };
-                    self.told(message, stage);
-                    if let Message::Completed { .. } = message
+                    match &*control {
+                        Control::Snapshot(message) => self.told(message, stage),
+                        Control::Done { attempt, watermark } if *attempt == self.saver.attempt() && !self.away => {
+                            self.done(*watermark, stage);
+                        }
+                        _ => {}
+                    }
+                    if let Control::Snapshot(Message::Completed { .. }) = *control
                         && !self.away
                     {
                         let element = Element::Control(control);
@@ -366,6 +474,9 @@ impl<P: Part + Keeps> Part for Participant<P> {
                 }
                 element => self.element(input, lane, element, stage),
             },
+        }
+        if self.peers.ends && !self.away {
+            self.tell_passed(before, stage);
         }
     }
 }

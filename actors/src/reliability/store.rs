@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use wavetank_scenarios::Time;
 
-use super::disk::{Disk, DiskError, Outcome, Replacing, Request, SimulatedDisk, Ticket};
+use super::disk::{Disk, DiskError, Outcome, Replacing, Request, Ticket};
 use super::snapshot::{self, Doings};
 use super::{Control, Crew};
 use crate::element::Element;
@@ -13,7 +13,7 @@ use crate::host::Part;
 use crate::world::{Input, Stage};
 
 /// The disk of a store, whatever becomes of the store.
-pub(crate) type Shelf = Rc<RefCell<SimulatedDisk>>;
+pub(crate) type Shelf = Rc<RefCell<Box<dyn Disk>>>;
 
 impl Disk for Shelf {
     fn start(&mut self, now: Time, request: Request) -> Ticket {

@@ -256,7 +256,7 @@ impl Operating {
             stage.timer(after, token);
         }
         for note in self.output.notes.drain(..) {
-            stage.put(Effect::Noted(note.into()));
+            stage.put(Effect::Note(note));
         }
         if stage.watched() {
             for (metric, reading) in self.output.measured.drain(..) {

@@ -91,7 +91,7 @@ impl World {
             Effect::Measured(metric, reading) => {
                 tell!(self, Happening::Measured { actor, metric, reading });
             }
-            Effect::Noted(text) => tell!(self, Happening::Noted { actor, text: &text }),
+            Effect::Note(text) => tell!(self, Happening::Noted { actor, text: &text }),
             Effect::Dropped(id, why) => tell!(self, Happening::Dropped { actor, id, why }),
             Effect::Failed(failure) => tell!(
                 self,

@@ -84,8 +84,8 @@ pub enum Effect {
     Busy(Span, EventId),
     /// A reading of a metric of the actor's own: added to a counter, the new value of a gauge, an entry of a histogram.
     Measured(Metric, u64),
-    /// A remark of an operator's: something that it decided, and why.
-    Noted(Box<str>),
+    /// Something that a person should know of the run, in words.
+    Note(String),
     /// An event ended without a result.
     Dropped(EventId, Dropped),
     /// An event could not be worked on.
@@ -275,6 +275,24 @@ impl Stage {
             token,
             class: Class::Timer,
         });
+    }
+    /// How many effects have been put and are not committed.
+    pub(crate) fn put_so_far(&self) -> usize {
+        self.outbox.borrow().len()
+    }
+    /// The watermark that the actor has put on its main output since so many effects had been put.
+    pub(crate) fn passed_since(&self, before: usize) -> Option<Time> {
+        let outbox = self.outbox.borrow();
+        let own = outbox.iter().skip(before).filter(|(_, actor, _)| *actor == self.actor);
+        own.filter_map(|(.., effect)| match effect {
+            Effect::Send {
+                port: Port::Main,
+                element: Element::Watermark(watermark),
+                ..
+            } => Some(*watermark),
+            _ => None,
+        })
+        .max()
     }
     /// Comes back when the node's wall clock shows `stamp`, however it is set until then: at once where it does already.
     ///

@@ -51,7 +51,7 @@ pub enum Happening<'a> {
         /// What it shows.
         reading: u64,
     },
-    /// An operator has decided something, and says why.
+    /// An actor says something that a person should know of the run.
     Noted {
         /// Which actor.
         actor: ActorId,
@@ -214,11 +214,9 @@ impl TraceHash {
             Happening::Done { .. }
             | Happening::Account { .. }
             | Happening::Measured { .. }
+            | Happening::Noted { .. }
             | Happening::HeldBack { .. }
             | Happening::Queue { .. } => return,
-            Happening::Noted { actor, text } => {
-                words[1..4].copy_from_slice(&[23, u64::from(actor.0), xxhash_rust::xxh3::xxh3_64(text.as_bytes())]);
-            }
             Happening::Dropped {
                 actor,
                 id: dropped,

@@ -38,12 +38,14 @@
 //! | What must a split, a sub-stream and a merge do? | [`convey`], [`convey_worker`], [`convey_merge`] |
 //! | Is every event accounted for? | [`conservation`] |
 //! | What waits before an operator for its time to come? | [`waiting`] |
+//! | Who must be given what by a broker? | [`broker`] |
 //! | Between which markers does an event belong? | [`epoch`] |
 //! | What does a receiver have, and how far is that from right? | [`table`] |
 //! | What would everyone say if nothing went wrong? | [`truth`] |
 
 pub mod aggregate;
 mod answer;
+pub mod broker;
 mod by_key;
 mod codec;
 mod compensation;

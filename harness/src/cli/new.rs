@@ -43,9 +43,10 @@ fn template(pattern: Pattern) -> Option<&'static str> {
         Pattern::SequentialConvey => Some(include_str!("templates/sequential-convey.toml")),
         Pattern::StreamJoin => Some(include_str!("templates/stream-join.toml")),
         Pattern::TemporalEventOrdering => Some(include_str!("templates/temporal-event-ordering.toml")),
+        Pattern::Replay => Some(include_str!("templates/replay.toml")),
         Pattern::PeriodicSnapshot => Some(include_str!("templates/periodic-snapshot.toml")),
         Pattern::MachineLearner => Some(include_str!("templates/machine-learner.toml")),
-        Pattern::Replay | Pattern::TwoNodeFailover => None,
+        Pattern::TwoNodeFailover => None,
     }
 }
 

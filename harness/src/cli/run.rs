@@ -81,6 +81,9 @@ pub struct Args {
     #[arg(long, value_name = "SPEED", num_args = 0..=1, require_equals = true, default_missing_value = "1",
           value_parser = parse_speed)]
     real_time: Option<f64>,
+    /// On the machine's clock: brokers keep their events in this folder, where a run that is started again finds them
+    #[arg(long, value_name = "FOLDER", requires = "real_time")]
+    disk: Option<PathBuf>,
     /// The run store
     #[arg(long, value_name = "DIR", default_value = store::DEFAULT)]
     store: PathBuf,
@@ -190,6 +193,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         oracle: !args.no_oracle,
         trace: args.trace,
         real_time: args.real_time,
+        disk: args.disk.clone(),
         keys: args.keys.read()?,
         interrupt: interrupt.clone(),
         progress: progress.of_run(),

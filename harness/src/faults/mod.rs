@@ -3,6 +3,7 @@
 //! What can be known before the run is worked out before it: the instants at which nodes crash and pause, the clocks'
 //! segments, the periods of partitions. What is decided for single events is a keyed draw.
 
+mod broker;
 mod disk;
 mod link;
 mod node;
@@ -20,6 +21,7 @@ use wavetank_scenarios::script::{self, Fault, Scenario};
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Topology};
 use wavetank_scenarios::{Span, Time};
 
+pub use broker::BrokerWaves;
 pub use disk::DiskWaves;
 pub use link::Waves;
 
@@ -69,6 +71,7 @@ pub struct Faults {
     nodes: BTreeMap<NodeId, Vec<Active>>,
     sources: BTreeMap<ActorId, Vec<Active>>,
     operators: BTreeMap<ActorId, Vec<Active>>,
+    brokers: BTreeMap<ActorId, Vec<Active>>,
     disks: BTreeMap<ActorId, Vec<Active>>,
     run: Run,
 }
@@ -82,6 +85,7 @@ impl Faults {
             nodes: BTreeMap::new(),
             sources: BTreeMap::new(),
             operators: BTreeMap::new(),
+            brokers: BTreeMap::new(),
             disks: BTreeMap::new(),
             run,
         };
@@ -114,6 +118,11 @@ impl Faults {
                         faults.operators.entry(operator).or_default().push(active);
                     }
                 }
+                Place::Broker => {
+                    if let Some(actor) = topology.actor(&fault.on) {
+                        faults.brokers.entry(actor).or_default().push(active);
+                    }
+                }
                 Place::Disk => {
                     if let Some(actor) = topology.actor(&fault.on) {
                         faults.disks.entry(actor).or_default().push(active);
@@ -133,6 +142,7 @@ impl Faults {
             nodes: BTreeMap::new(),
             sources: BTreeMap::new(),
             operators: BTreeMap::new(),
+            brokers: BTreeMap::new(),
             disks: BTreeMap::new(),
             run,
         }
@@ -148,6 +158,13 @@ impl Faults {
         let name = &self.topology.actors[actor.0 as usize].name;
         let faults = self.disks.get(&actor).map_or(&[][..], Vec::as_slice);
         DiskWaves::new(settings, faults, name, self.run.seed)
+    }
+
+    /// What befalls a broker and its readers.
+    pub fn broker(&self, actor: ActorId) -> BrokerWaves {
+        let name = &self.topology.actors[actor.0 as usize].name;
+        let faults = self.brokers.get(&actor).map_or(&[][..], Vec::as_slice);
+        BrokerWaves::new(faults, &self.topology, name)
     }
 
     /// What befalls nodes, in order of time.

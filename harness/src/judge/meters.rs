@@ -305,7 +305,7 @@ impl ActorMeter {
             Metric::Gaps | Metric::Duplicates => return self.own(metric, max),
             Metric::Incomplete | Metric::Asked => return self.own(metric, max),
             Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
-            Metric::Learned | Metric::Refused | Metric::Fallbacks => return self.own(metric, max),
+            Metric::Learned | Metric::Unlearned | Metric::Fallbacks => return self.own(metric, max),
             Metric::MissingLabels | Metric::Unmatched | Metric::AwaitingLabels => return self.own(metric, max),
             Metric::LabelDelay | Metric::Drifts | Metric::DriftWarnings => return self.own(metric, max),
             Metric::Switches | Metric::OnlineServed | Metric::ModelVersion => return self.own(metric, max),
@@ -314,6 +314,9 @@ impl ActorMeter {
             Metric::Mae | Metric::Rmse => return self.own(metric, max),
             Metric::PretrainedLoss | Metric::OnlineLoss => return self.own(metric, max),
             Metric::CacheHits | Metric::CacheMisses => return self.own(metric, max),
+            Metric::Kept | Metric::Repeated | Metric::Expired | Metric::Gap => return self.own(metric, max),
+            Metric::Replayed | Metric::Redelivered | Metric::Dead => return self.own(metric, max),
+            Metric::Refused | Metric::Backlog => return self.own(metric, max),
             Metric::Completed | Metric::Aborted | Metric::Skipped | Metric::Damaged | Metric::Recoveries => {
                 return self.own(metric, max);
             }

@@ -1,6 +1,7 @@
 //! The judge: watches a run, holds every actor to its naive model and every link to its law, measures, and says in the
 //! end whether what was expected holds.
 
+mod broker;
 pub mod claims;
 mod explain;
 mod lockstep;
@@ -25,10 +26,10 @@ use wavetank_oracle::convey_worker::UnderWay;
 use wavetank_oracle::table::{Inconsistent, Table};
 use wavetank_oracle::waiting::Waiting;
 use wavetank_oracle::watermark::Generator;
-use wavetank_oracle::{Tables, Why};
+use wavetank_oracle::{DueResult, Tables, Why};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::query::Query;
-use wavetank_scenarios::script::{Future, LinkKind, OnCrash, Operator, ValveSettings};
+use wavetank_scenarios::script::{Delivery, Future, LinkKind, OnCrash, Operator, ValveSettings};
 use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
 use wavetank_scenarios::{Event, EventId, Script, Span, Time};
 
@@ -61,6 +62,9 @@ pub enum Loss {
     /// The operator could not work on it.
     Failed(ActorId),
 }
+
+/// How much of what actors say is kept.
+const NOTES: usize = 20;
 
 /// A rule of the world that was broken, for the first time.
 #[derive(Clone, Debug)]
@@ -97,6 +101,17 @@ pub(crate) struct SinkWatch {
     /// What came straight from a source, or was put aside: due as it comes, and kept where it may be folded again.
     plain: Vec<Event>,
     inconsistent: Option<Breach>,
+    /// The answers that were due, of a sink that tells by them what comes again.
+    answers: Option<BTreeSet<recovery::Answer>>,
+}
+
+impl SinkWatch {
+    /// Whether the sink shows a result, or has its answer already.
+    fn shows(&mut self, due: &DueResult) -> bool {
+        self.answers
+            .as_mut()
+            .is_none_or(|answers| answers.insert(recovery::answer(due)))
+    }
 }
 
 /// How much the judge does.
@@ -104,6 +119,8 @@ pub(crate) struct SinkWatch {
 pub struct Scope {
     /// Hold operators to their models, and fold results into tables.
     pub oracle: bool,
+    /// Brokers may have events that were kept before the run began.
+    pub resumes: bool,
 }
 
 /// The judge of one run.
@@ -115,6 +132,7 @@ pub struct Judge {
     pub(crate) faults: Vec<FaultMeter>,
     lockstep: Vec<Option<Lockstep>>,
     laws: Vec<Option<StreamLaw>>,
+    shelves: Vec<Option<broker::Shelf>>,
     pub(crate) sinks: FxHashMap<ActorId, SinkWatch>,
     /// For each operator: the sinks that read its main output.
     readers: Vec<Vec<ActorId>>,
@@ -129,6 +147,8 @@ pub struct Judge {
     outages: Vec<recovery::Outage>,
     /// Whether anybody is set back after a crash.
     recovers: bool,
+    /// Those who go back begin afresh, and not at the beginning: what they gave stays given.
+    afresh: bool,
     stepped_back: Option<(ActorId, Breach)>,
     epochs: wavetank_oracle::epoch::Epochs,
     /// The first event or marker that was in a wrong epoch.
@@ -147,6 +167,10 @@ pub struct Judge {
     start: Time,
     pub(crate) run: crate::faults::Run,
     pub(crate) events: u64,
+    /// What actors said that a person should know.
+    pub(crate) notes: Vec<String>,
+    /// How much they said beyond that.
+    pub(crate) unnoted: usize,
     tick: u64,
 }
 
@@ -228,8 +252,14 @@ impl Judge {
                         }
                     })
                 }
-                Role::Sink { .. } => {
-                    sinks.insert(id, SinkWatch::default());
+                Role::Sink { sink } => {
+                    let delivery = script.scenario.sinks[sink].delivery;
+                    let tells = delivery == Delivery::ByResult && script.scenario.resumes_midway();
+                    let watch = SinkWatch {
+                        answers: tells.then(BTreeSet::new),
+                        ..SinkWatch::default()
+                    };
+                    sinks.insert(id, watch);
                     for link in &actor.inputs {
                         let link = &topology.links[link.0 as usize];
                         if link.port == Port::Main {
@@ -246,6 +276,18 @@ impl Judge {
             (scope.oracle && link.settings.kind == LinkKind::Stream && link.settings.on_crash != Some(OnCrash::Lost))
                 .then(StreamLaw::default)
         });
+        let shelves = topology.actors.iter().map(|actor| match actor.role {
+            Role::Broker { broker } if scope.oracle => {
+                let clock = Rc::clone(&clocks[actor.node.0 as usize]);
+                Some(broker::Shelf::new(
+                    &script.scenario.brokers[broker],
+                    clock,
+                    scope.resumes,
+                ))
+            }
+            _ => None,
+        });
+        let shelves = shelves.collect();
         let buffers = topology.actors.iter().map(|actor| match actor.role {
             Role::Operator { operator } => script.scenario.operators[operator].reorder.is_some(),
             _ => false,
@@ -257,11 +299,13 @@ impl Judge {
             faults: vec![FaultMeter::default(); script.scenario.faults.len()],
             lockstep,
             laws: laws.collect(),
+            shelves,
             sinks,
             readers,
             books: None,
             changed: None,
             history: recovery::History::default(),
+            afresh: script.scenario.resumes_midway(),
             outages: Vec::new(),
             recovers: script.scenario.snapshot.is_some() || script.scenario.replay.is_some(),
             stepped_back: None,
@@ -277,6 +321,8 @@ impl Judge {
             start: run.start,
             run,
             events: 0,
+            notes: Vec::new(),
+            unnoted: 0,
             tick: 0,
             script: Arc::clone(script),
             topology,
@@ -323,13 +369,22 @@ impl Judge {
                 if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
                     lockstep.give(Given::Timer(*token));
                 }
+                if let Some(shelf) = &mut self.shelves[actor.0 as usize] {
+                    shelf.woken();
+                }
             }
-            Happening::Done { actor } => self.done(at, *actor),
+            Happening::Done { actor } => {
+                if let Some(shelf) = &mut self.shelves[actor.0 as usize] {
+                    shelf.done();
+                }
+                self.done(at, *actor);
+            }
             Happening::Account { actor, account } => self.account(at, *actor, account),
             Happening::Measured { actor, metric, reading } => {
                 self.actors[actor.0 as usize].measure(*metric, *reading);
             }
             Happening::Noted { actor, text } => {
+                self.note(at, *actor, text);
                 if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
                     lockstep.act(Did::Note((*text).into()));
                 }
@@ -428,7 +483,10 @@ impl Judge {
             }
             Happening::GaveUp { actor, .. } => self.actors[actor.0 as usize].given_up += 1,
             Happening::Answered { link, .. } => self.put_on(*link, None),
-            Happening::Told { link, element } => self.put_on(*link, element.event().map(|event| event.id)),
+            Happening::Told { link, element } => {
+                self.handed(at, *link, element);
+                self.put_on(*link, element.event().map(|event| event.id));
+            }
             Happening::Cut { actor, snapshot } => self.cut(*actor, *snapshot),
             Happening::Restored {
                 actor, snapshot, same, ..
@@ -445,6 +503,9 @@ impl Judge {
             }
             Happening::Fault { fault, id } => {
                 self.faults[*fault].fire(at, *id);
+                if let Some(id) = id {
+                    self.meddled_at_broker(*fault, *id);
+                }
                 if let Some(id) = id
                     && self.scope.oracle
                 {
@@ -481,6 +542,16 @@ impl Judge {
         let to = &self.topology.links[link.0 as usize];
         if let Some(lockstep) = &mut self.lockstep[to.to.0 as usize] {
             lockstep.act(Did::Hold(to.input, hold));
+        }
+    }
+
+    /// An actor says something; the first of it is kept.
+    fn note(&mut self, at: Time, actor: ActorId, text: &str) {
+        if self.notes.len() < NOTES {
+            let name = &self.topology.actors[actor.0 as usize].name;
+            self.notes.push(format!("`{name}` at {}: {text}", explain_time(at)));
+        } else {
+            self.unnoted += 1;
         }
     }
 
@@ -567,6 +638,9 @@ impl Judge {
         if self.scope.oracle && self.script.scenario.epoch.is_some() {
             self.mark(at, actor, element);
         }
+        if let (Port::Failed, Some(event)) = (port, event) {
+            self.buried(at, actor, event.id);
+        }
         let sends = matches!(port, Port::Stream(_)) || matches!(element, Element::Progress(_));
         if sends && let Some(lockstep) = &mut self.lockstep[index] {
             lockstep.act(Did::Sent(port, element.clone()));
@@ -640,6 +714,9 @@ impl Judge {
     fn delivered(&mut self, at: Time, actor: ActorId, input: usize, lane: usize, element: &Element) {
         let index = actor.0 as usize;
         let role = self.topology.actors[index].role;
+        if let Role::Broker { .. } = role {
+            self.shelved(actor, input, element);
+        }
         if self.script.scenario.epoch.is_some() {
             self.takes(at, actor, element);
         }
@@ -692,7 +769,9 @@ impl Judge {
                     history.due(actor, due);
                 }
                 for sink in readers {
-                    if let Some(watch) = sinks.get_mut(sink) {
+                    if let Some(watch) = sinks.get_mut(sink)
+                        && watch.shows(due)
+                    {
                         watch.admitted.fold_due(due);
                     }
                 }
@@ -838,6 +917,9 @@ impl Judge {
             meter.waits = Waits::default();
             if let Some(lockstep) = &mut self.lockstep[index] {
                 lockstep.crash(topology.takes_part(id));
+            }
+            if let Some(shelf) = &mut self.shelves[index] {
+                shelf.crash();
             }
             for link in &actor.outputs {
                 // What stood in a batch went down with its sender.

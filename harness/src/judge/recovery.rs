@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 use wavetank_actors::reliability::{Control, From};
 use wavetank_oracle::DueResult;
 use wavetank_oracle::table::Table;
-use wavetank_scenarios::Time;
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
+use wavetank_scenarios::{EventId, Row, Time};
 
 use super::{Breach, Judge};
 use crate::judge::meters::ActorMeter;
@@ -30,8 +30,17 @@ pub(super) struct Outage {
     node: NodeId,
     at: Time,
     detected: bool,
-    /// Who has not come back to where it was: how many events it had taken, and whether it has gone back.
-    behind: Vec<(ActorId, u64, bool)>,
+    /// Who has not come back to where it was, and whether it has gone back.
+    behind: Vec<(ActorId, Place, bool)>,
+}
+
+/// How far an actor was.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It had taken so many events, and goes back to when it had taken fewer.
+    Taken(u64),
+    /// The largest stamp that it had taken; it begins afresh, and somewhere in the middle.
+    Stamp(Time),
 }
 
 struct Cut {
@@ -54,6 +63,21 @@ impl History {
     }
 }
 
+/// What tells a result from another where it may come again: its window, key and revision; without a window, the event
+/// that it goes back to and what it says.
+pub(super) type Answer = (Option<(Time, Time, Row, u32, u8)>, Option<(EventId, Row)>);
+
+/// What tells a result from another.
+pub(super) fn answer(due: &DueResult) -> Answer {
+    match &due.pane {
+        Some(pane) => {
+            let (key, change) = (pane.key.clone(), pane.change as u8);
+            (Some((pane.start, pane.end, key, pane.revision, change)), None)
+        }
+        None => (None, Some((due.correlation, due.row.clone()))),
+    }
+}
+
 impl Judge {
     /// A part of a snapshot has been cut.
     pub(super) fn cut(&mut self, actor: ActorId, snapshot: u64) {
@@ -73,8 +97,11 @@ impl Judge {
         let index = actor.0 as usize;
         let cut = snapshot.and_then(|snapshot| self.history.cuts.get(&(actor, snapshot)));
         let (due, account) = cut.map_or_else(Default::default, |cut| (cut.due, cut.account));
-        self.history.due.entry(actor).or_default().truncate(due);
+        if !self.afresh {
+            self.history.due.entry(actor).or_default().truncate(due);
+        }
         self.actors[index].goes_back(account);
+        self.actors[index].largest = Time::MIN;
         for outage in &mut self.outages {
             let this = outage.behind.iter_mut().filter(|(id, ..)| *id == actor);
             this.for_each(|(.., back)| *back = true);
@@ -97,7 +124,13 @@ impl Judge {
                 },
             ));
         }
-        for sink in self.readers[index].clone() {
+        // What was given stays given, and what comes again is told by its window and key.
+        let sinks = if self.afresh {
+            Vec::new()
+        } else {
+            self.readers[index].clone()
+        };
+        for sink in sinks {
             let feeds = (0..self.readers.len()).filter(|from| self.readers[*from].contains(&sink));
             let feeds: Vec<ActorId> = feeds.map(|from| ActorId(from as u32)).collect();
             let Some(watch) = self.sinks.get_mut(&sink) else {
@@ -117,7 +150,15 @@ impl Judge {
         let ids = works.map(|(index, _)| ActorId(index as u32));
         let behind: Vec<_> = ids
             .filter(|id| self.topology.takes_part(*id))
-            .map(|id| (id, self.actors[id.0 as usize].account.taken, false))
+            .map(|id| {
+                let meter = &self.actors[id.0 as usize];
+                let place = if self.afresh {
+                    Place::Stamp(meter.largest)
+                } else {
+                    Place::Taken(meter.account.taken)
+                };
+                (id, place, false)
+            })
             .collect();
         if !behind.is_empty() {
             let detected = false;
@@ -146,10 +187,15 @@ impl Judge {
 
     /// An actor has taken so many events.
     pub(super) fn catches_up(&mut self, at: Time, actor: ActorId, taken: u64) {
+        let largest = self.actors[actor.0 as usize].largest;
+        let there = |place: &Place| match place {
+            Place::Taken(before) => taken >= *before,
+            Place::Stamp(before) => largest >= *before,
+        };
         for outage in &mut self.outages {
             outage
                 .behind
-                .retain(|(id, before, back)| *id != actor || !back || taken < *before);
+                .retain(|(id, before, back)| *id != actor || !back || !there(before));
             if outage.behind.is_empty() {
                 let meter = &mut self.faults[outage.by];
                 meter.recovered = meter.recovered.max(Some(at.since(outage.at)));
@@ -199,6 +245,9 @@ pub(crate) fn show_control(control: &Control) -> String {
         Control::Snapshot(message) => message.to_string(),
         Control::Seek { attempt, from } => format!("recovery {attempt}: send again {}", show_from(from)),
         Control::Acknowledge(positions) => format!("{} acknowledged", positions.len()),
+        Control::Missing(gap) => format!("not there any more: {gap}"),
+        Control::Passed { watermark, .. } => format!("has passed {} on", super::explain_time(*watermark)),
+        Control::Done { watermark, .. } => format!("{} has come out", super::explain_time(*watermark)),
     }
 }
 

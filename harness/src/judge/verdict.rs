@@ -289,6 +289,12 @@ impl Judge {
                 all.push(self.rule(&name, text, true, Some(&self.deviation(misplaced))));
             }
         }
+        for (actor, shelf) in self.topology.actors.iter().zip(&self.shelves) {
+            let Some(shelf) = shelf else { continue };
+            let name = format!("{} gives what came, as it may", actor.name);
+            let text = "each in its place, none passed over unnamed, none again that is done with";
+            all.push(self.rule(&name, text, shelf.tested, shelf.breach.as_ref()));
+        }
         let streams: Vec<_> = self
             .laws
             .iter()

@@ -293,8 +293,12 @@ fn a_new_scenario_is_valid_and_passes_and_nothing_is_overwritten() {
         place.run(&["run", &file, "--no-store"]).ends(0);
         assert_eq!(place.run(&["new", pattern]).ends(0).out, place.read(&file));
     }
-    let planned = place.run(&["new", "replay"]).ends(2);
-    assert!(planned.err.contains("wavetank explain replay"), "{}", planned.err);
+    let planned = place.run(&["new", "two-node-failover"]).ends(2);
+    assert!(
+        planned.err.contains("wavetank explain two-node-failover"),
+        "{}",
+        planned.err
+    );
 }
 
 #[test]

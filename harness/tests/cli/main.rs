@@ -2,6 +2,7 @@
 
 mod commands;
 mod crashes;
+mod disk;
 mod exits;
 mod screens;
 mod support;

@@ -46,7 +46,9 @@ pub fn details(record: &Record, detail: Detail, width: usize) -> String {
         parts.push(latencies(record, width));
     }
     parts.push(data(record, width));
-    parts.push(list("note", &record.notes, width));
+    if all || !record.outcome.is_ok() {
+        parts.push(list("note", &record.notes, width));
+    }
     if let Some(place) = record.outputs.as_ref().filter(|_| all) {
         parts.push(format!("{} {}\n", styled(DIM, "kept in"), printable(place)));
     }

@@ -118,6 +118,12 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Whether those who go back after a crash begin with nothing saved, and are given what comes from some place of a log
+    /// on that is not its beginning: what they find and number is not what they found at first.
+    pub fn resumes_midway(&self) -> bool {
+        let from = self.replay.map(|replay| replay.from);
+        self.snapshot.is_none() && from != Some(ReplayFrom::Earliest)
+    }
     /// The sources and operators whose events an entry of an `input` list carries: itself, or what a broker takes in.
     pub fn behind<'a>(&'a self, entry: &'a str) -> Vec<&'a str> {
         let mut found = Vec::new();

@@ -239,7 +239,7 @@ impl Minds {
     fn learn(&mut self, said: &Said, label: Label, out: &mut Output) {
         let Some(online) = &mut self.online else { return };
         let learned = said.features.as_ref().is_some_and(|x| online.learn(x, label).is_ok());
-        out.measure(if learned { Metric::Learned } else { Metric::Refused }, 1);
+        out.measure(if learned { Metric::Learned } else { Metric::Unlearned }, 1);
     }
 
     fn measure(&self, out: &mut Output) {

@@ -162,7 +162,7 @@ impl Learner {
                 out.caused(1);
             }
             None if self.plan.outcomes => {
-                out.measure(Metric::Refused, 1);
+                out.measure(Metric::Unlearned, 1);
                 out.dropped(event.id, Dropped::Filtered);
             }
             label => {
@@ -172,7 +172,7 @@ impl Learner {
                     Some(label) => {
                         self.minds.teach(&self.settings, &self.plan, &said, label, out);
                     }
-                    None => out.measure(Metric::Refused, 1),
+                    None => out.measure(Metric::Unlearned, 1),
                 }
             }
         }
@@ -262,7 +262,7 @@ impl Learner {
         match self.plan.label_in(&label.row) {
             Err(why) => return out.failed(label, why),
             Ok(None) => {
-                out.measure(Metric::Refused, 1);
+                out.measure(Metric::Unlearned, 1);
                 return out.dropped(label.id, Dropped::Filtered);
             }
             Ok(Some(_)) => {}

@@ -274,7 +274,7 @@ fn what_cannot_be_answered_fails_or_gets_the_fallback_and_is_counted() {
     let mut bench = Bench::of(&learn, &["e"]);
     bad(&mut bench);
     assert_eq!(bench.said(), ["7.0 fallback null 0"; 4]);
-    assert_eq!((bench.count(Metric::Fallbacks), bench.count(Metric::Refused)), (4, 4));
+    assert_eq!((bench.count(Metric::Fallbacks), bench.count(Metric::Unlearned)), (4, 4));
     // A model that has not learned anything yet is no fault of the event's: without a fallback the answer is null.
     let young = json!({"features": ["x"], "target": "cluster", "online": {"k-means": {"clusters": 2}}});
     let mut bench = Bench::of(&young, &["e"]);
@@ -292,7 +292,7 @@ fn a_label_that_is_none_fails_and_an_empty_one_is_refused() {
         ["the label is NaN, which nothing can be learned from"]
     );
     bench.give(1, 2, [Value::from("a"), Value::Null].into());
-    assert_eq!((bench.count(Metric::Refused), bench.out.dropped.len()), (1, 1));
+    assert_eq!((bench.count(Metric::Unlearned), bench.out.dropped.len()), (1, 1));
     bench.give(1, 2, [Value::Null, Value::Float(1.0)].into());
     assert_eq!(bench.count(Metric::Unmatched), 1);
     bench.give(0, 1, [Value::Null, Value::Int(1), Value::Float(1.0)].into());
@@ -329,7 +329,7 @@ fn an_answer_that_is_remembered_costs_nothing_until_a_new_version_serves() {
         "pretrained": [{"file": "one"}, {"file": "two", "from": "100us"}], "cost": "7us", "cache": 2,
     });
     let mut bench = Bench::of(&learn, &["e"]);
-    let mut busy = |bench: &mut Bench, x: f64| {
+    let busy = |bench: &mut Bench, x: f64| {
         bench.out.busy = Span::ZERO;
         bench.event(1, "a", 0, x);
         bench.out.busy.micros()
