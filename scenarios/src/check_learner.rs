@@ -14,6 +14,9 @@ use crate::shapes::{Shape, Shapes, schema};
 use crate::suggest;
 use crate::value::Value;
 
+/// Where the ranges of a setting are said.
+const RANGES: &str = "what it may be is said by: wavetank explain learn";
+
 impl Checker<'_> {
     /// What can be told of a learner before files are read.
     pub fn learner(&mut self, index: usize, operator: &Operator, learn: &Learn) {
@@ -37,7 +40,7 @@ impl Checker<'_> {
                 );
             }
             if let Err(error) = Gate::new(gate) {
-                self.say(&at(".gate"), error.to_string(), None);
+                self.say(&at(".gate"), error.to_string(), RANGES.to_owned());
             }
         } else if !learn.pretrained.is_empty() && learn.online.is_some() {
             let help = "add gate = {}, and the online model is served as soon as it is better".to_owned();
@@ -46,7 +49,7 @@ impl Checker<'_> {
         if let Some(drift) = learn.drift
             && let Err(error) = Detector::new(drift)
         {
-            self.say(&at(".drift"), error.to_string(), None);
+            self.say(&at(".drift"), error.to_string(), RANGES.to_owned());
         }
         self.not_negative(&at(".cost"), Some(learn.cost));
         if learn.cache > 0 && learn.online.is_some() {
@@ -229,7 +232,7 @@ impl Checker<'_> {
         };
         self.looked_at(&at(key), &model, fields, None);
         if let Err(error) = OnlineModel::new(model, online.clone()) {
-            self.say(&at(".online"), error.to_string(), None);
+            self.say(&at(".online"), error.to_string(), RANGES.to_owned());
         }
     }
 
@@ -290,7 +293,7 @@ impl Checker<'_> {
         if let Err(error) =
             ModelSchema::numbers(["x"], target.clone()).and_then(|s| Prequential::new(&s, learn.evaluate))
         {
-            self.say(&at(".evaluate"), error.to_string(), None);
+            self.say(&at(".evaluate"), error.to_string(), RANGES.to_owned());
         }
         let input = learn.label_input(&operator.input);
         let holds = input.map_or(events, |input| &inputs[input]);
