@@ -9,8 +9,8 @@ use actix::Recipient;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::numbering::EPOCH;
 use wavetank_scenarios::script::{
-    self, Acknowledge, BarrierMode, BrokerKind, Future, Keeps as Keeping, Late, OnError, ReplayFrom, Scenario,
-    ValveSettings,
+    self, Acknowledge, BarrierMode, BrokerKind, Failover, Future, Keeps as KeepsBy, Late, OnError, ReplayFrom,
+    Scenario, ValveSettings,
 };
 use wavetank_scenarios::topology::{ActorId, Port, Role, Topology};
 use wavetank_scenarios::{Span, Time};
@@ -19,10 +19,14 @@ use crate::host::{Keeps, Part, enter};
 use crate::operator::Operator;
 use crate::reliability::broker::{BrokerFaults, CalmBroker};
 use crate::reliability::disk::{CalmDisk, Disk, SimulatedDisk};
+use crate::reliability::failover::{self, Side};
 use crate::reliability::replay::Plan as Reaches;
 use crate::reliability::snapshot::{self, Habit, Keys, Member, Overlap, Trigger};
 use crate::reliability::{Coordinator, Crew, Ends, Make, Participant, Peers, Shelf, Store};
-use crate::roles::{Broker, Counter, Kept, Marked, Operating, Plan, Shelves, Sink, Source, Written};
+use crate::roles::{
+    Arbitrating, Broker, Counter, Gating, Keeping, Kept, Marked, Operating, OwnDisk, Plan, Publishing, Shelves, Sink,
+    Source, Ties, Written,
+};
 use crate::scaling::convey::{Merge, Router, Split, Worker};
 use crate::scaling::watermark::Generator;
 use crate::world::{Cast, Deliver, Stage};
@@ -68,6 +72,9 @@ pub struct Players {
     written: BTreeMap<ActorId, Rc<RefCell<Written>>>,
     /// What lies on the disks of brokers, whatever becomes of the brokers.
     kept: BTreeMap<ActorId, Rc<RefCell<Kept>>>,
+    /// What lies on the disks of the copies of operators, and of their arbiters.
+    own: BTreeMap<ActorId, Rc<RefCell<OwnDisk>>>,
+    leases: BTreeMap<ActorId, Rc<RefCell<Option<failover::Disk>>>>,
     /// The disk of the store of snapshots.
     shelf: Option<Shelf>,
     vault: Vault,
@@ -127,6 +134,8 @@ impl Players {
             make: make.into(),
             written: BTreeMap::new(),
             kept: BTreeMap::new(),
+            own: BTreeMap::new(),
+            leases: BTreeMap::new(),
             shelf: None,
             vault: Vault::default(),
             incarnations: BTreeMap::new(),
@@ -152,12 +161,18 @@ impl Players {
                 .find(|(actor, _)| actor.role == role)
                 .map(|(_, id)| ActorId(id))
         };
-        let members = actors.clone().filter(|(_, id)| self.topology.takes_part(ActorId(*id)));
+        let members = actors.clone().filter(|(_, id)| self.answers(ActorId(*id)));
         Crew {
             coordinator: one(Role::Coordinator),
             store: one(Role::Store),
             participants: members.map(|(actor, id)| (actor.name.clone(), ActorId(id))).collect(),
         }
+    }
+
+    /// Whether an actor is set back by the coordinator of snapshots; the copies of an operator are not.
+    fn answers(&self, actor: ActorId) -> bool {
+        let coordinator = self.topology.coordinator(actor);
+        coordinator.is_some_and(|by| self.topology.actors[by.0 as usize].role == Role::Coordinator)
     }
 
     /// What tells an actor that could read a saved state from one that could not: its settings and its schema.
@@ -174,6 +189,7 @@ impl Players {
             Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => {
                 Ok(String::new())
             }
+            Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => Ok(String::new()),
         };
         // What cannot be written down is told apart by its schema alone.
         let text = format!("{:?} {} {:?}", spec.role, settings.unwrap_or_default(), spec.schema);
@@ -182,11 +198,17 @@ impl Players {
 
     fn habit(&self, actor: ActorId) -> Habit {
         let snapshot = self.scenario.snapshot.as_ref();
+        let twin = self.topology.twin(actor);
+        let (first, is_copy) = (twin.map_or(actor, |twin| actor.min(twin)), twin.is_some());
         Habit {
-            name: self.topology.actors[actor.0 as usize].name.clone(),
+            // Two copies go by one name: either is set back to what the other has saved.
+            name: self.topology.actors[first.0 as usize].name.clone(),
             fingerprint: self.fingerprint(actor),
             run: self.vault.run,
-            full_every: snapshot.map_or(1, |snapshot| u64::from(snapshot.full_every)),
+            // What a copy keeps for itself, or gives the other, is whole: there is nothing that changes could stand on.
+            full_every: snapshot
+                .filter(|_| !is_copy)
+                .map_or(1, |snapshot| u64::from(snapshot.full_every)),
             compress: snapshot.is_some_and(|snapshot| snapshot.compress),
             encrypt: snapshot.is_some_and(|snapshot| snapshot.encrypt),
             keys: Arc::clone(&self.vault.keys),
@@ -225,18 +247,21 @@ impl Players {
     fn peers(&self, actor: ActorId) -> Option<Peers> {
         let topology = &self.topology;
         let role = |actor: ActorId| topology.actors[actor.0 as usize].role;
-        if !topology.takes_part(actor) {
-            return None;
-        }
+        let coordinator = topology.coordinator(actor)?;
+        // What publishes the results of a copy sets that copy back, and has what it is set back to.
+        let copy = matches!(role(coordinator), Role::Replica { .. });
         let snapshot = self.scenario.snapshot.as_ref();
         let reader = snapshot.filter(|_| topology.reads(actor));
-        let readers = self.those(|actor| topology.reads(actor)).len().max(1) as u64;
+        let readers = self
+            .those(|actor| self.answers(actor) && topology.reads(actor))
+            .len()
+            .max(1) as u64;
         let unaligned = snapshot.is_some_and(|snapshot| snapshot.barrier == BarrierMode::Unaligned);
         let inputs = topology.actors[actor.0 as usize].inputs.iter();
         let links = inputs.map(|link| (*link, &topology.links[link.0 as usize]));
         let broker = |from: ActorId| Some(from).filter(|from| matches!(role(*from), Role::Broker { .. }));
         Some(Peers {
-            crew: self.crew(),
+            crew: if copy { Crew::of_copy(coordinator) } else { self.crew() },
             habit: self.habit(actor),
             brokers: links
                 .clone()
@@ -249,23 +274,38 @@ impl Players {
                 .outputs
                 .iter()
                 .any(|link| topology.links[link.0 as usize].port == Port::Back),
-            counts: reader
-                .and_then(|snapshot| snapshot.events)
-                .map(|events| (events / readers).max(1)),
+            // What publishes the results of a copy hears of each event.
+            counts: Some(1).filter(|_| copy && topology.reads(actor)).or_else(|| {
+                let events = reader.and_then(|snapshot| snapshot.events);
+                events.map(|events| (events / readers).max(1))
+            }),
             paces: reader.and_then(|snapshot| snapshot.watermark),
-            replay: self.scenario.replay,
+            // The places of results are counted from the beginning of the log: a copy that has nothing begins there.
+            replay: self.scenario.replay.filter(|_| !copy),
             queues: self.those(|of| match role(of) {
                 Role::Broker { broker } => self.scenario.brokers[broker].kind == BrokerKind::Queue,
                 _ => false,
             }),
-            acknowledge: self.acknowledge(),
-            ends: self.acknowledge() == Acknowledge::Done
+            // A copy may have to read all of the log again: that it has read something is worth telling, no more.
+            acknowledge: if copy { Acknowledge::Taken } else { self.acknowledge() },
+            ends: !copy
+                && self.acknowledge() == Acknowledge::Done
                 && self
                     .reaches
                     .as_ref()
                     .is_some_and(|reaches| reaches.ends().contains(&actor)),
             plan: self.reaches.clone(),
         })
+    }
+
+    fn failover(&self, operator: usize) -> Result<Failover, String> {
+        let settings = self.scenario.operators[operator].failover.clone();
+        settings.ok_or_else(|| "it has no settings".to_owned())
+    }
+
+    /// When a copy of an operator keeps a snapshot of its own: as its settings say, else as those of all snapshots.
+    fn pace(&self, settings: &Failover) -> Option<Trigger> {
+        settings.snapshot.map(Trigger::Every).or_else(|| self.plan().trigger)
     }
 
     /// When readers tell their brokers that an event has been worked on.
@@ -294,8 +334,10 @@ impl Players {
     fn operating(&self, actor: ActorId, operator: usize, first: u64) -> Make<Operating> {
         let (make, scenario) = (Rc::clone(&self.make), Arc::clone(&self.scenario));
         let inputs = self.topology.forward(actor).count();
+        let twin = self.topology.twin(actor);
+        let producer = twin.map_or(actor, |twin| actor.min(twin));
         // Where other results come again than those of the beginning, no number is given twice.
-        let again = if scenario.resumes_midway() {
+        let again = if scenario.resumes_midway() && twin.is_none() {
             NUMBERS_PER_INCARNATION >> 10
         } else {
             0
@@ -306,7 +348,8 @@ impl Players {
             let number = first;
             first += again;
             let operating = Operating::new(part, inputs, settings, number);
-            Ok(operating.holding(settings, scenario.time.tick))
+            let operating = operating.holding(settings, scenario.time.tick);
+            Ok(operating.for_producer(producer))
         })
     }
 }
@@ -318,7 +361,7 @@ impl Cast for Players {
         let entered = self.incarnations.entry(actor).or_default();
         // What is set back numbers again as before.
         let entries = if topology.takes_part(actor) { 0 } else { *entered };
-        let first = if self.scenario.resumes_midway() {
+        let first = if self.scenario.resumes_midway() && topology.twin(actor).is_none() {
             *entered
         } else {
             entries
@@ -370,7 +413,7 @@ impl Cast for Players {
                     let convey = settings.convey.as_ref().ok_or("it has no settings")?;
                     // The fields that events are dealt by, in the key of the operator's state.
                     let key = match (settings.body()?.keeps(), convey.by.key()) {
-                        (Keeping::Keys(kept), Some(by)) => {
+                        (KeepsBy::Keys(kept), Some(by)) => {
                             let place = |field: &String| kept.iter().position(|kept| kept == field);
                             by.iter().map(place).collect()
                         }
@@ -424,6 +467,31 @@ impl Cast for Players {
                     }
                 };
                 enter(Broker::new(settings, shelves, kept, stage.monotonic())?, stage)
+            }
+            Role::Replica { operator, side, .. } => {
+                let failover = self.failover(operator)?;
+                let side = if side == 0 { Side::A } else { Side::B };
+                let ties = Ties::of(&topology, actor);
+                let incarnation = self.incarnations.get(&actor).copied().unwrap_or(1) - 1;
+                let keeping = Keeping {
+                    pace: self.pace(&failover),
+                    keys: Arc::clone(&self.vault.keys),
+                    disk: Rc::clone(self.own.entry(actor).or_default()),
+                };
+                enter(
+                    Publishing::new(&failover, side, incarnation, ties, keeping, stage.monotonic()),
+                    stage,
+                )
+            }
+            Role::Arbiter { operator, .. } => {
+                let failover = self.failover(operator)?;
+                let disk = Rc::clone(self.leases.entry(actor).or_default());
+                let senders = self.senders(actor);
+                enter(Arbitrating::new(failover, senders, disk, stage.monotonic()), stage)
+            }
+            Role::Gate { operator, .. } => {
+                let failover = self.failover(operator)?;
+                enter(Gating::new(&failover, &topology, actor), stage)
             }
             Role::Counter => {
                 let epoch = self.scenario.epoch.as_ref().ok_or("there are no epochs to count")?;

@@ -1,12 +1,14 @@
 //! The proof of recovery: a node crashes at every single delivery of a run, one run for each, and after each the results,
-//! the late events and everything that is always held to must be as without that crash.
+//! the late events and everything that is always held to must be as without that crash. The same for what is kept: every
+//! single time that the store of snapshots writes or deletes, that goes wrong in every way, and a node crashes later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use wavetank_oracle::table::Table;
-use wavetank_reports::record::Holds;
+use wavetank_reports::record::{Holds, Metric, Record};
+use wavetank_scenarios::distribution::Delay;
 use wavetank_scenarios::fault::FaultKind;
 use wavetank_scenarios::script::Fault;
 use wavetank_scenarios::topology::{ActorId, NodeId, Role};
@@ -17,6 +19,22 @@ use crate::run::{Options, RunError, Tank};
 
 /// What the id of a crash that is added begins with; the node's name follows.
 pub const CRASH: &str = "crash-of-";
+
+/// What the id of a fault begins with that breaks a write; the disk's name follows.
+pub const BREAK: &str = "break-of-";
+
+/// In what ways a write goes wrong. The first one befalls deletions, too: where it finds nothing, there is nothing.
+pub const BREAKS: [FaultKind; 6] = [
+    FaultKind::SlowWrite,
+    FaultKind::FailedWrite,
+    FaultKind::FullDisk,
+    FaultKind::TornWrite,
+    FaultKind::BitFlip,
+    FaultKind::LostFile,
+];
+
+/// How much longer a slow write takes: long enough for other snapshots to be due.
+const SLOW: Span = Span::from_secs(3);
 
 /// What a run comes to, as far as a crash must not change it.
 pub struct Outcome {
@@ -73,6 +91,29 @@ pub struct Crashes {
     pub broken: Vec<(u64, Difference)>,
 }
 
+/// What came of the writes of a disk that went wrong, each with a crash of a node afterwards.
+#[derive(Clone, Debug)]
+pub struct Breaks {
+    /// The node that crashed.
+    pub node: String,
+    /// How many writes there were at most.
+    pub writes: u64,
+    /// How many runs were made.
+    pub runs: u64,
+    /// In how many of them something was found to be damaged.
+    pub noticed: u64,
+    /// The runs that came out otherwise: how which write went wrong, before which delivery the node crashed, and what was
+    /// different.
+    pub broken: Vec<(FaultKind, u64, u64, Difference)>,
+}
+
+/// Who keeps snapshots, where somebody does.
+pub fn store(script: &Script) -> Option<String> {
+    let actors = &script.topology.actors;
+    let store = actors.iter().find(|actor| actor.role == Role::Store)?;
+    Some(store.name.to_string())
+}
+
 /// The nodes that operators stand on, in the order of the scenario.
 pub fn nodes(script: &Script) -> Vec<String> {
     let mut nodes: Vec<NodeId> = Vec::new();
@@ -99,6 +140,20 @@ pub fn with_crash(script: &Script, node: &str, delivery: u64, restart: Span) -> 
         delivery: Some(delivery),
         restart: Some(restart),
         ..Fault::of(FaultKind::Crash)
+    });
+    script
+}
+
+/// The same script, in which a disk's `write`th change goes wrong in this way.
+pub fn with_break(script: &Script, disk: &str, kind: FaultKind, write: u64) -> Script {
+    let mut script = script.clone();
+    script.scenario.faults.push(Fault {
+        id: format!("{BREAK}{disk}"),
+        kind,
+        on: disk.into(),
+        write: Some(write),
+        amount: (kind == FaultKind::SlowWrite).then_some(Delay::Constant(SLOW)),
+        ..Fault::of(kind)
     });
     script
 }
@@ -149,13 +204,23 @@ impl<'a> Proof<'a> {
     /// # Errors
     /// When it cannot be run.
     pub fn compare(&self, crashed: &Arc<Script>) -> Result<Option<Difference>, RunError> {
-        let calm = &self.calm;
+        Ok(self.run(crashed)?.1)
+    }
+
+    /// Runs the same script with something gone wrong; its record, and what is different.
+    fn run(&self, crashed: &Arc<Script>) -> Result<(Record, Option<Difference>), RunError> {
         let (record, came) = self.tank.outcome(crashed, &self.options)?;
+        let difference = self.difference(&record, &came);
+        Ok((record, difference))
+    }
+
+    fn difference(&self, record: &Record, came: &Outcome) -> Option<Difference> {
+        let calm = &self.calm;
         let unkept = record.expectations.iter().find(|expectation| {
             matches!(expectation.kind, wavetank_reports::record::Kind::Derived) && expectation.holds == Holds::No
         });
         if let Some(unkept) = unkept {
-            return Ok(Some(Difference::Broken(format!("broken: {}", unkept.name))));
+            return Some(Difference::Broken(format!("broken: {}", unkept.name)));
         }
         let different = calm.tables.iter().find(|(sink, table)| {
             let same = |came: &Table| came.equals(table) && table.equals(came);
@@ -175,14 +240,14 @@ impl<'a> Proof<'a> {
                     name(sink)
                 )
             };
-            return Ok(Some(Difference::Results(what)));
+            return Some(Difference::Results(what));
         }
         let late = calm.late.symmetric_difference(&came.late).next();
-        Ok(late.map(|event| {
+        late.map(|event| {
             let (actor, id) = event;
             let is = if came.late.contains(event) { "is" } else { "is not" };
             Difference::Late(format!("event {id} {is} late at {}", name(actor)))
-        }))
+        })
     }
 
     /// Crashes a node at every `step`th delivery, from the first on, and says which of these crashes show.
@@ -206,4 +271,60 @@ impl<'a> Proof<'a> {
             broken,
         })
     }
+
+    /// Lets every single write and deletion of a disk go wrong in every way, each with crashes of a node afterwards, the last
+    /// of them at the end of the run, and says which of these show.
+    ///
+    /// # Errors
+    /// When the scenario cannot be run.
+    pub fn break_writes(&self, disk: &str, node: &str, restart: Span) -> Result<Breaks, RunError> {
+        const CRASHES: u64 = 3;
+        let mut breaks = Breaks {
+            node: node.into(),
+            writes: 0,
+            runs: 0,
+            noticed: 0,
+            broken: Vec::new(),
+        };
+        let deliveries = self.deliveries(node);
+        let mut crashes: Vec<u64> = (1..=CRASHES).map(|part| deliveries * part / CRASHES).collect();
+        crashes.retain(|delivery| *delivery > 0);
+        crashes.dedup();
+        for delivery in crashes {
+            let crashed = with_crash(self.script, node, delivery, restart);
+            'writes: for write in 1.. {
+                for kind in BREAKS {
+                    if self.options.interrupt.load(std::sync::atomic::Ordering::Relaxed) {
+                        return Ok(breaks);
+                    }
+                    let (record, difference) = self.run(&Arc::new(with_break(&crashed, disk, kind, write)))?;
+                    // The crash is declared first. What is written behind it is broken when a later one comes.
+                    let [.., crash, broken] = &record.faults[..] else {
+                        break 'writes;
+                    };
+                    let before = broken
+                        .first
+                        .is_some_and(|at| crash.first.is_none_or(|crash| at <= crash));
+                    if !before {
+                        if kind == BREAKS[0] {
+                            break 'writes;
+                        }
+                        continue;
+                    }
+                    breaks.writes = breaks.writes.max(write);
+                    breaks.runs += 1;
+                    breaks.noticed += u64::from(damaged(&record));
+                    let shows = difference.map(|difference| (kind, write, delivery, difference));
+                    breaks.broken.extend(shows);
+                }
+            }
+        }
+        Ok(breaks)
+    }
+}
+
+/// Whether somebody found something damaged.
+fn damaged(record: &Record) -> bool {
+    let some = |metrics: &BTreeMap<String, Metric>| matches!(metrics.get("damaged"), Some(Metric::Count(n)) if *n > 0);
+    record.metrics.values().any(some)
 }

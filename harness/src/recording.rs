@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use wavetank_oracle::table::{Entry, Name, Table};
 use wavetank_reports::record::{
-    ActorCounts, ColumnDistance, DataProblem, DataProblems, Distance, Fault, LinkCounts, Metric, Must, Number, Record,
-    Reference, SinkTable, TraceHash,
+    ColumnDistance, DataProblem, DataProblems, Distance, Fault, LinkCounts, Metric, Must, Number, Record, Reference,
+    SinkTable, TraceHash,
 };
 use wavetank_scenarios::metric::{Form, METRICS, Measured, Unit};
 use wavetank_scenarios::script;
-use wavetank_scenarios::topology::{ActorId, Role};
+use wavetank_scenarios::topology::ActorId;
 use wavetank_scenarios::{Time, Value};
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -69,6 +69,7 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
             last: meter.last.map(explain_time),
             detected_after: meter.detected.map(|span| wavetank_reports::Span(span.micros())),
             recovered_after: meter.recovered.map(|span| wavetank_reports::Span(span.micros())),
+            service: meter.service,
         })
         .collect();
     metrics(judge, &mut record);
@@ -77,26 +78,7 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
         .actors
         .iter()
         .zip(&judge.actors)
-        .map(|(actor, meter)| {
-            let both = |f: fn(&wavetank_actors::world::Account) -> u64| f(&meter.account) + f(&meter.before);
-            ActorCounts {
-                actor: actor.name.to_string(),
-                role: actor.role.measured().name().into(),
-                taken: meter.taken,
-                emitted: meter.emitted,
-                // A sink keeps what it takes; a generator and a split pass it on.
-                caused: match actor.role {
-                    Role::Operator { .. } | Role::Worker { .. } | Role::Merge { .. } => both(|a| a.caused),
-                    _ => meter.taken,
-                },
-                filtered: both(|a| a.filtered),
-                late: both(|a| a.late),
-                shed: meter.shed,
-                failed: both(|a| a.failed),
-                held: meter.account.held,
-                lost_in_crash: meter.lost_in_crash,
-            }
-        })
+        .map(|(actor, meter)| meter.counts(actor))
         .collect();
     record.links = judge
         .topology

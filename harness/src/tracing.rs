@@ -157,7 +157,7 @@ impl Tracer {
                     ..line
                 }
             }
-            Happening::LostAtWork { actor, id } => TraceLine {
+            Happening::LostAtWork { actor, id, .. } => TraceLine {
                 actor: Some(self.actor(*actor)),
                 event: Some(self.id(*id)),
                 detail: Some("at work at the crash".into()),
@@ -202,6 +202,11 @@ impl Tracer {
                     ..line(TraceKind::Note)
                 }
             }
+            Happening::OfCopy { actor, note } => TraceLine {
+                actor: Some(self.actor(*actor)),
+                detail: Some(crate::judge::show_note(note)),
+                ..line(TraceKind::Note)
+            },
             Happening::Superseded { actor, element } => {
                 let mut line = self.element(line(TraceKind::Lose), element);
                 line.actor = Some(self.actor(*actor));

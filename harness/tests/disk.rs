@@ -1,13 +1,11 @@
-//! Real files: a broker's log on redb that is killed or goes wrong beneath, and a folder whose files are moved when done.
+//! Real files: a broker's log on redb that is killed or goes wrong beneath.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use wavetank_actors::reliability::broker::{Gap, Journal, Kept, Limits, Log, Next, Page, Problem, journal_files};
 use wavetank_actors::reliability::disk::{Disk, DiskFaults, Mishap, Operation, Outcome, Replacing, Request};
 use wavetank_harness::disk::RealDisk;
-use wavetank_harness::folder::Folder;
 use wavetank_scenarios::{Event, EventId, Producer, Time, Value};
 
 /// A log whose journal lies on a real disk; each event is written before the next.
@@ -301,72 +299,4 @@ fn files_are_written_added_to_read_in_parts_listed_and_deleted() {
     assert_eq!(ask(delete.clone()), Ok(Outcome::Deleted(true)));
     assert_eq!(ask(delete), Ok(Outcome::Deleted(false)));
     assert_eq!(disk.used(), 1);
-}
-
-// Folders.
-
-fn lay(folder: &Path, name: &str, text: &str) {
-    std::fs::write(folder.join(name), text).expect("written");
-}
-
-/// Works through a folder as a process would that stops after so many steps: a step is reading a file, or moving it.
-fn work(from: &Path, done: &Path, mut steps: u32, seen: &mut Vec<(u64, String)>) {
-    let mut folder = Folder::open(from, done).expect("it opens");
-    while let Some(waiting) = folder.next().expect("it is read") {
-        let lines = waiting.lines.iter().cloned();
-        seen.extend((waiting.first..).zip(lines));
-        steps -= 1;
-        if steps == 0 {
-            return;
-        }
-        folder.done(&waiting).expect("it is moved");
-        steps -= 1;
-        if steps == 0 {
-            return;
-        }
-    }
-}
-
-#[test]
-fn a_file_that_was_read_and_not_moved_comes_again_with_the_same_numbers() {
-    for crash in 1..=7 {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (from, done) = (folder.path().join("in"), folder.path().join("out"));
-        std::fs::create_dir(&from).expect("made");
-        lay(&from, "2013-01-02.log", "c\n\nd\n");
-        lay(&from, "2013-01-01.log", "a\nb\n");
-        lay(&from, "2013-01-03.log", "e\n");
-        lay(&from, ".half-written", "zzz\n");
-        let mut seen = Vec::new();
-        work(&from, &done, crash, &mut seen);
-        work(&from, &done, u32::MAX, &mut seen);
-        seen.sort();
-        let all = seen.len();
-        seen.dedup();
-        let due: Vec<(u64, String)> = (0..).zip(["a", "b", "c", "d", "e"].map(str::to_owned)).collect();
-        assert_eq!(seen, due, "stopped after step {crash}");
-        assert_eq!(
-            all > due.len(),
-            crash % 2 == 1 && crash < 6,
-            "stopped after step {crash}"
-        );
-        let left: Vec<String> = std::fs::read_dir(&from)
-            .expect("read")
-            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-            .collect();
-        assert_eq!(left, [".half-written"]);
-    }
-}
-
-#[test]
-fn a_folder_that_is_not_there_or_is_its_own_goal_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let missing = Folder::open(folder.path().join("nowhere"), folder.path().join("out"));
-    assert!(missing.expect_err("it is not there").to_string().contains("nowhere"));
-    let same = Folder::open(folder.path(), folder.path());
-    assert!(
-        same.expect_err("they are the same")
-            .to_string()
-            .contains("cannot be moved")
-    );
 }

@@ -158,6 +158,8 @@ fn numbers(record: &Record) -> BTreeMap<String, String> {
             ("failed", a.failed),
             ("held", a.held),
             ("lost_in_crash", a.lost_in_crash),
+            ("undone", a.undone),
+            ("restored", a.restored),
         ];
         all.extend(named.map(|(name, n)| (format!("{}.{name}", a.actor), count(n))));
     }

@@ -290,6 +290,17 @@ impl Checker<'_> {
                     );
                 }
             }
+            if let Some(done) = &source.done {
+                let folder = source.file.as_deref().filter(|file| file.ends_with('/'));
+                if folder.is_none() || source.nodes > 1 {
+                    let message = "`done` is where the files of a folder are moved, which one node reads";
+                    let help = "file = \"lines/\" is a folder; or leave `done` out".to_owned();
+                    self.say(&at("done"), message, help);
+                } else if folder.is_some_and(|folder| folder.trim_end_matches('/') == done.trim_end_matches('/')) {
+                    let message = "files cannot be moved to where they are read from";
+                    self.say(&at("done"), message, "name another folder".to_owned());
+                }
+            }
             self.positive(&at("marble_step"), Some(source.marble_step));
             if generated {
                 for (name, generator) in &source.fields {
@@ -411,6 +422,9 @@ impl Checker<'_> {
             }
             if let Some(convey) = &operator.convey {
                 self.convey(i, operator, convey);
+            }
+            if let Some(failover) = &operator.failover {
+                self.failover(i, operator, failover);
             }
             if let Some(first) = &operator.first {
                 self.positive(&at("first.quiet"), Some(first.quiet));

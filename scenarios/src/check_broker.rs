@@ -49,7 +49,52 @@ impl Checker<'_> {
                 self.queue(&path, broker);
             }
         }
+        self.numbers_that_come_again();
         self.reading_again();
+    }
+
+    /// Who goes back, and is not given again what it had taken, gives the numbers of results that a broker has to others.
+    fn numbers_that_come_again(&mut self) {
+        let scenario = self.scenario;
+        if scenario.snapshot.is_none() {
+            return;
+        }
+        for (i, broker) in scenario.brokers.iter().enumerate().filter(|(_, broker)| broker.dedup) {
+            for (k, entry) in broker.input.iter().enumerate() {
+                if let Some((operator, source)) = self.reads_a_source(input_name(entry).0) {
+                    let message = format!(
+                        "`{operator}` reads `{source}`, which keeps nothing: after a crash it gives the numbers of results \
+                         that `{}` has to new ones, which are dropped",
+                        broker.name
+                    );
+                    let help = format!("put a [[broker]] between `{source}` and `{operator}`, or say dedup = false");
+                    self.say(&format!("broker[{i}].input[{k}]"), message, help);
+                }
+            }
+        }
+    }
+
+    /// An operator of that name, or one before it without a broker between them, that reads a source; and which.
+    fn reads_a_source(&self, name: &str) -> Option<(String, String)> {
+        let scenario = self.scenario;
+        let (mut open, mut seen) = (vec![name], Vec::new());
+        while let Some(name) = open.pop() {
+            let Some(operator) = scenario.operators.iter().find(|operator| operator.name == name) else {
+                continue;
+            };
+            if seen.contains(&name) {
+                continue;
+            }
+            seen.push(name);
+            for entry in &operator.input {
+                let (from, _) = input_name(entry);
+                if scenario.sources.iter().any(|source| source.name == from) {
+                    return Some((operator.name.clone(), from.to_owned()));
+                }
+                open.push(from);
+            }
+        }
+        None
     }
 
     fn queue(&mut self, path: &str, broker: &Broker) {
@@ -87,7 +132,13 @@ impl Checker<'_> {
         if scenario.snapshot.is_some() || !waits || scenario.must == Must::Fail {
             return;
         }
-        for (i, operator) in scenario.operators.iter().enumerate() {
+        // Two copies read the log from its beginning, if they must.
+        let alone = scenario
+            .operators
+            .iter()
+            .enumerate()
+            .filter(|(_, operator)| operator.failover.is_none());
+        for (i, operator) in alone {
             if let Reach::Unbounded(why) = operator.reach(scenario.time.tick) {
                 let message = format!("`{}` cannot begin afresh: {why}", operator.name);
                 let help = "add a [snapshot], so that its state is saved".to_owned();

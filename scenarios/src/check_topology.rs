@@ -54,6 +54,7 @@ impl Checker<'_> {
             Role::Sink { .. } | Role::Watermark { .. } | Role::Counter => true,
             // What is agreed on relies on its links.
             Role::Coordinator | Role::Store => false,
+            Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => false,
             // Numbers, state and ends of sub-streams rely on their links.
             Role::Split { .. } | Role::Worker { .. } | Role::Merge { .. } => false,
             Role::Operator { operator } if self.puts_in_order(operator) => !behind_generator(topology, link.from),
@@ -196,6 +197,7 @@ impl Checker<'_> {
             ("amount", fault.amount.is_some()),
             ("restart", fault.restart.is_some()),
             ("delivery", fault.delivery.is_some()),
+            ("write", fault.write.is_some()),
             ("way", fault.way.is_some()),
             ("factor", fault.factor.is_some()),
             ("copies", fault.copies.is_some()),
@@ -402,7 +404,7 @@ impl Checker<'_> {
         if let Some(actor) = topology.actor(of) {
             return Some(topology.actors[actor.0 as usize].role.measured());
         }
-        if !topology.workers_named(of).is_empty() {
+        if !topology.workers_named(of).is_empty() || !topology.replicas_named(of).is_empty() {
             return Some(Measured::Operator);
         }
         (!topology.sources_named(of).is_empty()).then_some(Measured::Source)

@@ -133,6 +133,7 @@ pub struct FaultDescriptor {
     pub example: &'static str,
 }
 
+const WRITE: &[(&str, &str)] = &[("write", "all, or those that the schedule says")];
 const KEYED: &[Pledge] = &[Pledge::Zero, Pledge::Superset, Pledge::Independence, Pledge::Pairing];
 const SCHEDULED: &[Pledge] = &[Pledge::Zero, Pledge::Pairing];
 
@@ -251,25 +252,25 @@ faults! {
     ReorderPartition "reorder-partition" Broker Element needs [], takes [], pledges KEYED,
         "gives an event behind the one after it, where there is one to be given",
         "id = \"swapped\"\nkind = \"reorder-partition\"\non = \"orders-log\"\nrate = 0.05";
-    SlowWrite "slow-write" Disk Element needs ["amount"], takes [], pledges KEYED,
+    SlowWrite "slow-write" Disk Element needs ["amount"], takes WRITE, pledges KEYED,
         "lets writes take longer; what is asked for meanwhile waits",
         "id = \"worn\"\nkind = \"slow-write\"\non = \"snapshot-store\"\nrate = 0.2\namount = { exp = \"400ms\" }";
-    FailedWrite "failed-write" Disk Element needs [], takes [], pledges KEYED,
+    FailedWrite "failed-write" Disk Element needs [], takes WRITE, pledges KEYED,
         "lets writes fail with an error, and leave nothing",
         "id = \"refused\"\nkind = \"failed-write\"\non = \"snapshot-store\"\nrate = 0.05";
-    FullDisk "full-disk" Disk Interval needs [], takes [], pledges SCHEDULED,
+    FullDisk "full-disk" Disk Interval needs [], takes WRITE, pledges SCHEDULED,
         "lets every write fail, because there is no room",
         "id = \"full\"\nkind = \"full-disk\"\non = \"snapshot-store\"\nduring = \"2m..3m\"";
-    TornWrite "torn-write" Disk Element needs [], takes [], pledges KEYED,
+    TornWrite "torn-write" Disk Element needs [], takes WRITE, pledges KEYED,
         "keeps only the beginning of what is written, and says that all is well",
         "id = \"torn\"\nkind = \"torn-write\"\non = \"snapshot-store\"\nrate = 0.05";
-    BitFlip "bit-flip" Disk Element needs [], takes [], pledges KEYED,
+    BitFlip "bit-flip" Disk Element needs [], takes WRITE, pledges KEYED,
         "turns one bit of what is written, and says that all is well",
         "id = \"rot\"\nkind = \"bit-flip\"\non = \"snapshot-store\"\nat = \"2m\"";
     StaleRead "stale-read" Disk Element needs [], takes [], pledges KEYED,
         "reads a file as it was before it was last written, or finds none",
         "id = \"stale\"\nkind = \"stale-read\"\non = \"snapshot-store\"\nrate = 0.1";
-    LostFile "lost-file" Disk Element needs [], takes [], pledges KEYED,
+    LostFile "lost-file" Disk Element needs [], takes WRITE, pledges KEYED,
         "loses the file that is written, and says that all is well",
         "id = \"gone\"\nkind = \"lost-file\"\non = \"snapshot-store\"\nrate = 0.05";
 }

@@ -208,11 +208,17 @@ impl Iterator for Generated {
     }
 }
 
-/// Deals listed events to the parts of a source, numbers them in their order, then cuts what would leave at or after
+/// Deals listed events to the parts of a source, numbers them in their order from `first`, then cuts what would leave at or after
 /// `end` (so that the length of a run changes nobody's number or part), and sorts by leaving.
-pub(crate) fn deal(source: &Source, by: Option<usize>, listed: Vec<Planned>, end: Option<Time>) -> Vec<Arc<[Planned]>> {
+pub(crate) fn deal(
+    source: &Source,
+    by: Option<usize>,
+    listed: Vec<Planned>,
+    end: Option<Time>,
+    first: u64,
+) -> Vec<Arc<[Planned]>> {
     let mut parts: Vec<Vec<Planned>> = vec![Vec::new(); source.nodes as usize];
-    let mut numbers = vec![0u64; source.nodes as usize];
+    let mut numbers = vec![first; source.nodes as usize];
     let mut turn = 0u64;
     for planned in listed {
         match &planned.what {

@@ -71,6 +71,14 @@ impl Files for LibraryFiles {
             }
         }
     }
+    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+        let below = DATA_FILES.iter().filter_map(|(file, _)| file.strip_prefix(folder));
+        let names: Vec<String> = below.filter(|name| !name.contains('/')).map(str::to_owned).collect();
+        if names.is_empty() {
+            return Err("the library has no such folder".into());
+        }
+        Ok(names)
+    }
 }
 
 /// Data files on disk, beside a scenario file; what is not there is looked for in the library.
@@ -92,14 +100,7 @@ impl DiskFiles {
 
 impl Files for DiskFiles {
     fn read(&self, name: &str) -> Result<Arc<[u8]>, String> {
-        let path = Path::new(name);
-        // A scenario from elsewhere must not read what lies outside its own folder.
-        if path
-            .components()
-            .any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
-        {
-            return Err("a data file is named by a path within the folder of the scenario".into());
-        }
+        let path = within(name)?;
         match std::fs::read(self.folder.join(path)) {
             Ok(bytes) => Ok(bytes.into()),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => LibraryFiles
@@ -107,6 +108,40 @@ impl Files for DiskFiles {
                 .map_err(|why| format!("it is not beside the scenario, and {why}")),
             Err(e) => Err(e.to_string()),
         }
+    }
+    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+        let path = within(folder)?;
+        let entries = match std::fs::read_dir(self.folder.join(path)) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return LibraryFiles
+                    .list(folder)
+                    .map_err(|why| format!("it is not beside the scenario, and {why}"));
+            }
+            Err(e) => return Err(e.to_string()),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|e| e.to_string())?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.file_type().map_err(|e| e.to_string())?.is_file() && !name.starts_with('.') {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// A path that does not lead out of the folder that it is in: a scenario from elsewhere must not read what lies outside
+/// its own folder.
+fn within(name: &str) -> Result<&Path, String> {
+    let path = Path::new(name);
+    let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    if path.components().all(inside) {
+        Ok(path)
+    } else {
+        Err("a data file is named by a path within the folder of the scenario".into())
     }
 }
 

@@ -36,12 +36,16 @@ pub struct Script {
     pub origin: Arc<str>,
     /// The settings that win over the file's, as they were given.
     pub overrides: Vec<(String, String)>,
+    /// What else of the command line changed the settings: a flag and its value, each.
+    pub flags: Vec<(&'static str, String)>,
     /// The statements of the scenario's expectations, in their order.
     pub claims: Vec<Claim>,
     /// The tables to enrich from, in the scenario's order, read.
     pub tables: Arc<[LoadedTable]>,
     /// Rows of sources that could not be read and are skipped, of each source: how many, and the first of them.
     pub skipped: Vec<(u64, Vec<Problem>)>,
+    /// The folders that sources read.
+    pub ingests: Arc<[Ingest]>,
     pub(crate) stock: Arc<[Stock]>,
     start: Time,
     places: Arc<Places>,
@@ -108,6 +112,30 @@ pub trait Files {
     /// # Errors
     /// Why it cannot be read.
     fn read(&self, name: &str) -> Result<Arc<[u8]>, String>;
+
+    /// The names of the plain files of a folder, in order; those that begin with a dot are passed over, such a file may
+    /// still be written. `folder` ends with a slash.
+    ///
+    /// # Errors
+    /// Why they cannot be listed.
+    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+        Err(format!("there is no folder `{folder}`"))
+    }
+}
+
+/// A folder that a source reads: its files, whose events follow each other.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ingest {
+    /// The source, by its place in the scenario.
+    pub source: usize,
+    /// The folder, with a slash behind.
+    pub folder: String,
+    /// Where its files are moved when they are done.
+    pub done: Option<String>,
+    /// The number of the first event.
+    pub first: u64,
+    /// The files in the order in which they are read, and how many events each has.
+    pub files: Vec<(String, u64)>,
 }
 
 impl Script {
@@ -152,6 +180,7 @@ impl Script {
             claims,
             tables,
             skipped,
+            ingests,
             stock,
             start,
             models,
@@ -168,9 +197,11 @@ impl Script {
             text: text.into(),
             origin: origin.into(),
             overrides: overrides.to_vec(),
+            flags: Vec::new(),
             claims,
             tables: tables.into(),
             skipped,
+            ingests: ingests.into(),
             stock: stock.into(),
             start,
             places: Arc::new(places),
@@ -189,11 +220,15 @@ impl Script {
         }
     }
 
-    /// The command that runs this scenario at a seed, with the settings that won over the file's; as a shell takes it.
+    /// The command that runs this scenario at a seed, with the settings that won over the file's, and other flags
+    /// that changed them; as a shell takes it.
     pub fn command(&self, seed: u64) -> String {
         let mut line = format!("wavetank run {} --seed {seed}", shell_word(self.target()));
         for (path, value) in &self.overrides {
             line += &format!(" --set {}", shell_word(&format!("{path}={value}")));
+        }
+        for (flag, value) in &self.flags {
+            line += &format!(" {flag} {}", shell_word(value));
         }
         line
     }

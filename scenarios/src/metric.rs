@@ -163,14 +163,25 @@ metrics! {
     OnlineLoss "online_loss" [Operator] Ratio Gauge "the mean loss of the online model, served or not";
     CacheHits "cache_hits" [Operator] Count Counter "questions that the cache of a look-up step, or of a learner, answered";
     CacheMisses "cache_misses" [Operator] Count Counter "questions that had to be put to the table, or to the model";
+    Promotions "promotions" [Operator] Count Counter "how often one of two copies became the primary, the first time included";
+    SteppedDown "stepped_down" [Operator] Count Counter "how often a primary stopped being one without a crash";
+    Suspected "suspected" [Operator] Count Counter "how often one of two copies took the other for gone";
+    Diverged "diverged" [Operator] Count Counter "results of a secondary that were not what the primary had published";
+    Pending "pending" [Operator] Count Gauge "results that the two copies hold because they may have to be published, or published again";
+    TrimLag "trim_lag" [Operator] Count Gauge "results that were published and not told of to the other copy";
+    Missing "missing" [Operator] Count Counter "results that no receiver will get any more, though they were published";
+    Failovers "failovers" [Operator] Count Counter "how often the other of two copies published";
+    ServiceGap "service_gap" [Operator] Micros Histogram "from the moment a primary was lost to the first result of its successor at a receiver";
+    Overlap "overlap" [Operator] Micros Counter "how long both copies were primary";
+    NotRedundant "not_redundant" [Operator] Micros Counter "how long one of two copies was down, or had not caught up";
     Kept "kept" [Broker] Count Counter "events that a broker took and gave a place";
-    Repeated "repeated" [Broker] Count Counter "events that a broker had already, by producer and number; they are not kept again";
+    Repeated "repeated" [Operator, Broker] Count Counter "of a broker: events that it had already, by producer and number; of two copies: results that their receivers had";
     Expired "expired" [Broker] Count Counter "events that a log let go because retention was over";
     Gap "gap" [Broker] Count Counter "events that a reader should have been given and that were not there any more";
     Replayed "replayed" [Broker] Count Counter "places by which readers went back: events that they are given once more";
     Redelivered "redelivered" [Broker] Count Counter "deliveries of a queue that were not the first of their event";
     Dead "dead" [Broker] Count Counter "events that a queue gave up because they came back too often";
-    Refused "refused" [Broker] Count Counter "writes that the disk refused; they are tried again";
+    Refused "refused" [Operator, Broker] Count Counter "of a broker: writes that the disk refused, and that are tried again; of two copies: results under an old token";
     Backlog "backlog" [Broker] Count Gauge "events that are kept and not acknowledged, by the reader that is furthest behind";
     Queue "queue" [Operator, Generator, Sink] Count Gauge "elements waiting in the mailbox";
     Watermark "watermark" [Operator, Generator] Micros Gauge "the combined watermark";
@@ -204,11 +215,31 @@ metrics! {
     Deleted "deleted" [Snapshots] Count Counter "files of complete snapshots that nothing needed any more";
     Orphaned "orphaned" [Snapshots] Count Counter "files of snapshots that were never complete, found and deleted";
     SavedBytes "saved_bytes" [Operator, Generator, Sink] Bytes Counter "bytes of its parts of snapshots, as they went to the store";
+    AlignTime "align_time" [Operator, Generator, Sink] Micros Histogram "how long inputs with a snapshot's barrier waited for it on the others";
     Fired "fired" [Fault] Count Counter "how often the fault fired";
     Touched "touched" [Fault] Count Counter "how many elements the fault touched";
 }
 
 impl Metric {
+    /// Whether it is about two copies of an operator together, rather than about each of them.
+    pub const fn of_pair(self) -> bool {
+        matches!(
+            self,
+            Self::Promotions
+                | Self::SteppedDown
+                | Self::Suspected
+                | Self::Diverged
+                | Self::Pending
+                | Self::TrimLag
+                | Self::Repeated
+                | Self::Refused
+                | Self::Missing
+                | Self::Failovers
+                | Self::ServiceGap
+                | Self::Overlap
+                | Self::NotRedundant
+        )
+    }
     /// What there is to know about it.
     pub fn descriptor(self) -> &'static MetricDescriptor {
         METRICS.iter().find(|d| d.metric == self).unwrap_or(&METRICS[0])

@@ -10,7 +10,7 @@ use crate::data::{self, Rows, Wanted};
 use crate::distribution::Delay;
 use crate::expectation::Claim;
 use crate::input::{Planned, Stock, What, deal};
-use crate::load::{Files, LoadedTable, Problem};
+use crate::load::{Files, Ingest, LoadedTable, Problem};
 use crate::query::SyntaxError;
 use crate::sampling::shape_of;
 use crate::schema::Schema;
@@ -62,6 +62,7 @@ pub(crate) struct Loaded {
     pub claims: Vec<Claim>,
     pub tables: Vec<LoadedTable>,
     pub skipped: Vec<(u64, Vec<Problem>)>,
+    pub ingests: Vec<Ingest>,
     pub stock: Vec<Stock>,
     pub start: Time,
     pub models: BTreeMap<(usize, usize), Arc<LoadedModel>>,
@@ -72,6 +73,7 @@ pub(crate) struct Loader<'a> {
     checker: Checker<'a>,
     scenario: &'a Scenario,
     files: &'a dyn Files,
+    ingests: Vec<Ingest>,
 }
 
 /// A source as far as it can be read before it is known where time starts.
@@ -87,6 +89,7 @@ impl<'a> Loader<'a> {
             scenario: checker.scenario,
             checker,
             files,
+            ingests: Vec::new(),
         }
     }
 
@@ -132,6 +135,7 @@ impl<'a> Loader<'a> {
                 claims,
                 tables,
                 skipped,
+                ingests: self.ingests,
                 stock,
                 start,
                 models: self.checker.models,
@@ -177,6 +181,40 @@ impl<'a> Loader<'a> {
                 }
             }
         }
+    }
+
+    /// The files that a source reads: one, or those of a folder.
+    fn names(&mut self, path: &str, name: &str) -> Option<Vec<String>> {
+        if !name.ends_with('/') {
+            return Some(vec![name.to_owned()]);
+        }
+        let wrong = match self.files.list(name) {
+            Ok(names) if !names.is_empty() => return Some(names.iter().map(|file| format!("{name}{file}")).collect()),
+            Ok(_) => format!("there are no files in `{name}`"),
+            Err(why) => format!("the folder `{name}` cannot be read: {why}"),
+        };
+        let help = "files are looked for beside the scenario file, then in the library's data".to_owned();
+        self.checker.say(path, wrong, help);
+        None
+    }
+
+    /// What is known of a folder that a source reads.
+    fn ingest(&mut self, index: usize, source: &Source, folder: &str, files: Vec<(String, u64)>) {
+        // A file that was moved says in its name which numbers its events had.
+        let moved = |name: &String| {
+            let (first, rest) = name.split_once('+')?;
+            let (count, _) = rest.split_once('-')?;
+            Some(first.parse::<u64>().ok()?.saturating_add(count.parse().ok()?))
+        };
+        let there = source.done.as_ref().map(|done| self.files.list(&format!("{done}/")));
+        let before = there.and_then(Result::ok).unwrap_or_default();
+        self.ingests.push(Ingest {
+            source: index,
+            folder: folder.to_owned(),
+            done: source.done.clone(),
+            first: before.iter().filter_map(moved).max().unwrap_or(0),
+            files,
+        });
     }
 
     fn delays(&mut self) -> Measured {
@@ -330,7 +368,7 @@ impl<'a> Loader<'a> {
 
     fn source_file(&mut self, index: usize, source: &Source, name: &str) -> Option<(Read, (u64, Vec<Problem>))> {
         let at = |key: &str| format!("source[{index}].{key}");
-        let bytes = self.file(&at("file"), name)?;
+        let names = self.names(&at("file"), name)?;
         let event = source.event_time.as_deref();
         let arrival = source.arrival_time.as_deref();
         if event.is_none() && arrival.is_none() && source.rate.is_none() {
@@ -345,13 +383,43 @@ impl<'a> Loader<'a> {
             times,
             format: source.time_format,
         };
-        let rows = match data::read(name, &bytes, &wanted) {
-            Ok(rows) => rows,
-            Err(problem) => {
-                self.checker.problems.push(problem);
-                return None;
+        let mut all: Option<Rows> = None;
+        let mut counts = Vec::with_capacity(names.len());
+        for file in &names {
+            let bytes = self.file(&at("file"), file)?;
+            let rows = match data::read(file, &bytes, &wanted) {
+                Ok(rows) => rows,
+                Err(problem) => {
+                    self.checker.problems.push(problem);
+                    return None;
+                }
+            };
+            counts.push((
+                file[name.rfind('/').map_or(0, |at| at + 1)..].to_owned(),
+                rows.rows.len() as u64,
+            ));
+            match &mut all {
+                None => all = Some(rows),
+                Some(all) if all.fields == rows.fields => {
+                    all.rows.extend(rows.rows);
+                    all.bad += rows.bad;
+                    all.problems.extend(rows.problems);
+                }
+                Some(_) => {
+                    let help = format!(
+                        "columns and types must be those of `{}`; a declared schema settles types",
+                        names[0]
+                    );
+                    let problem = Problem::at(file, 1, 1, "this file has other columns than the first of its folder");
+                    self.checker.problems.push(problem.with_help(Some(help)));
+                    return None;
+                }
             }
-        };
+        }
+        let rows = all?;
+        if name.ends_with('/') {
+            self.ingest(index, source, name, counts);
+        }
         if source.on_bad == OnBad::Stop && rows.bad > 0 {
             self.checker.problems.extend(rows.problems.into_iter().map(|p| {
                 let help = p
@@ -528,8 +596,8 @@ impl<'a> Loader<'a> {
         let shift = start.since(Time::ZERO);
         let stock = read
             .into_iter()
-            .zip(&self.scenario.sources)
-            .map(|(read, source)| match read.listed {
+            .zip(self.scenario.sources.iter().enumerate())
+            .map(|(read, (index, source))| match read.listed {
                 None => Stock::Generated,
                 Some((absolute, mut listed)) => {
                     if !absolute {
@@ -545,7 +613,8 @@ impl<'a> Loader<'a> {
                         .node_by
                         .as_ref()
                         .and_then(|by| shapes::schema(&read.shapes).slot(by));
-                    Stock::Listed(deal(source, by, listed, end))
+                    let first = self.ingests.iter().find(|ingest| ingest.source == index);
+                    Stock::Listed(deal(source, by, listed, end, first.map_or(0, |ingest| ingest.first)))
                 }
             });
         (stock.collect(), start)

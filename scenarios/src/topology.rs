@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use arcstr::ArcStr;
 
 use crate::metric::Measured;
+use crate::pairing::Pairing;
+pub use crate::pairing::copies;
 use crate::schema::{Schema, StreamId};
 use crate::script::{self, Scenario};
 
@@ -102,6 +104,29 @@ pub enum Role {
         /// Which broker.
         broker: usize,
     },
+    /// What holds back or publishes the results of one of two copies of an operator.
+    Replica {
+        /// Which operator.
+        operator: usize,
+        /// Which of its sub-streams, where it is conveyed.
+        stream: Option<u32>,
+        /// Which of the two: 0 or 1.
+        side: u8,
+    },
+    /// Who says which of two copies is the primary.
+    Arbiter {
+        /// Which operator.
+        operator: usize,
+        /// Which of its sub-streams, where it is conveyed.
+        stream: Option<u32>,
+    },
+    /// What stands in front of a receiver of what two copies publish.
+    Gate {
+        /// Which operator.
+        operator: usize,
+        /// Which of its sub-streams, where it is conveyed.
+        stream: Option<u32>,
+    },
     /// The counter of epochs.
     Counter,
     /// Who has snapshots made, and sets everybody back after a crash.
@@ -121,9 +146,21 @@ impl Role {
             | Self::Merge { .. }
             | Self::Sink { .. }
             | Self::Broker { .. }
+            | Self::Replica { .. }
+            | Self::Arbiter { .. }
+            | Self::Gate { .. }
             | Self::Counter
             | Self::Coordinator
             | Self::Store => None,
+        }
+    }
+    /// The operator that is protected by it, and which of its sub-streams where it is conveyed, where it is about two copies.
+    pub const fn pairs(self) -> Option<(usize, Option<u32>)> {
+        match self {
+            Self::Replica { operator, stream, .. }
+            | Self::Arbiter { operator, stream }
+            | Self::Gate { operator, stream } => Some((operator, stream)),
+            _ => None,
         }
     }
     /// What kind of thing it is to metrics.
@@ -134,6 +171,7 @@ impl Role {
             Self::Coordinator => Measured::Snapshots,
             Self::Watermark { .. } => Measured::Generator,
             Self::Operator { .. } | Self::Split { .. } | Self::Worker { .. } | Self::Merge { .. } => Measured::Operator,
+            Self::Replica { .. } | Self::Arbiter { .. } | Self::Gate { .. } => Measured::Operator,
             Self::Sink { .. } => Measured::Sink,
         }
     }
@@ -227,7 +265,12 @@ impl Topology {
         let fits = |link: &Link| match link.name.split_once(" -> ") {
             Some((sender, receiver)) => {
                 let sends = sender == from || part_of(sender, from) && self.has_parts(link.from);
-                sends && (receiver == to || part_of(receiver, to) && self.has_parts(link.to))
+                let copies = |name: &str, of: &str, actor: ActorId| {
+                    self.pair_of(actor).is_some_and(|(_, stream)| copy_of(name, of, stream))
+                };
+                let sends = sends || copies(sender, from, link.from);
+                let receives = receiver == to || part_of(receiver, to) && self.has_parts(link.to);
+                sends && (receives || copies(receiver, to, link.to))
             }
             None => false,
         };
@@ -240,6 +283,7 @@ impl Topology {
             return vec![node];
         }
         let parts = self.sources_named(name).into_iter().chain(self.workers_named(name));
+        let parts = parts.chain(self.replicas_named(name));
         parts.map(|actor| self.actors[actor.0 as usize].node).collect()
     }
     /// The source actors that a name means: one part, or all parts of a source.
@@ -258,6 +302,18 @@ impl Topology {
         } else {
             exact
         }
+    }
+    /// What publishes the results of the two copies of the operator of that name, when it has any.
+    pub fn replicas_named(&self, name: &str) -> Vec<ActorId> {
+        let actors = self.actors.iter().enumerate();
+        let copies = actors.filter(|(_, actor)| {
+            let Role::Replica { stream, .. } = actor.role else {
+                return false;
+            };
+            let copy = actor.name.strip_suffix(".output");
+            copy.is_some_and(|copy| copy_of(copy, name, stream))
+        });
+        copies.map(|(i, _)| ActorId(i as u32)).collect()
     }
     /// The sub-streams of the operator of that name, when it is conveyed.
     pub fn workers_named(&self, name: &str) -> Vec<ActorId> {
@@ -283,10 +339,48 @@ impl Topology {
     }
     /// Whether an actor is set back after a crash, to a snapshot or to its beginning: it answers to a coordinator.
     pub fn takes_part(&self, actor: ActorId) -> bool {
-        self.actors[actor.0 as usize].role != Role::Store
-            && self
-                .peers(actor)
-                .any(|peer| self.actors[peer.0 as usize].role == Role::Coordinator)
+        self.coordinator(actor).is_some()
+    }
+    /// Who sets an actor back after a crash: the coordinator of snapshots, or, for the copies of an operator, what publishes
+    /// their results.
+    pub fn coordinator(&self, actor: ActorId) -> Option<ActorId> {
+        let copy = matches!(
+            self.actors[actor.0 as usize].role,
+            Role::Operator { .. } | Role::Watermark { .. } | Role::Split { .. } | Role::Worker { .. }
+        );
+        let store = self.actors[actor.0 as usize].role == Role::Store;
+        self.peers(actor).find(|peer| match self.actors[peer.0 as usize].role {
+            Role::Coordinator => !store,
+            Role::Replica { .. } => copy,
+            _ => false,
+        })
+    }
+    /// Which operator an actor is one of two copies of, or belongs to one of, and which sub-stream where it is conveyed.
+    fn pair_of(&self, actor: ActorId) -> Option<(usize, Option<u32>)> {
+        let role = self.actors[actor.0 as usize].role;
+        if let Role::Replica { operator, stream, .. } = role {
+            return Some((operator, stream));
+        }
+        self.coordinator(actor)
+            .and_then(|replica| self.actors[replica.0 as usize].role.pairs())
+    }
+    /// The other of two copies: of the operator, of its sub-stream, or of what stands before it.
+    pub fn twin(&self, actor: ActorId) -> Option<ActorId> {
+        let replica = self.coordinator(actor)?;
+        let Role::Replica { operator, stream, side } = self.actors[replica.0 as usize].role else {
+            return None;
+        };
+        let side = 1 - side;
+        let of_other = Role::Replica { operator, stream, side };
+        let role = self.actors[actor.0 as usize].role;
+        let actors = self.actors.iter().enumerate();
+        let mut others = actors
+            .filter(|(_, other)| other.role == role)
+            .map(|(i, _)| ActorId(i as u32));
+        others.find(|other| {
+            let replica = self.coordinator(*other);
+            replica.is_some_and(|replica| self.actors[replica.0 as usize].role == of_other)
+        })
     }
     /// Those whom an actor can tell something by a control link.
     pub fn peers(&self, actor: ActorId) -> impl Iterator<Item = ActorId> + '_ {
@@ -339,6 +433,17 @@ impl Topology {
 fn is_part(part: &str, name: &str) -> bool {
     let number = part.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
     number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Whether `copy` is `name-a` or `name-b`, or, of a sub-stream, `name-0-a` …; or, of an output, `name-a.late` where `name` is
+/// `name.late`.
+fn copy_of(copy: &str, name: &str, stream: Option<u32>) -> bool {
+    let (name, port) = name.split_once('.').unwrap_or((name, ""));
+    let (copy, same) = copy.split_once('.').unwrap_or((copy, ""));
+    let rest = copy.strip_prefix(name);
+    let number = stream.map(|stream| format!("-{stream}"));
+    let behind = number.and_then(|number| rest?.strip_prefix(number.as_str()));
+    port == same && [rest, behind].iter().any(|rest| matches!(rest, Some("-a" | "-b")))
 }
 
 /// Whether `part` is `name-0`, or, of an output, `name-0.failed` where `name` is `name.failed`.
@@ -396,6 +501,11 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
             builder.conveyed(index, operator, convey, stream, &operators[index]);
             continue;
         }
+        if operator.failover.is_some() {
+            let pairing = Pairing::new(index, &operator.name, None);
+            builder.pair(&pairing, operator, &stream, &operators[index]);
+            continue;
+        }
         let node = builder.node(operator.node.as_deref().unwrap_or(&operator.name), None);
         if operator.generator().is_some() {
             // What it puts out is what comes in; that is filled in when its links are known.
@@ -442,14 +552,31 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
         builder.connect(&broker.name, &broker.input);
     }
     for operator in &scenario.operators {
-        builder.connect(&operator.name, &operator.input);
+        if operator.failover.is_some() {
+            for pairing in builder.pairs_named(&operator.name) {
+                for copy in copies(&pairing.name) {
+                    builder.connect_as(&copy, &[&pairing.name, &operator.name], &operator.input);
+                }
+            }
+        } else {
+            builder.connect(&operator.name, &operator.input);
+        }
     }
     for sink in &scenario.sinks {
         builder.connect(&sink.name, &sink.input);
     }
     for operator in &scenario.operators {
-        if let Some(convey) = &operator.convey {
-            builder.belts(&operator.name, convey);
+        match &operator.convey {
+            Some(_) if operator.failover.is_some() => builder.paired_belts(&operator.name),
+            Some(convey) => builder.belts(&operator.name, convey),
+            None => {}
+        }
+    }
+    for operator in &scenario.operators {
+        if let Some(failover) = &operator.failover {
+            for pairing in builder.pairs_named(&operator.name) {
+                builder.agreements(&pairing, &operator.name, failover);
+            }
         }
     }
     builder.controls();
@@ -465,9 +592,9 @@ fn default_stream(name: &str) -> StreamId {
     }
 }
 
-struct Builder<'a> {
-    scenario: &'a Scenario,
-    topology: Topology,
+pub(crate) struct Builder<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) topology: Topology,
     senders: BTreeMap<&'a str, Vec<ActorId>>,
     /// Who puts the late and failed events of a conveyed operator aside.
     aside: BTreeMap<&'a str, Vec<ActorId>>,
@@ -484,24 +611,14 @@ impl<'a> Builder<'a> {
         schema: &Schema,
     ) {
         let name = &operator.name;
-        let split = format!("{name}.split");
-        let node = self.node(&split, None);
-        // What a generator and a split put out is what comes in; that is filled in when their links are known.
-        let nothing = Schema::default;
-        if operator.generator().is_some() {
-            let role = Role::Watermark { operator: index };
-            self.actor(&format!("{name}.watermark"), role, node, stream.clone(), nothing());
-        }
-        self.actor(&split, Role::Split { operator: index }, node, stream.clone(), nothing());
         let mut aside = Vec::new();
-        for part in 0..convey.streams {
-            let worker = format!("{name}-{part}");
-            let node = self.node(&worker, Some(name));
-            let role = Role::Worker {
-                operator: index,
-                stream: part,
-            };
-            aside.push(self.actor(&worker, role, node, stream.clone(), schema.clone()));
+        if operator.failover.is_some() {
+            // Each copy of each sub-stream has a split of its own, which deals the log as all the others do.
+            for pairing in self.pairs_named(name) {
+                self.pair(&pairing, operator, &stream, schema);
+            }
+        } else {
+            self.streams(index, operator, convey, &stream, schema, &mut aside);
         }
         let merge = format!("{name}.merge");
         let node = self.node(&merge, None);
@@ -511,8 +628,39 @@ impl<'a> Builder<'a> {
         self.aside.insert(name, aside);
     }
 
+    /// The split and the sub-streams of a conveyed operator; the latter put late and failed events aside.
+    fn streams(
+        &mut self,
+        index: usize,
+        operator: &'a script::Operator,
+        convey: &script::Convey,
+        stream: &StreamId,
+        schema: &Schema,
+        aside: &mut Vec<ActorId>,
+    ) {
+        let name = &operator.name;
+        let split = format!("{name}.split");
+        let node = self.node(&split, None);
+        // What a generator and a split put out is what comes in; that is filled in when their links are known.
+        let nothing = Schema::default;
+        if operator.generator().is_some() {
+            let role = Role::Watermark { operator: index };
+            self.actor(&format!("{name}.watermark"), role, node, stream.clone(), nothing());
+        }
+        self.actor(&split, Role::Split { operator: index }, node, stream.clone(), nothing());
+        for part in 0..convey.streams {
+            let worker = format!("{name}-{part}");
+            let node = self.node(&worker, Some(name));
+            let role = Role::Worker {
+                operator: index,
+                stream: part,
+            };
+            aside.push(self.actor(&worker, role, node, stream.clone(), schema.clone()));
+        }
+    }
+
     /// Whether an operator is conveyed and merged by number: then late is what comes to the merge too late.
-    fn by_number(&self, operator: usize) -> bool {
+    pub(crate) fn by_number(&self, operator: usize) -> bool {
         let convey = self.scenario.operators[operator].convey.as_ref();
         convey.is_some_and(|convey| convey.merge == script::Merge::Number)
     }
@@ -550,7 +698,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn actor(&mut self, name: &str, role: Role, node: NodeId, stream: StreamId, schema: Schema) -> ActorId {
+    pub(crate) fn actor(&mut self, name: &str, role: Role, node: NodeId, stream: StreamId, schema: Schema) -> ActorId {
         let id = ActorId(self.topology.actors.len() as u32);
         let actor = Actor {
             name: name.into(),
@@ -566,7 +714,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The node of that name, with its own settings, else with those of `like`, else with none.
-    fn node(&mut self, name: &str, like: Option<&str>) -> NodeId {
+    pub(crate) fn node(&mut self, name: &str, like: Option<&str>) -> NodeId {
         if let Some(id) = self.topology.node(name) {
             return id;
         }
@@ -581,6 +729,12 @@ impl<'a> Builder<'a> {
     }
 
     fn connect(&mut self, name: &str, inputs: &[String]) {
+        self.connect_as(name, &[], inputs);
+    }
+
+    /// Connects an actor to its inputs; links that have no settings of their own have those of the links to the first of
+    /// `like` that has any.
+    fn connect_as(&mut self, name: &str, like: &[&str], inputs: &[String]) {
         let split = self.topology.actor(&format!("{name}.split"));
         let Some(receiver) = split.or_else(|| self.topology.actor(name)) else {
             return;
@@ -588,6 +742,13 @@ impl<'a> Builder<'a> {
         let generator = self.topology.actor(&format!("{name}.watermark"));
         for (listed, entry) in inputs.iter().enumerate() {
             let (sender, port) = input_name(entry);
+            let gates = self.gates(sender, port);
+            for pairing in &gates {
+                self.through_gate(pairing, name, generator.unwrap_or(receiver), port, listed);
+            }
+            if !gates.is_empty() {
+                continue;
+            }
             let aside = self.aside.get(sender).filter(|_| port != Port::Main);
             for from in aside.or_else(|| self.senders.get(sender)).cloned().unwrap_or_default() {
                 let actor = &self.topology.actors[from.0 as usize];
@@ -602,10 +763,8 @@ impl<'a> Builder<'a> {
                     (_, Role::Worker { .. }) => entry.replacen(sender, &actor.name, 1),
                     _ => entry.clone(),
                 };
-                let named = |link: &&script::Link| link.to == name && (link.from == part || link.from == *entry);
-                let settings = self.scenario.links.iter().find(|link| named(link) && link.from == part);
-                let settings = settings.or_else(|| self.scenario.links.iter().find(named)).cloned();
-                let settings = settings.unwrap_or_else(|| script::Link::plain(&part, name));
+                let receivers: Vec<&str> = std::iter::once(name).chain(like.iter().copied()).collect();
+                let settings = self.settings(&[&part, entry], &receivers);
                 self.link(
                     format!("{part} -> {name}"),
                     from,
@@ -628,6 +787,15 @@ impl<'a> Builder<'a> {
                 settings,
             );
         }
+    }
+
+    /// The settings of a link: those of the most particular of the names that it goes by.
+    pub(crate) fn settings(&self, from: &[&str], to: &[&str]) -> script::Link {
+        let links = &self.scenario.links;
+        let named = |from: &str, to: &str| links.iter().find(|link| link.from == from && link.to == to);
+        let mut names = to.iter().flat_map(|to| from.iter().map(move |from| (*from, *to)));
+        let settings = names.find_map(|(from, to)| named(from, to)).cloned();
+        settings.unwrap_or_else(|| script::Link::plain(from[0], to[0]))
     }
 
     /// The counter of epochs, with a link from every part of every source and one back.
@@ -684,15 +852,27 @@ impl<'a> Builder<'a> {
         if scenario.snapshot.is_none() && scenario.replay.is_none() {
             return;
         }
-        let takes_part = |actor: &Actor| match actor.role {
+        // The copies of an operator are set back by what publishes their results.
+        let copies = &self.topology;
+        let takes_part = |id: ActorId, actor: &Actor| match actor.role {
+            _ if copies.coordinator(id).is_some() => false,
             Role::Watermark { .. } | Role::Split { .. } | Role::Merge { .. } => true,
             Role::Operator { .. } | Role::Worker { .. } => true,
             Role::Sink { sink } => {
                 scenario.snapshot.is_some() && scenario.sinks[sink].delivery == script::Delivery::Transactional
             }
             Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => false,
+            Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => false,
         };
-        let participants = actors(&self.topology, &takes_part);
+        let all = self.topology.actors.iter().enumerate();
+        let all = all.map(|(index, actor)| (ActorId(index as u32), actor));
+        let participants: Vec<ActorId> = all
+            .filter(|(id, actor)| takes_part(*id, actor))
+            .map(|(id, _)| id)
+            .collect();
+        if participants.is_empty() {
+            return;
+        }
         let nobody = Schema::default;
         let node = self.node(COORDINATOR, None);
         let coordinator = self.actor(
@@ -749,7 +929,11 @@ impl<'a> Builder<'a> {
         for index in 0..self.topology.actors.len() {
             let actor = &self.topology.actors[index];
             if let (
-                Role::Watermark { .. } | Role::Split { .. } | Role::Sink { .. } | Role::Broker { .. },
+                Role::Watermark { .. }
+                | Role::Split { .. }
+                | Role::Sink { .. }
+                | Role::Broker { .. }
+                | Role::Gate { .. },
                 Some(first),
             ) = (actor.role, actor.inputs.first())
             {
@@ -764,16 +948,28 @@ impl<'a> Builder<'a> {
     /// came in.
     fn carried(&self, link: LinkId) -> (StreamId, Schema) {
         let link = &self.topology.links[link.0 as usize];
-        let from = &self.topology.actors[link.from.0 as usize];
+        let mut from = &self.topology.actors[link.from.0 as usize];
+        if let (Role::Replica { .. }, Some(results)) = (from.role, from.inputs.first()) {
+            // What a copy publishes is what its operator puts out.
+            from = &self.topology.actors[self.topology.links[results.0 as usize].from.0 as usize];
+        }
         let aside = matches!(link.port, Port::Late | Port::Failed) && !matches!(from.role, Role::Merge { .. });
-        let passes = from.role.passes() || aside || matches!(from.role, Role::Broker { .. });
+        let passes = from.role.passes() || aside || matches!(from.role, Role::Broker { .. } | Role::Gate { .. });
         match from.inputs.first() {
             Some(input) if passes => self.carried(*input),
             _ => (from.stream.clone(), from.schema.clone()),
         }
     }
 
-    fn link(&mut self, name: String, from: ActorId, to: ActorId, port: Port, listed: usize, settings: script::Link) {
+    pub(crate) fn link(
+        &mut self,
+        name: String,
+        from: ActorId,
+        to: ActorId,
+        port: Port,
+        listed: usize,
+        settings: script::Link,
+    ) {
         let id = LinkId(self.topology.links.len() as u32);
         let input = self.topology.actors[to.0 as usize].inputs.len();
         self.topology.links.push(Link {

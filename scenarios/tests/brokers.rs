@@ -152,3 +152,23 @@ fn what_a_queue_gave_up_is_read_by_its_name_and_nothing_else_gives_up() {
         assert!(said.contains(expected), "{of}: {said}");
     }
 }
+
+#[test]
+fn results_of_what_nobody_keeps_do_not_go_where_their_numbers_would_be_taken_for_old_ones() {
+    let more = |dedup: &str| {
+        format!(
+            "[snapshot]\nevery = \"10s\"\n[[operator]]\nname = \"early\"\ninput = [\"orders\"]\nfilter = \"true\"\n\
+             [[operator]]\nname = \"later\"\ninput = [\"early\"]\nfilter = \"true\"\n\
+             [[broker]]\nname = \"results\"\ninput = [\"later\"]\n{dedup}\n\
+             [[sink]]\nname = \"shown\"\ninput = [\"results\"]"
+        )
+    };
+    let said = told(&scenario("", FILTER, &more("")));
+    assert!(
+        said.contains("`early` reads") && said.contains("put a [[broker]] between"),
+        "{said}"
+    );
+    assert_eq!(told(&scenario("", FILTER, &more("dedup = false"))), "");
+    let kept = more("").replace("input = [\"orders\"]", "input = [\"kept\"]");
+    assert_eq!(told(&scenario("", FILTER, &kept)), "");
+}

@@ -1,42 +1,21 @@
 //! Settings of whose clock counts: what makes no sense is told at its place, with what was probably meant.
 
-use wavetank_scenarios::{LibraryFiles, Script};
+mod common;
+
+use common::{About, load};
 
 const WINDOWS: &str = "query = \"select k, count(*) as n from s window tumbling(10 sec) group by k\"";
 const BY_KEY: &str = "watermark = { behind = \"2s\", scope = \"key\" }";
 
 fn scenario(operator: &str, more: &str) -> String {
-    format!(
-        r#"schema  = 1
-name    = "clocks"
-pattern = "watermark"
-
-[[source]]
-name   = "s"
-events = [{{ t = "1s", row = {{ k = "a", v = 1 }} }}]
-
-[[operator]]
-name    = "op"
-input   = ["s"]
-{operator}
-
-[[sink]]
-name  = "to"
-input = ["op"]
-{more}
-"#
-    )
-}
-
-fn load(text: &str) -> Result<Script, Vec<String>> {
-    let script = Script::load(text, "clocks.toml", &LibraryFiles, &[]);
-    script.map_err(|problems| {
-        let told = |p: &wavetank_scenarios::Problem| {
-            assert!(p.line > 0 && p.column > 0, "{p:?}");
-            format!("{}; {}", p.message, p.help.clone().expect("a help"))
-        };
-        problems.iter().map(told).collect()
-    })
+    let about = About {
+        pattern: "watermark",
+        source: "s",
+        row: "{ k = \"a\", v = 1 }",
+        operator: "op",
+        sink: "to",
+    };
+    common::scenario(&about, operator, more)
 }
 
 #[test]

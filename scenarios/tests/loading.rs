@@ -20,6 +20,9 @@ impl Files for Given {
             None => LibraryFiles.read(name),
         }
     }
+    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+        LibraryFiles.list(folder)
+    }
 }
 
 fn try_load(text: &str, overrides: &[(&str, &str)]) -> Result<Script, Vec<Problem>> {

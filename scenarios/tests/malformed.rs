@@ -17,6 +17,9 @@ impl Files for Given {
             None => LibraryFiles.read(name),
         }
     }
+    fn list(&self, folder: &str) -> Result<Vec<String>, String> {
+        LibraryFiles.list(folder)
+    }
 }
 
 const GOOD: &str = r#"schema  = 1

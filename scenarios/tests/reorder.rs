@@ -1,39 +1,18 @@
 //! Settings of reordering buffers: what makes no sense is told at its place, with what was probably meant.
 
-use wavetank_scenarios::{LibraryFiles, Script};
+mod common;
+
+use common::{About, load};
 
 fn scenario(operator: &str, link: &str) -> String {
-    format!(
-        r#"schema  = 1
-name    = "ordered"
-pattern = "buffered-event-ordering"
-
-[[source]]
-name   = "readings"
-events = [{{ t = "1s", row = {{ sensor = "a", n = 1 }} }}]
-
-[[operator]]
-name    = "order"
-input   = ["readings"]
-{operator}
-
-[[sink]]
-name  = "history"
-input = ["order"]
-{link}
-"#
-    )
-}
-
-fn load(text: &str) -> Result<Script, Vec<String>> {
-    let script = Script::load(text, "ordered.toml", &LibraryFiles, &[]);
-    script.map_err(|problems| {
-        let told = |p: &wavetank_scenarios::Problem| {
-            assert!(p.line > 0 && p.column > 0, "{p:?}");
-            format!("{}; {}", p.message, p.help.clone().expect("a help"))
-        };
-        problems.iter().map(told).collect()
-    })
+    let about = About {
+        pattern: "buffered-event-ordering",
+        source: "readings",
+        row: "{ sensor = \"a\", n = 1 }",
+        operator: "order",
+        sink: "history",
+    };
+    common::scenario(&about, operator, link)
 }
 
 #[test]

@@ -3,10 +3,10 @@
 
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use wavetank_scenarios::{EventId, FieldType, Producer, Row, Schema, Span, Time, Value};
+use wavetank_scenarios::{EventId, Producer, Row, Schema, Span, Time, Value};
 
-use super::testing::{event, schema, settings};
-use super::{Surroundings, Table, build};
+use super::testing::{event, names, schema, settings};
+use super::{Surroundings, build};
 use crate::element::Element;
 use crate::operator::Operator;
 use crate::reliability::twin::{Step, spoils, spoilt, twins};
@@ -62,17 +62,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         steps.push(Step::Element(0, Element::End));
         steps
     })
-}
-
-fn names() -> Table {
-    Table {
-        name: "names".into(),
-        schema: Schema::new([("key", FieldType::Text), ("name", FieldType::Text)]),
-        rows: vec![
-            [Value::from("a"), Value::from("Alpha")].into(),
-            [Value::from("b"), Value::from("Beta")].into(),
-        ],
-    }
 }
 
 fn made(keys: &Json, tick: i64) -> Box<dyn Operator> {

@@ -56,6 +56,36 @@ pub fn try_build(keys: serde_json::Value, schema: &Schema, tables: &[Table]) -> 
     build(&settings(keys), around)
 }
 
+/// An operator with these inputs, which all have the same fields.
+pub fn try_build_on(
+    inputs: &[&str],
+    mut keys: serde_json::Value,
+    schema: &Schema,
+) -> Result<Box<dyn Operator>, String> {
+    keys["input"] = json!(inputs);
+    let schemas = vec![schema; inputs.len()];
+    let around = Surroundings {
+        inputs: &schemas,
+        output: &Schema::default(),
+        tables: &[],
+        tick: Span::UNIT,
+        lineage: true,
+    };
+    build(&settings(keys), around)
+}
+
+/// A table that has names for two keys.
+pub fn names() -> Table {
+    Table {
+        name: "names".into(),
+        schema: Schema::new([("key", FieldType::Text), ("name", FieldType::Text)]),
+        rows: vec![
+            [Value::from("a"), Value::from("Alpha")].into(),
+            [Value::from("b"), Value::from("Beta")].into(),
+        ],
+    }
+}
+
 /// Feeds an operator and keeps books on it.
 pub struct Hand {
     pub operator: Box<dyn Operator>,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Chunks by key. Those that are put in all at once, as those of a large state are, lie in one buffer: no memory is asked for
 /// for each of them.
@@ -23,6 +24,13 @@ struct Place {
     key: usize,
     chunk: usize,
     end: usize,
+    /// The hash of both: where it is another one, so are they.
+    hash: u64,
+}
+
+/// The hash of a key and its chunk as they lie one behind the other, and of where the chunk begins.
+fn hash(both: &[u8], chunk: usize) -> u64 {
+    xxh3_64_with_seed(both, chunk as u64)
 }
 
 impl Place {
@@ -48,7 +56,12 @@ impl Chunks {
             let chunk = self.buffer.len();
             self.buffer = postcard::to_extend(&value, std::mem::take(&mut self.buffer))?;
             let end = self.buffer.len();
-            self.places.push(Place { key: start, chunk, end });
+            self.places.push(Place {
+                key: start,
+                chunk,
+                end,
+                hash: hash(&self.buffer[start..end], chunk - start),
+            });
         }
         self.sort();
         if !self.single.is_empty() {
@@ -72,13 +85,13 @@ impl Chunks {
             first.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
             u64::from_be_bytes(first)
         };
-        let mut order: Vec<(u64, Place)> = self.places.iter().map(|place| (first_bytes(place), *place)).collect();
+        // Numbers are moved about, and places only once.
+        let mut order: Vec<(u64, usize)> = self.places.iter().map(first_bytes).zip(0..).collect();
         order.sort_unstable_by(|(a, x), (b, y)| {
-            let whole = || x.key(buffer).cmp(y.key(buffer)).then(x.key.cmp(&y.key));
-            a.cmp(b).then_with(whole)
+            let key = |index: &usize| self.places[*index].key(buffer);
+            a.cmp(b).then_with(|| key(x).cmp(key(y)).then(x.cmp(y)))
         });
-        self.places.clear();
-        self.places.extend(order.into_iter().map(|(_, place)| place));
+        self.places = order.into_iter().map(|(_, index)| self.places[index]).collect();
         self.places.dedup_by(|later, earlier| {
             let again = later.key(buffer) == earlier.key(buffer);
             if again {
@@ -103,6 +116,58 @@ impl Chunks {
             Ok(index) => self.places.get(index).map(|place| &self.buffer[place.chunk..place.end]),
             Err(_) => self.single.get(key).map(Vec::as_slice),
         }
+    }
+    /// What is here and not the same in `before`, and what is gone: each key, with what it has now.
+    pub fn changes_since<'a>(&'a self, before: &'a Self, mut note: impl FnMut(&'a [u8], Option<&'a [u8]>)) {
+        // Both ascend by key: one walk along the two of them. What has the same hash is the same, and is not looked at; that
+        // two others have it by chance does not happen (one in 2^64 for each chunk).
+        let (mut now, mut old) = (self.hashed().peekable(), before.hashed().peekable());
+        loop {
+            match (now.peek(), old.peek()) {
+                (Some((hash, ..)), Some((same, ..))) if hash == same => {
+                    now.next();
+                    old.next();
+                }
+                (Some((_, key, _)), Some((_, gone, _))) if gone < key => {
+                    note(gone, None);
+                    old.next();
+                }
+                (Some((_, key, chunk)), Some((_, other, _))) => {
+                    note(key, Some(chunk));
+                    if key == other {
+                        old.next();
+                    }
+                    now.next();
+                }
+                (Some((_, key, chunk)), None) => {
+                    note(key, Some(chunk));
+                    now.next();
+                }
+                (None, Some((_, gone, _))) => {
+                    note(gone, None);
+                    old.next();
+                }
+                (None, None) => return,
+            }
+        }
+    }
+    /// Hashes, keys and chunks, ascending by key.
+    fn hashed(&self) -> impl Iterator<Item = (u64, &[u8], &[u8])> {
+        let many = self.places.iter();
+        let many = many.map(|place| {
+            let chunk = &self.buffer[place.chunk..place.end];
+            (place.hash, place.key(&self.buffer), chunk)
+        });
+        let single = self.single.iter().map(|(key, chunk)| {
+            let both = [key.as_slice(), chunk.as_slice()].concat();
+            (hash(&both, key.len()), key.as_slice(), chunk.as_slice())
+        });
+        let (mut many, mut single) = (many.peekable(), single.peekable());
+        std::iter::from_fn(move || match (many.peek(), single.peek()) {
+            (Some((_, a, _)), Some((_, b, _))) if b < a => single.next(),
+            (Some(_), _) => many.next(),
+            (None, _) => single.next(),
+        })
     }
     /// Keys and chunks, ascending by key.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {

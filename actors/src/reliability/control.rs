@@ -1,16 +1,20 @@
 //! What actors agree on beside the events: who is to save or to go back to what, and from where a broker sends again.
 
+use std::sync::Arc;
+
 use wavetank_scenarios::Time;
 use wavetank_scenarios::event::Position;
 
 use super::broker::Gap;
-use super::snapshot::Message;
+use super::failover::{Ask, Cut, Head};
+use super::{failover, snapshot};
+use crate::element::Element;
 
 /// A message on a control link.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Control {
     /// Between coordinator, store and participants of snapshots and recovery.
-    Snapshot(Message),
+    Snapshot(snapshot::Message),
     /// From a reader to its broker: send again from there, in that recovery.
     Seek {
         /// Which recovery.
@@ -18,6 +22,12 @@ pub enum Control {
         /// From where.
         from: From,
     },
+    /// In band, from a copy of an operator to a receiver: what follows on this link.
+    Head(Head),
+    /// From a copy of an operator to its arbiter: it asks for the lease.
+    Ask(Ask),
+    /// To a copy of an operator: from the other, the arbiter or a receiver.
+    Copy(Box<failover::Message<Element, Arc<Cut>>>),
     /// From a reader to its broker: it has worked on these, and will not want them again. In a log all before them count as
     /// well.
     Acknowledge(Vec<Position>),
@@ -64,6 +74,9 @@ impl Control {
             Self::Missing(gap) => [42, gap.from],
             Self::Passed { watermark, .. } => [43, watermark.micros() as u64],
             Self::Done { watermark, .. } => [44, watermark.micros() as u64],
+            Self::Head(head) => [45, head.token << 40 | head.place],
+            Self::Ask(ask) => [46, ask.sent.micros() as u64],
+            Self::Copy(message) => message.code(),
         }
     }
 }

@@ -23,6 +23,14 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
+    /// For the parts of a copy of an operator: what publishes its results has it saved, keeps that, and sets it back.
+    pub const fn of_copy(publishing: ActorId) -> Self {
+        Self {
+            coordinator: Some(publishing),
+            store: Some(publishing),
+            participants: BTreeMap::new(),
+        }
+    }
     /// Sends messages, sets timers, and tells what is worth telling.
     pub fn carry_out(&self, out: Doings, stage: &Stage) {
         for (to, message) in out.messages {

@@ -1,6 +1,6 @@
 //! The patterns that lose nothing: what an operator keeps, as it goes into a snapshot and comes back out of it; who has
-//! snapshots made and sets everybody back; the disk on which snapshots and logs lie; and brokers, which keep events until
-//! they have been worked on.
+//! snapshots made and sets everybody back; the disk on which snapshots and logs lie; brokers, which keep events until they
+//! have been worked on; and two copies of an operator, one of which takes over when the other is lost.
 
 pub mod broker;
 mod check;
@@ -8,6 +8,7 @@ mod chunks;
 mod control;
 mod coordinator;
 pub mod disk;
+pub mod failover;
 #[cfg(test)]
 mod kept;
 mod participant;

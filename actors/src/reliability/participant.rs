@@ -11,6 +11,7 @@ use wavetank_scenarios::topology::{ActorId, Port};
 use wavetank_scenarios::{Span, Time};
 
 use super::replay::{Plan, Tracker};
+use super::snapshot::barrier::{Alignment, AtEnd, Cut, Cutting, Passage};
 use super::snapshot::{Doings, Habit, Message, Saver, Step};
 use super::{Control, Crew, From, State, StateError};
 use crate::element::Element;
@@ -49,8 +50,6 @@ pub(crate) struct Peers {
 struct Recording {
     snapshot: u64,
     state: State,
-    /// The inputs whose barrier has not come.
-    waits: BTreeSet<usize>,
     log: Vec<(usize, usize, Element)>,
 }
 
@@ -67,8 +66,8 @@ pub(crate) struct Participant<P> {
     offsets: BTreeMap<(u32, u32), u64>,
     /// By input: whether it has ended.
     ended: Vec<bool>,
-    /// The last snapshot that was cut.
-    snapshot: u64,
+    /// The barriers of the inputs on which what comes after a cut is saved with it; the others are taken to have ended.
+    alignment: Alignment,
     recording: Option<Recording>,
     saver: Saver,
     /// It waits for what it is to go back to.
@@ -100,7 +99,7 @@ impl<P: Part + Keeps> Participant<P> {
             armed: Rc::default(),
             offsets: BTreeMap::new(),
             ended: vec![false; inputs],
-            snapshot: 0,
+            alignment: Alignment::new(inputs, Cutting::Unaligned, AtEnd::Counts),
             recording: None,
             away: false,
             taken: 0,
@@ -110,12 +109,34 @@ impl<P: Part + Keeps> Participant<P> {
             cuts: BTreeMap::new(),
             since_cut: Vec::new(),
             passed: Time::MIN,
-        })
+        }
+        .behind(0))
+    }
+
+    /// Its barriers begin anew behind a snapshot.
+    fn behind(mut self, snapshot: u64) -> Self {
+        self.await_barriers(snapshot);
+        self
+    }
+    fn await_barriers(&mut self, snapshot: u64) {
+        let inputs = self.peers.recorded.iter().zip(&self.ended);
+        self.alignment
+            .reset(snapshot, inputs.map(|(recorded, ended)| !recorded || *ended));
+    }
+
+    /// Barriers have come so far.
+    fn follow(&mut self, cuts: Vec<Cut>, stage: &Stage) {
+        for cut in cuts {
+            match cut {
+                Cut::Started(snapshot) => self.cut(snapshot, stage),
+                Cut::Complete(_) => self.finish_cut(stage),
+                Cut::Aborted(_) => self.recording = None,
+            }
+        }
     }
 
     /// Cuts its part of a snapshot, behind all that it has taken, and passes the barrier on.
-    fn cut(&mut self, snapshot: u64, by: Option<usize>, stage: &Stage) {
-        self.snapshot = snapshot;
+    fn cut(&mut self, snapshot: u64, stage: &Stage) {
         self.part.cut(snapshot);
         if self.peers.acknowledge == Acknowledge::Snapshot {
             let read = std::mem::take(&mut self.since_cut);
@@ -128,21 +149,16 @@ impl<P: Part + Keeps> Participant<P> {
             let port = if over { Port::Back } else { Port::Main };
             stage.send(port, Element::Barrier(snapshot));
         }
-        let recorded = self.peers.recorded.iter().enumerate();
-        let waits = recorded.filter(|(input, recorded)| **recorded && !self.ended[*input] && Some(*input) != by);
         self.recording = Some(Recording {
             snapshot,
             state: self.save(),
-            waits: waits.map(|(input, _)| input).collect(),
             log: Vec::new(),
         });
-        self.finish_cut(stage);
     }
 
-    /// Sends the part of a snapshot to the store, when nothing is missing any more.
+    /// Sends the part of a snapshot to the store: nothing is missing any more.
     fn finish_cut(&mut self, stage: &Stage) {
-        let whole = |recording: &mut Recording| recording.waits.is_empty();
-        let Some(mut recording) = self.recording.take_if(whole) else {
+        let Some(mut recording) = self.recording.take() else {
             return;
         };
         recording.state.put("under way", &recording.log);
@@ -199,7 +215,7 @@ impl<P: Part + Keeps> Participant<P> {
         *self.armed.borrow_mut() = timers.clone();
         self.recording = None;
         self.away = false;
-        self.snapshot = saved.map_or(0, |(snapshot, _)| snapshot);
+        self.await_barriers(saved.map_or(0, |(snapshot, _)| snapshot));
         (self.taken, self.reached) = (0, None);
         self.open.clear();
         self.since_cut.clear();
@@ -285,7 +301,10 @@ impl<P: Part + Keeps> Participant<P> {
         }
         self.peers.crew.carry_out(out, stage);
         match step {
-            Step::Cut(snapshot) if !self.away && snapshot > self.snapshot => self.cut(snapshot, None, stage),
+            Step::Cut(snapshot) if !self.away => {
+                let cuts = self.alignment.begin(snapshot);
+                self.follow(cuts, stage);
+            }
             Step::Begin { from, .. } => self.go_back(from, stage),
             Step::Completed(snapshot) => self.complete(snapshot, stage),
             Step::Nothing | Step::Cut(_) | Step::Aborted(_) => {}
@@ -386,22 +405,16 @@ impl<P: Part + Keeps> Participant<P> {
 
     /// A barrier has come.
     fn barrier(&mut self, input: usize, number: u64, stage: &Stage) {
-        let recorded = self.peers.recorded[input];
-        if number > self.snapshot {
-            return self.cut(number, recorded.then_some(input), stage);
-        }
-        if let Some(recording) = &mut self.recording
-            && recording.snapshot == number
-            && recorded
-        {
-            recording.waits.remove(&input);
-            self.finish_cut(stage);
-        }
+        let cuts = if self.peers.recorded[input] {
+            self.alignment.barrier(input, number)
+        } else {
+            self.alignment.begin(number)
+        };
+        self.follow(cuts, stage);
     }
 
     fn element(&mut self, input: usize, lane: usize, element: Element, stage: &mut Stage) {
-        if let Some(recording) = &mut self.recording
-            && recording.waits.contains(&input)
+        if let (Passage::InFlight(_), Some(recording)) = (self.alignment.element(input), &mut self.recording)
             && element != Element::End
         {
             recording.log.push((input, lane, element.clone()));
@@ -425,10 +438,8 @@ impl<P: Part + Keeps> Participant<P> {
         }
         if end {
             self.ended[input] = true;
-            if let Some(recording) = &mut self.recording {
-                recording.waits.remove(&input);
-                self.finish_cut(stage);
-            }
+            let cuts = self.alignment.end(input);
+            self.follow(cuts, stage);
         }
         self.pace(stage);
         self.tell_over(stage);

@@ -110,6 +110,10 @@ impl Plan {
     pub fn new(scenario: &Scenario, topology: &Topology) -> Result<Self, NeedsState> {
         let mut operators = BTreeMap::new();
         for (index, actor) in topology.actors.iter().enumerate() {
+            // The copies of an operator read again by rules of their own.
+            if topology.twin(ActorId(index as u32)).is_some() {
+                continue;
+            }
             let back = match actor.role {
                 Role::Operator { operator } | Role::Worker { operator, .. } => {
                     let back = match scenario.operators[operator].reach(scenario.time.tick) {

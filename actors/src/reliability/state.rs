@@ -139,25 +139,15 @@ impl State {
         let mut changes = Vec::new();
         let parts: BTreeSet<&String> = self.parts.keys().chain(before.parts.keys()).collect();
         for part in parts {
-            let mut note = |key: &[u8], chunk: Option<&[u8]>| {
+            let note = |key: &[u8], chunk: Option<&[u8]>| {
                 changes.push(Change {
                     part: part.clone(),
                     key: key.to_vec(),
                     chunk: chunk.map(<[u8]>::to_vec),
                 });
             };
-            // Both ascend by key: one walk along the two of them.
-            let mut old = before.parts.get(part).unwrap_or(&nothing).iter().peekable();
-            for (key, chunk) in self.parts.get(part).unwrap_or(&nothing).iter() {
-                while let Some((gone, _)) = old.next_if(|(k, _)| *k < key) {
-                    note(gone, None);
-                }
-                let same = old.next_if(|(k, _)| *k == key).is_some_and(|(_, c)| c == chunk);
-                if !same {
-                    note(key, Some(chunk));
-                }
-            }
-            old.for_each(|(gone, _)| note(gone, None));
+            let (now, old) = (self.parts.get(part), before.parts.get(part));
+            now.unwrap_or(&nothing).changes_since(old.unwrap_or(&nothing), note);
         }
         changes
     }

@@ -3,6 +3,7 @@
 mod broker;
 mod counter;
 mod operating;
+mod pair;
 mod room;
 mod sink;
 mod source;
@@ -10,6 +11,7 @@ mod source;
 pub(crate) use broker::{Broker, Kept, Shelves};
 pub(crate) use counter::Counter;
 pub(crate) use operating::Operating;
+pub(crate) use pair::{Arbitrating, Gating, Keeping, OwnDisk, Publishing, Ties};
 pub use room::RIPE;
 pub(crate) use room::Room;
 pub(crate) use sink::{Sink, Written};

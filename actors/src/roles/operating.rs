@@ -3,7 +3,7 @@
 
 use wavetank_scenarios::numbering::{Progress, Sequence};
 use wavetank_scenarios::script::{self, Future, OnError};
-use wavetank_scenarios::topology::Port;
+use wavetank_scenarios::topology::{ActorId, Port};
 use wavetank_scenarios::{Event, EventId, Producer, Row, Span, Time, Value};
 
 use crate::element::Element;
@@ -21,6 +21,8 @@ pub(crate) struct Operating {
     stop_on_error: bool,
     account: Account,
     numbered: u64,
+    /// Whose results they are, where not its own: those of two copies are the same.
+    producer: Option<ActorId>,
     /// The watermark that was passed on.
     passed: Time,
     over: bool,
@@ -50,6 +52,7 @@ impl Operating {
             stop_on_error: settings.on_error == OnError::Stop,
             account: Account::default(),
             numbered: first,
+            producer: None,
             passed: Time::MIN,
             over: false,
             output: Output::default(),
@@ -62,6 +65,13 @@ impl Operating {
             entries: settings.input.len(),
             tick: Span::UNIT,
         }
+    }
+
+    /// Its results are those of another actor, whose copy it is.
+    #[must_use]
+    pub const fn for_producer(mut self, producer: ActorId) -> Self {
+        self.producer = Some(producer);
+        self
     }
 
     /// The same, where events that are ahead of the clock wait if its settings say so; `tick` is the unit of event time.
@@ -207,7 +217,7 @@ impl Operating {
             match emitted {
                 Emitted::Result(draft) => {
                     let id = EventId {
-                        producer: Producer(stage.actor().0),
+                        producer: Producer(self.producer.unwrap_or_else(|| stage.actor()).0),
                         number: self.numbered,
                     };
                     self.numbered += 1;

@@ -144,6 +144,7 @@ impl World {
                     }
                 }
             }
+            Effect::OfCopy(note) => self.say(&Happening::OfCopy { actor, note }),
             Effect::Again { input, lane, element } => {
                 let sequence = self.fabric.fresh();
                 let input = Input::Element { input, lane, element };

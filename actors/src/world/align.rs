@@ -1,17 +1,20 @@
 //! The place in front of an actor that is saved and set back: where an input that has its barrier waits for the others,
-//! and where what was sent in another recovery is told from what counts.
+//! ([`Alignment`]), and where what was sent in another recovery is told from what counts.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use wavetank_scenarios::Time;
+use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::script::BarrierMode;
-use wavetank_scenarios::topology::{ActorId, Topology};
+use wavetank_scenarios::topology::{ActorId, LinkId, Topology};
 
 use super::link::Arriving;
 use super::station::Waiting;
 use super::trace::Happening;
 use super::{Input, World};
 use crate::element::Element;
+use crate::reliability::snapshot::barrier::{Alignment, AtEnd, Cut, Cutting, Passage};
 
 /// What is known of one actor that is saved and set back.
 #[derive(Debug)]
@@ -22,47 +25,49 @@ pub(super) struct Recovery {
     pub away: bool,
     /// What came meanwhile, and what was sent in a recovery that it has not heard of.
     ahead: VecDeque<Arriving>,
-    aligned: bool,
-    /// By input: whether barriers travel on it, and it has not ended.
-    carries: Vec<bool>,
-    /// The barrier that is waited for.
-    current: Option<u64>,
-    /// The inputs that have it.
-    came: Vec<bool>,
-    /// What follows it there, in the order of arrival.
+    /// Its barriers, where inputs wait for one another; those that carry none are taken to have ended.
+    alignment: Option<Alignment>,
+    /// What follows a barrier on inputs that wait, in the order of arrival.
     blocked: VecDeque<Arriving>,
-    /// By snapshot: what `carries` was when its barrier passed.
+    /// Whether several inputs carry barriers, so that one can wait for another; and since when it does.
+    several: bool,
+    since: Option<Time>,
+    /// By snapshot: on which inputs no barrier could come any more when it passed.
     cuts: BTreeMap<u64, Vec<bool>>,
 }
 
 impl Recovery {
     pub fn new(topology: &Topology, actor: ActorId, mode: BarrierMode) -> Self {
         let inputs = &topology.actors[actor.0 as usize].inputs;
+        let mut alignment = Alignment::new(inputs.len(), Cutting::Aligned, AtEnd::Counts);
+        alignment.reset(0, without_barriers(topology, inputs));
         Self {
             attempt: 0,
             away: false,
             ahead: VecDeque::new(),
-            aligned: mode == BarrierMode::Aligned,
-            carries: inputs.iter().map(|link| topology.carries_barriers(*link)).collect(),
-            current: None,
-            came: vec![false; inputs.len()],
+            alignment: (mode == BarrierMode::Aligned).then_some(alignment),
             blocked: VecDeque::new(),
+            several: without_barriers(topology, inputs).filter(|without| !without).count() > 1,
+            since: None,
             cuts: BTreeMap::new(),
         }
     }
-    /// Whether the barrier that is waited for has come on every input that carries it and has not ended.
-    fn complete(&self) -> bool {
-        self.carries
-            .iter()
-            .zip(&self.came)
-            .all(|(carries, came)| !carries || *came)
-    }
-    /// The alignment is over, complete or not.
-    fn release(&mut self) -> VecDeque<Arriving> {
-        self.current = None;
-        self.came.fill(false);
+    /// It goes back to a snapshot, or to its beginning; what waited for a barrier.
+    fn goes_back(&mut self, snapshot: Option<u64>, topology: &Topology, inputs: &[LinkId]) -> VecDeque<Arriving> {
+        if let Some(alignment) = &mut self.alignment {
+            match snapshot.and_then(|snapshot| self.cuts.get(&snapshot)) {
+                Some(ended) => alignment.reset(snapshot.unwrap_or(0), ended.iter().copied()),
+                None => alignment.reset(snapshot.unwrap_or(0), without_barriers(topology, inputs)),
+            }
+        }
+        self.since = None;
         std::mem::take(&mut self.blocked)
     }
+}
+
+/// On which inputs no barriers travel.
+fn without_barriers(topology: &Topology, inputs: &[LinkId]) -> impl Iterator<Item = bool> {
+    inputs.iter().map(|link| !topology.carries_barriers(*link))
 }
 
 impl World {
@@ -89,59 +94,65 @@ impl World {
         let Some(recovery) = &mut self.players[actor.0 as usize].recovery else {
             return;
         };
-        if !recovery.carries[input] || !recovery.aligned {
+        let alignment = recovery.alignment.as_mut();
+        let Some(alignment) = alignment.filter(|alignment| !alignment.ended(input)) else {
             return self.merge(sequence, arriving);
-        }
-        if recovery.came[input] {
+        };
+        if alignment.element(input) == Passage::Waits {
             recovery.blocked.push_back(arriving);
             let elements = recovery.blocked.len();
             return self.say(&Happening::HeldBack { actor, elements });
         }
-        match arriving.element {
+        let cuts = match arriving.element {
             Element::Barrier(number) => {
+                let cuts = alignment.barrier(input, number);
                 self.acknowledge(Some(arriving.link));
-                let Some(recovery) = &mut self.players[actor.0 as usize].recovery else {
-                    return;
-                };
-                if recovery.current.is_some_and(|current| number < current) {
-                    return;
-                }
-                // A later barrier ends the waiting for an earlier one, which can be complete no more.
-                let given_up = match recovery.current {
-                    Some(current) if number > current => recovery.release(),
-                    _ => VecDeque::new(),
-                };
-                recovery.current = Some(number);
-                recovery.came[input] = true;
-                for arriving in given_up {
-                    self.line_up(sequence, actor, arriving);
-                }
+                cuts
             }
             Element::End => {
-                recovery.carries[input] = false;
+                let cuts = alignment.end(input);
                 self.merge(sequence, arriving);
+                cuts
             }
             _ => return self.merge(sequence, arriving),
+        };
+        let goes_on = cuts.iter().any(|cut| !matches!(cut, Cut::Started(_)));
+        for cut in cuts {
+            self.cut(sequence, actor, cut);
         }
-        self.cut(sequence, actor);
+        if goes_on {
+            self.let_go(sequence, actor);
+        }
     }
 
-    /// Lets the barrier pass when it has come everywhere, and what waited for it.
-    fn cut(&mut self, sequence: u64, actor: ActorId) {
+    /// Lets the barrier pass when it has come everywhere.
+    fn cut(&mut self, sequence: u64, actor: ActorId, cut: Cut) {
+        let now = self.now.get();
+        let inputs = self.topology.actors[actor.0 as usize].inputs.len();
         let Some(recovery) = &mut self.players[actor.0 as usize].recovery else {
             return;
         };
-        let Some(number) = recovery.current.filter(|_| recovery.complete()) else {
-            return;
-        };
-        recovery.cuts.insert(number, recovery.carries.clone());
-        let blocked = recovery.release();
+        let since = recovery.since.take().filter(|_| recovery.several);
+        if let Cut::Started(_) = cut {
+            recovery.since = Some(now);
+        }
+        if let Cut::Complete(number) = cut
+            && let Some(alignment) = &recovery.alignment
+        {
+            let ended = (0..inputs).map(|input| alignment.ended(input));
+            recovery.cuts.insert(number, ended.collect());
+        }
+        let attempt = Some(recovery.attempt);
+        if let Some(since) = since {
+            let (metric, reading) = (Metric::AlignTime, now.since(since).micros().unsigned_abs());
+            self.say(&Happening::Measured { actor, metric, reading });
+        }
+        let Cut::Complete(number) = cut else { return };
         let input = Input::Element {
             input: 0,
             lane: 0,
             element: Element::Barrier(number),
         };
-        let attempt = Some(recovery.attempt);
         self.reach(
             actor,
             Waiting {
@@ -151,9 +162,18 @@ impl World {
                 attempt,
             },
         );
-        if !blocked.is_empty() {
-            self.say(&Happening::HeldBack { actor, elements: 0 });
+    }
+
+    /// Lets what has waited go on, when no barrier is waited for, or another one than before.
+    fn let_go(&mut self, sequence: u64, actor: ActorId) {
+        let Some(recovery) = &mut self.players[actor.0 as usize].recovery else {
+            return;
+        };
+        let blocked = std::mem::take(&mut recovery.blocked);
+        if blocked.is_empty() {
+            return;
         }
+        self.say(&Happening::HeldBack { actor, elements: 0 });
         for arriving in blocked {
             self.line_up(sequence, actor, arriving);
         }
@@ -171,15 +191,12 @@ impl World {
         let index = actor.0 as usize;
         let inputs = self.topology.actors[index].inputs.clone();
         let topology = Arc::clone(&self.topology);
-        let carries = inputs.iter().map(|link| topology.carries_barriers(*link));
         let Some(recovery) = &mut self.players[index].recovery else {
             return;
         };
         recovery.attempt = attempt;
         recovery.away = false;
-        let cut = snapshot.and_then(|snapshot| recovery.cuts.get(&snapshot));
-        recovery.carries = cut.map_or_else(|| carries.collect(), Clone::clone);
-        let blocked = recovery.release();
+        let blocked = recovery.goes_back(snapshot, &topology, &inputs);
         let ahead = std::mem::take(&mut recovery.ahead);
         let stale = |waiting: &Waiting| waiting.attempt.is_some_and(|sent| sent < attempt);
         let mut old = Vec::new();
@@ -221,7 +238,7 @@ impl World {
         let Some(recovery) = &mut self.players[actor.0 as usize].recovery else {
             return;
         };
-        let mut lost = recovery.release();
+        let mut lost = std::mem::take(&mut recovery.blocked);
         lost.append(&mut recovery.ahead);
         for arriving in lost {
             self.acknowledge(Some(arriving.link));

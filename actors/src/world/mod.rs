@@ -663,7 +663,8 @@ impl World {
                 } else if let Input::Element { element, .. } = &waiting.input
                     && let Some(event) = element.event()
                 {
-                    tell!(self, Happening::LostAtWork { actor, id: event.id });
+                    let (id, taken) = (event.id, false);
+                    tell!(self, Happening::LostAtWork { actor, id, taken });
                 }
             }
             Entry::Finished { actor, incarnation } => {

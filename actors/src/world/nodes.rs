@@ -71,7 +71,8 @@ impl World {
                     self.forget_ahead(actor);
                     let at_work = self.players[actor.0 as usize].station.as_mut().map(Station::stop);
                     for id in at_work.unwrap_or_default() {
-                        tell!(self, Happening::LostAtWork { actor, id });
+                        let taken = true;
+                        tell!(self, Happening::LostAtWork { actor, id, taken });
                     }
                     let queue = match &mut self.players[actor.0 as usize].station {
                         Some(station) => {

@@ -19,6 +19,7 @@ use super::quiescence::Guard;
 use crate::element::Element;
 use crate::operator::{Dropped, Failure};
 use crate::reliability::Control;
+use crate::reliability::failover::Note;
 
 /// What reaches an actor.
 #[derive(Debug)]
@@ -156,6 +157,8 @@ pub enum Effect {
         /// Which recovery.
         attempt: u32,
     },
+    /// Something happened to one of two copies of an operator.
+    OfCopy(Note),
     /// The actor takes an element again that was saved with a snapshot because a barrier had overtaken it.
     Again {
         /// By which input.

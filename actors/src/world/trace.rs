@@ -12,6 +12,7 @@ use wavetank_scenarios::numbering::Progress;
 
 use crate::element::Element;
 use crate::operator::{Dropped, Failure};
+use crate::reliability::failover::Note;
 
 /// One thing that happened.
 #[derive(Clone, Copy, Debug)]
@@ -76,8 +77,15 @@ pub enum Happening<'a> {
     Shed { actor: ActorId, event: &'a Event },
     /// An event was in the mailbox of an actor whose node crashed.
     LostInMailbox { actor: ActorId, event: &'a Event },
-    /// An actor was busy with an event when its node crashed.
-    LostAtWork { actor: ActorId, id: EventId },
+    /// An actor was busy with an event when its node crashed: it had taken it in, or its node was about to hand it over.
+    LostAtWork {
+        /// Which actor.
+        actor: ActorId,
+        /// Which event.
+        id: EventId,
+        /// Whether it had taken it in.
+        taken: bool,
+    },
     /// So many things wait in front of an actor.
     Queue { actor: ActorId, depth: usize },
     /// A declared fault acts on a watermark that an actor is about to pass on.
@@ -139,6 +147,13 @@ pub enum Happening<'a> {
         snapshot: Option<u64>,
         /// Whether it keeps, to the last bit, what was saved.
         same: bool,
+    },
+    /// Something happened to one of two copies of an operator.
+    OfCopy {
+        /// What publishes its results.
+        actor: ActorId,
+        /// What happened.
+        note: Note,
     },
     /// What an actor was sent before everybody went back counts no longer, and does not reach it.
     Superseded {
@@ -276,6 +291,10 @@ impl TraceHash {
                 let to = snapshot.map_or(0, |snapshot| snapshot + 1);
                 words[1..6].copy_from_slice(&[21, u64::from(actor.0), u64::from(*attempt), to, u64::from(*same)]);
             }
+            Happening::OfCopy { actor, note } => {
+                let [kind, number] = note.code();
+                words[1..5].copy_from_slice(&[23, u64::from(actor.0), kind, number]);
+            }
             Happening::Superseded { actor, element: e } => {
                 words[1..3].copy_from_slice(&[22, u64::from(actor.0)]);
                 element(&mut words, e);
@@ -283,7 +302,7 @@ impl TraceHash {
             Happening::Hold { link, hold } => {
                 words[1..4].copy_from_slice(&[14, u64::from(link.0), u64::from(*hold)]);
             }
-            Happening::LostAtWork { actor, id: lost } => {
+            Happening::LostAtWork { actor, id: lost, .. } => {
                 words[1..3].copy_from_slice(&[18, u64::from(actor.0)]);
                 id(&mut words, *lost, Time::ZERO);
             }

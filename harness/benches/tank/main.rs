@@ -6,6 +6,7 @@
 
 mod learners;
 mod patterns;
+mod snapshots;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -419,6 +420,7 @@ fn main() {
     }
     patterns::measure_all(quick, &|script| run(script, &bare));
     learners::measure_all(quick, &|script| run(script, &bare));
+    snapshots::measure_all(quick, &tank, &|script| run(script, &bare));
     println!("\npeak memory of this process: {}", peak_memory());
 }
 

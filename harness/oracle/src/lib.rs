@@ -63,6 +63,7 @@ mod learner;
 mod learner_gate;
 mod ordering;
 mod panes;
+pub mod publication;
 mod reference;
 mod sequence;
 mod sequence_value;

@@ -124,7 +124,21 @@ impl<'a> Truth<'a> {
             Some(Role::Watermark { .. } | Role::Split { .. } | Role::Sink { .. } | Role::Broker { .. }) => {
                 self.inputs(actor)
             }
-            Some(Role::Counter | Role::Coordinator | Role::Store) => Ok(Box::new(std::iter::empty())),
+            // Two copies say what the first of them says.
+            Some(Role::Gate { .. } | Role::Replica { .. }) => {
+                let mut links = self
+                    .topology
+                    .forward(actor)
+                    .map(|link| &self.topology.links[link.0 as usize]);
+                let gate = matches!(role, Some(Role::Gate { .. }));
+                match links.find(|link| gate || link.port == port) {
+                    Some(link) => self.port(link.from, link.port),
+                    None => Err(format!("nothing comes to actor {}", actor.0)),
+                }
+            }
+            Some(Role::Counter | Role::Coordinator | Role::Store | Role::Arbiter { .. }) => {
+                Ok(Box::new(std::iter::empty()))
+            }
             Some(Role::Operator { operator }) => self.operator(actor, actor, operator, port),
             // A conveyed operator must say what it would say if it stood there alone: its merge says all of it, and its
             // first sub-stream what failed.

@@ -80,17 +80,11 @@ pub fn list(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
             if args.format == Format::Json {
                 return json(PATTERNS, output);
             }
-            let state = |built| if built { "runs" } else { "planned" };
-            let rows = PATTERNS.iter().map(|p| {
-                vec![
-                    p.name.into(),
-                    p.family.name().into(),
-                    state(p.built).into(),
-                    first_sentence(p.summary),
-                ]
-            });
+            let rows = PATTERNS
+                .iter()
+                .map(|p| vec![p.name.into(), p.family.name().into(), first_sentence(p.summary)]);
             (
-                &["pattern", "family", "state", "what it does"],
+                &["pattern", "family", "what it does"],
                 rows.collect(),
                 "wavetank explain watermark",
             )

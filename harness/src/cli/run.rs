@@ -51,12 +51,21 @@ pub struct Args {
     /// Crash this node before each single element that it takes, one run for each, and hold the results against those of the
     /// run without that crash; without a name every node that an operator stands on
     #[arg(long, value_name = "NODE", num_args = 0..=1, require_equals = true, default_missing_value = "",
-          conflicts_with_all = ["seeds", "junit", "trace", "real_time", "fail_fast", "sweeps", "crash_at"])]
+          conflicts_with_all = ["seeds", "junit", "trace", "real_time", "fail_fast", "sweeps", "crash_at",
+                                "break_at"])]
     pub(super) crash_everywhere: Option<String>,
+    /// Break each single write and deletion of the store of snapshots in every way (slow, refused, full, torn, a bit flipped,
+    /// lost), one run for each, with a crash later on, and hold the results against those of the run without
+    #[arg(long, conflicts_with_all = ["seeds", "junit", "trace", "real_time", "fail_fast", "sweeps", "crash_everywhere",
+                                      "crash_at", "break_at"])]
+    pub(super) break_writes: bool,
     /// Crash a node before the so-manieth element that it takes: a single run of --crash-everywhere
     #[arg(long, value_name = "NODE@N", value_parser = everywhere::parse)]
     pub(super) crash_at: Option<everywhere::Place>,
-    /// With --crash-everywhere and --crash-at: how long the node is down
+    /// Break the so-manieth write of the store of snapshots, as in torn-write@12: a run of --break-writes, with --crash-at
+    #[arg(long, value_name = "KIND@N", value_parser = everywhere::parse_break)]
+    pub(super) break_at: Option<everywhere::Broken>,
+    /// With --crash-everywhere, --crash-at and --break-writes: how long the node is down
     #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = everywhere::parse_span)]
     pub(super) restart: wavetank_scenarios::Span,
     /// How many runs at a time [default: one for each core; one with --real-time]
@@ -156,7 +165,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     if !args.sweeps.is_empty() {
         return sweep::sweep(args, output);
     }
-    if args.crash_everywhere.is_some() {
+    if args.crash_everywhere.is_some() || args.break_writes {
         return everywhere::everywhere(args, output);
     }
     let since = Stopwatch::start();
@@ -168,6 +177,9 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let mut ready = targets::load(&targets, &args.overrides, output.width())?;
     if let Some(place) = &args.crash_at {
         everywhere::crash(&mut ready, place, args.restart)?;
+    }
+    if let Some(broken) = &args.break_at {
+        everywhere::break_at(&mut ready, broken)?;
     }
     // Better now than after all runs.
     let mut junit = args.junit.as_ref().map(|path| open(path)).transpose()?;
@@ -213,11 +225,14 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
             ..options.clone()
         };
         let mut came = runs::once(tank, &job.ready.script, &options);
+        if let (Came::Ran(ran, warning), Some(_)) = (&mut came, options.real_time) {
+            *warning = runs::moved(job.ready, ran).err();
+        }
         if let (Came::Ran(ran, warning), Some(store)) = (&mut came, &store)
             // Of a range those runs are kept that a person will look into.
             && (args.seeds.is_none() || args.trace || !ran.record.outcome.is_ok())
         {
-            *warning = runs::keep(store, job.ready, &options, ran).err();
+            *warning = warning.take().or(runs::keep(store, job.ready, &options, ran).err());
             ran.trace = Vec::new();
         }
         progress.done();

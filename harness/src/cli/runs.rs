@@ -9,8 +9,9 @@ use wavetank_scenarios::exit::Exit;
 use super::Stop;
 use super::batch::guarded;
 use super::targets::{self, Ready, Target};
+use crate::judge::COMES_TO_ITS_END;
 use crate::store::{Conditions, Found, Kept, Store};
-use crate::{Options, Ran, Tank};
+use crate::{Options, Ran, Tank, folder};
 
 /// What came of a run.
 pub enum Came {
@@ -20,6 +21,21 @@ pub enum Came {
     Unbuildable(String),
     /// Wavetank went wrong in the middle of it.
     Panicked(String),
+}
+
+/// Moves the files of folders that a run on the machine's clock has worked on to its end.
+///
+/// # Errors
+/// Why one could not be moved, for a warning.
+pub fn moved(ready: &Ready, ran: &Ran) -> Result<(), String> {
+    let ended = ran.record.broken().all(|broken| broken.name != COMES_TO_ITS_END);
+    let Some(base) = ready.folder.as_ref().filter(|_| ended && !ran.record.interrupted) else {
+        return Ok(());
+    };
+    let mut ingests = ready.script.ingests.iter();
+    ingests
+        .try_for_each(|ingest| folder::done(base, ingest))
+        .map_err(|error| format!("what was read stays where it is: {error}"))
 }
 
 /// Runs a scenario in the tank of this thread, making one where there is none.

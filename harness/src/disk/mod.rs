@@ -1,7 +1,7 @@
 //! A real disk: what brokers and stores keep when a scenario runs on the machine's clock.
 //!
 //! All files of one disk lie in one redb database, so that each request is done whole or not at all, whatever stops the
-//! process: a request is answered when its transaction is durable. Beneath redb lies [`Meddled`], which does the declared
+//! process: a request is answered when its transaction is durable. Beneath redb lies a layer that does the declared
 //! faults of a disk to the bytes that redb writes, so that the code that is tested is the code that runs.
 //!
 //! Nothing that cannot be read is written over: a database that is damaged, or none at all, is an error that names the

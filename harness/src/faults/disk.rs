@@ -21,6 +21,8 @@ pub struct DiskWaves {
     write: Option<(Sampler, DrawKey)>,
     read: Option<(Sampler, DrawKey)>,
     faults: Vec<DiskFault>,
+    /// How often something was written, added or deleted.
+    changes: u64,
     /// How often each file has been written or read.
     done: BTreeMap<(Action, String), u64>,
 }
@@ -45,6 +47,8 @@ enum Acts {
     Moments(std::iter::Peekable<std::vec::IntoIter<Time>>),
     /// On all in these periods.
     Periods(Vec<(Time, Time)>),
+    /// On the so-manieth change of what is on the disk.
+    Change(u64),
 }
 
 impl DiskWaves {
@@ -57,6 +61,7 @@ impl DiskWaves {
             write: latency(&settings.write, "write"),
             read: latency(&settings.read, "read"),
             faults: faults.iter().map(|active| DiskFault::new(active, disk)).collect(),
+            changes: 0,
             done: BTreeMap::new(),
         }
     }
@@ -66,7 +71,9 @@ impl DiskFault {
     fn new(active: &Active, disk: &str) -> Self {
         let fault = &active.fault;
         let key = |purpose| DrawKey::new(active.run.seed, &fault.id, purpose, disk);
-        let acts = if fault.kind == FaultKind::FullDisk {
+        let acts = if let Some(change) = fault.write {
+            Acts::Change(change)
+        } else if fault.kind == FaultKind::FullDisk {
             Acts::Periods(active.periods())
         } else if active.schedule.has_moments() {
             let moments = active.schedule.moments().map(|moment| active.run.start + moment);
@@ -87,12 +94,17 @@ impl DiskFault {
     fn minds(&self, action: Action) -> bool {
         match self.active.fault.kind {
             FaultKind::StaleRead => action == Action::Read,
+            // Of deletions only one that a scenario names goes wrong.
+            FaultKind::SlowWrite | FaultKind::FailedWrite | FaultKind::LostFile => {
+                action.writes() || (action == Action::Delete && self.active.fault.write.is_some())
+            }
             _ => action.writes(),
         }
     }
 
-    fn hits(&mut self, at: Time, file: u64, number: u64) -> bool {
+    fn hits(&mut self, at: Time, change: u64, file: u64, number: u64) -> bool {
         match &mut self.acts {
+            Acts::Change(only) => change == *only,
             Acts::Drawn => {
                 self.active.schedule.within(self.active.since_start(at))
                     && self.hit.unit(file, number, 0) < self.active.fault.rate
@@ -145,8 +157,10 @@ impl DiskFaults for DiskWaves {
         if let Some((sampler, key)) = latency {
             mishap.slower = sampler.sample(&mut key.rng(file, number, 0)).max(Span::ZERO);
         }
+        let deletes = operation.action == Action::Delete;
+        self.changes += u64::from(operation.action.writes() || deletes);
         for fault in &mut self.faults {
-            if fault.minds(operation.action) && fault.hits(operation.at, file, number) {
+            if fault.minds(operation.action) && fault.hits(operation.at, self.changes, file, number) {
                 fault.befall(file, number, mishap);
             }
         }

@@ -3,7 +3,7 @@
 use wavetank_scenarios::expectation::{Claim, Comparison, Metric, Table, Term};
 use wavetank_scenarios::metric;
 use wavetank_scenarios::script::{After, Expect};
-use wavetank_scenarios::topology::{ActorId, LinkId, Role};
+use wavetank_scenarios::topology::{Actor, ActorId, LinkId, Role, Topology};
 use wavetank_scenarios::{Span, Time};
 
 use super::{Judge, Reading};
@@ -189,9 +189,12 @@ fn probe(judge: &Judge, metric: &Metric) -> Result<Probe, String> {
         let actors = judge.topology.actors.iter().enumerate().filter(|(_, actor)| {
             actor.name == metric.of
                 || matches!(actor.role, Role::Source { source, .. } if scenario.sources[source].name == metric.of)
-                || matches!(actor.role, Role::Worker { operator, .. } if scenario.operators[operator].name == metric.of)
+                || matches!(actor.role, Role::Worker { operator, .. }
+                    if scenario.operators[operator].name == metric.of && scenario.operators[operator].failover.is_none())
         });
-        Of::Actors(actors.map(|(i, _)| ActorId(i as u32)).collect())
+        let mut actors: Vec<ActorId> = actors.map(|(i, _)| ActorId(i as u32)).collect();
+        actors.extend(of_copies(&judge.topology, &metric.of, found));
+        Of::Actors(actors)
     };
     match &of {
         Of::Actors(actors) if actors.is_empty() => return Err(format!("there is nothing called `{}`", metric.of)),
@@ -204,6 +207,40 @@ fn probe(judge: &Judge, metric: &Metric) -> Result<Probe, String> {
         statistic,
         of,
     })
+}
+
+/// Who is read where there are two copies of the operator, or of the sub-stream, of that name: what is about both is read
+/// from what publishes their results and from the gates, all else from the copies themselves.
+fn of_copies(topology: &Topology, name: &str, metric: metric::Metric) -> Vec<ActorId> {
+    let replicas = topology.replicas_named(name);
+    let whole = |copy: &ActorId| {
+        topology.actors[copy.0 as usize]
+            .name
+            .strip_suffix("-a.output")
+            .is_some()
+    };
+    let pairs = replicas.iter().filter(|copy| whole(copy));
+    let pairs: Vec<_> = pairs
+        .filter_map(|copy| topology.actors[copy.0 as usize].role.pairs())
+        .collect();
+    let form = metric.descriptor().form;
+    let read = |(index, actor): (usize, &Actor)| {
+        let id = ActorId(index as u32);
+        let of = match actor.role {
+            // What the judge measures of both stands with the first of them.
+            Role::Replica { side, .. } if metric.of_pair() && (side == 0 || form != metric::Form::Histogram) => {
+                actor.role.pairs()
+            }
+            Role::Gate { .. } if metric.of_pair() && form == metric::Form::Counter => actor.role.pairs(),
+            Role::Operator { .. } | Role::Worker { .. } if !metric.of_pair() => {
+                let publishes = topology.coordinator(id);
+                publishes.and_then(|publishes| topology.actors[publishes.0 as usize].role.pairs())
+            }
+            _ => None,
+        };
+        of.filter(|of| pairs.contains(of)).map(|_| id)
+    };
+    topology.actors.iter().enumerate().filter_map(read).collect()
 }
 
 impl Probe {

@@ -11,7 +11,7 @@ use wavetank_scenarios::script::{self, Late, LinkKind};
 use wavetank_scenarios::topology::{ActorId, Role};
 use wavetank_scenarios::{EventId, Span, Time};
 
-use super::lockstep::row;
+use super::words::row;
 use super::{Breach, Judge, Loss};
 
 /// What broke an expectation.

@@ -1,6 +1,8 @@
 //! One operator and its naive model, step by step: after each input the operator must have done exactly what the model
 //! says, no more and no less.
 
+mod comparing;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -19,6 +21,8 @@ use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::script::ValveSettings;
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, EventId, Span, Time};
+
+use super::words::describe;
 
 /// What was given to an actor and is not finished.
 #[derive(Clone, Debug)]
@@ -135,6 +139,9 @@ impl Model {
     }
 }
 
+/// A model as it was at a cut, with how many events were held and had caused a result, and how far the watermark could go.
+pub type KeptModel = (Model, u64, u64, Option<Time>);
+
 /// An actor in lockstep with its model.
 pub struct Lockstep {
     model: Model,
@@ -152,7 +159,7 @@ pub struct Lockstep {
     /// The model as it is before anything was given.
     beginning: Model,
     /// The model as it was at each cut, with what was held then.
-    cuts: BTreeMap<u64, (Model, u64, u64, Option<Time>)>,
+    cuts: BTreeMap<u64, KeptModel>,
     /// The last snapshot whose barrier was passed on.
     barrier: u64,
     /// Whether its first incarnation has entered.
@@ -237,6 +244,14 @@ impl Lockstep {
     pub fn cut(&mut self, snapshot: u64) {
         let (held, caused, limit) = (self.held, self.caused, self.limit);
         self.cuts.insert(snapshot, (self.model.clone(), held, caused, limit));
+    }
+    /// The model as it was at a cut.
+    pub fn kept(&self, snapshot: u64) -> Option<KeptModel> {
+        self.cuts.get(&snapshot).cloned()
+    }
+    /// The model of another actor as it was at a cut, which this one is given.
+    pub fn keep(&mut self, snapshot: u64, model: KeptModel) {
+        self.cuts.insert(snapshot, model);
     }
     /// The actor has gone back to a cut, or to its beginning.
     pub fn restored(&mut self, snapshot: Option<u64>) {
@@ -634,115 +649,6 @@ impl Lockstep {
             Model::Generator { .. } | Model::Split { .. } | Model::Worker { .. } => (Due::default(), vec![]),
         }
     }
-
-    /// Watermarks and the like, and their place: what an input causes goes out before the watermark that it moves.
-    fn compare_controls(&self, implied: &Implied) -> Result<(), (String, String)> {
-        let controls = &implied.controls;
-        let mut came = Vec::new();
-        let mut passed = None;
-        for did in &self.did {
-            match did {
-                Did::Control(element) => {
-                    came.extend(signal(element));
-                    if let (true, Some(event), Some(signal)) = (implied.leads, passed, came.last()) {
-                        let (signal, event) = (show_signal(signal), show(event));
-                        return Err((format!("{signal} before {event}"), format!("{event} before {signal}")));
-                    }
-                }
-                Did::Result(event) if implied.leads => passed = Some(event),
-                Did::Hold(input, hold) => came.push(Signal::Hold(*input, *hold)),
-                Did::Result(event) => {
-                    if let Some(Signal::Watermark(_) | Signal::Epoch(_) | Signal::Barrier(_)) = came.last() {
-                        let watermark = list(came.iter().map(show_signal));
-                        return Err((
-                            format!("{} before {watermark}", show(event)),
-                            format!("{watermark} before {}", show(event)),
-                        ));
-                    }
-                }
-                Did::Ended(..) | Did::Fault(_) | Did::Sent(..) | Did::Note(_) => {}
-            }
-        }
-        if *controls == came {
-            return Ok(());
-        }
-        Err((
-            list(controls.iter().map(show_signal)),
-            list(came.iter().map(show_signal)),
-        ))
-    }
-
-    fn compare(&self, implied: &Implied) -> Result<(), (String, String)> {
-        let Implied { due, .. } = implied;
-        let mut results = Vec::new();
-        let mut ended = Vec::new();
-        let mut sent = Vec::new();
-        let mut notes = Vec::new();
-        for did in &self.did {
-            match did {
-                Did::Note(text) => notes.push(text),
-                Did::Result(event) => results.push(event),
-                Did::Ended(id, why) => ended.push((*id, *why)),
-                Did::Control(_) | Did::Hold(..) | Did::Fault(_) => {}
-                Did::Sent(port, element) => sent.extend(sending(*port, element)),
-            }
-        }
-        let same = sent.len() == implied.sent.len() && sent.iter().zip(&implied.sent).all(|(a, b)| alike(a, b));
-        if !same {
-            return Err((
-                list(implied.sent.iter().map(show_sent)),
-                list(sent.iter().map(show_sent)),
-            ));
-        }
-        if let Model::Generator { .. } = &self.model {
-            // A generator passes every event on, unchanged but for its stamp where it goes by the clock.
-            let passed: Vec<&Event> = implied.passed.iter().collect();
-            if passed != results {
-                return Err((
-                    list(passed.into_iter().map(show_stamped)) + " passed on",
-                    list(results.into_iter().map(show_stamped)),
-                ));
-            }
-        } else {
-            if due.results.len() != results.len() {
-                return Err((
-                    list(due.results.iter().map(show_due)),
-                    list(results.iter().map(|event| show(event))),
-                ));
-            }
-            for (should, came) in due.results.iter().zip(&results) {
-                if let Some((what, due, is)) = differs(should, came, self.lineage) {
-                    return Err((
-                        format!("{}, {what} {due}", show_due(should)),
-                        format!("{}, {what} {is}", show(came)),
-                    ));
-                }
-            }
-            if let Some(numbers) = &implied.numbers {
-                let number = |event: &&Event| event.sequence.map(|s| (s.number, s.part, s.last));
-                let came: Vec<_> = results.iter().map(number).collect();
-                if came != *numbers {
-                    return Err((format!("numbers {numbers:?}"), format!("numbers {came:?}")));
-                }
-            }
-            if !due.notes.iter().eq(notes.iter().copied()) {
-                return Err((list(due.notes.iter().cloned()), list(notes.into_iter().cloned())));
-            }
-            ended.sort_unstable();
-            let mut dropped = due.dropped.clone();
-            dropped.sort_unstable();
-            if dropped != ended {
-                return Err((list(dropped.iter().map(show_end)), list(ended.iter().map(show_end))));
-            }
-            if due.held != self.held {
-                return Err((
-                    count(due.held as usize, "event") + " held",
-                    format!("{} held", self.held),
-                ));
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Did {
@@ -786,31 +692,6 @@ fn heard(given: &Given, at: Span, wall: Time) -> Option<Heard> {
     })
 }
 
-/// The first thing in which a result differs from what is due: what, how it should be, how it is.
-fn differs(due: &DueResult, came: &Event, lineage: bool) -> Option<(&'static str, String, String)> {
-    let time = |t: Time| wavetank_reports::time::Time(t.micros()).to_string();
-    if !due.admits(&came.row) {
-        return Some(("values", row(&due.row), row(&came.row)));
-    }
-    if due.stamp != came.stamp {
-        return Some(("stamp", time(due.stamp), time(came.stamp)));
-    }
-    if due.pane.as_ref() != came.pane.as_deref() {
-        return Some(("answer", format!("{:?}", due.pane), format!("{:?}", came.pane)));
-    }
-    if due.correlation != came.correlation {
-        return Some(("correlation", due.correlation.to_string(), came.correlation.to_string()));
-    }
-    if lineage && due.origins != came.origins() {
-        return Some((
-            "origins",
-            list(due.origins.iter().map(ToString::to_string)),
-            list(came.origins().iter().map(ToString::to_string)),
-        ));
-    }
-    None
-}
-
 /// What follows from an input.
 #[derive(Default)]
 struct Implied {
@@ -824,44 +705,7 @@ struct Implied {
     leads: bool,
 }
 
-/// What was dealt or told.
-fn sending(port: Port, element: &Element) -> Option<Sent> {
-    match element {
-        Element::Event(event) => Some(Sent::Event(port, event.id, event.sequence?)),
-        Element::Progress(progress) => Some(Sent::Progress(port, progress.clone())),
-        Element::Watermark(_) | Element::Idle(_) | Element::Epoch(_) | Element::Barrier(_) => None,
-        Element::Ask | Element::End | Element::Control(_) => None,
-    }
-}
-
-/// Whether two sendings are the same; state is what its operator keeps, and shows in what the next one makes of it.
-fn alike(a: &Sent, b: &Sent) -> bool {
-    match (a, b) {
-        (Sent::Progress(to, Progress::State(a)), Sent::Progress(same, Progress::State(b))) => {
-            to == same && a.moving == b.moving
-        }
-        _ => a == b,
-    }
-}
-
-fn show_sent(sent: &Sent) -> String {
-    match sent {
-        Sent::Event(port, id, sequence) => format!("event {id} as number {} to {port:?}", sequence.number),
-        Sent::Progress(port, progress) => format!("{} to {port:?}", show_progress(progress)),
-    }
-}
-
-pub(crate) fn show_progress(progress: &Progress) -> String {
-    match progress {
-        Progress::Given(next) => format!("numbers below {next} given out"),
-        Progress::Done(below) => format!("done below {below}"),
-        Progress::Skip(number) => format!("nothing of number {number}"),
-        Progress::Give(moving) => format!("move {} from {} to {}", moving.id, moving.from, moving.to),
-        Progress::State(moved) => format!("the state of move {}", moved.moving.id),
-    }
-}
-
-fn signal(element: &Element) -> Option<Signal> {
+pub(super) fn signal(element: &Element) -> Option<Signal> {
     match element {
         Element::Event(_) | Element::Progress(_) | Element::Ask | Element::Control(_) => None,
         Element::Barrier(number) => Some(Signal::Barrier(*number)),
@@ -869,86 +713,5 @@ fn signal(element: &Element) -> Option<Signal> {
         Element::Epoch(number) => Some(Signal::Epoch(*number)),
         Element::Idle(idle) => Some(Signal::Idle(*idle)),
         Element::End => Some(Signal::End),
-    }
-}
-
-fn describe(given: &Given) -> String {
-    match given {
-        Given::Timer(_) => "a timer".into(),
-        Given::Element {
-            element: Element::Event(event),
-            ..
-        } => format!("event {} {}", event.id, row(&event.row)),
-        Given::Element {
-            element: Element::Progress(progress),
-            ..
-        } => show_progress(progress),
-        Given::Element {
-            element: Element::Control(_),
-            ..
-        } => "a message".into(),
-        Given::Element { element, .. } => signal(element).as_ref().map_or_else(String::new, show_signal),
-    }
-}
-
-fn list(items: impl Iterator<Item = String>) -> String {
-    const MOST: usize = 4;
-    let items: Vec<String> = items.collect();
-    match items.len() {
-        0 => "nothing".into(),
-        n if n > MOST => format!("{} and {} more", items[..MOST].join(", "), n - MOST),
-        _ => items.join(", "),
-    }
-}
-
-fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
-/// A row as a person reads it in a line.
-pub fn row(row: &[wavetank_scenarios::Value]) -> String {
-    let cells: Vec<String> = row.iter().map(ToString::to_string).collect();
-    format!("({})", cells.join(", "))
-}
-
-fn show(event: &Event) -> String {
-    window(event.pane.as_deref()) + &row(&event.row)
-}
-
-fn show_stamped(event: &Event) -> String {
-    let stamp = wavetank_reports::time::Time(event.stamp.micros());
-    format!("{} stamped {stamp}", show(event))
-}
-
-fn show_due(due: &DueResult) -> String {
-    window(due.pane.as_ref()) + &row(&due.row)
-}
-
-fn window(pane: Option<&wavetank_scenarios::Pane>) -> String {
-    pane.map_or_else(String::new, |pane| {
-        let at = |t: Time| wavetank_reports::time::Time(t.micros());
-        format!("[{}, {}) r{} ", at(pane.start), at(pane.end), pane.revision)
-    })
-}
-
-fn show_end((id, why): &(EventId, Why)) -> String {
-    let why = match why {
-        Why::Filtered => "filtered",
-        Why::Late => "late",
-        Why::Failed => "failed",
-    };
-    format!("{id} {why}")
-}
-
-fn show_signal(signal: &Signal) -> String {
-    match signal {
-        Signal::Watermark(w) => format!("watermark {}", wavetank_reports::time::Time(w.micros())),
-        Signal::Idle(true) => "idle".into(),
-        Signal::Idle(false) => "active".into(),
-        Signal::End => "the end".into(),
-        Signal::Epoch(number) => format!("marker {number}"),
-        Signal::Barrier(number) => format!("barrier {number}"),
-        Signal::Hold(input, true) => format!("input {input} held back"),
-        Signal::Hold(input, false) => format!("input {input} let go"),
     }
 }

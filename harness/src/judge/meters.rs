@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use rustc_hash::FxHashMap;
 use wavetank_actors::world::{Account, LinkCounts};
 use wavetank_reports::histogram::Histogram;
+use wavetank_reports::record::ActorCounts;
 use wavetank_scenarios::metric::{Form, Metric, Unit};
+use wavetank_scenarios::topology::{Actor, Role};
 use wavetank_scenarios::{Event, EventId, Span, Time};
 
 /// The meters of one actor.
@@ -22,6 +24,12 @@ pub struct ActorMeter {
     pub shed: u64,
     pub missed: u64,
     pub lost_in_crash: u64,
+    /// Of those lost in a crash: events that it had not taken in yet.
+    pub lost_before: u64,
+    /// Events that its state held when it went back, and no longer does: they come again.
+    pub undone: u64,
+    /// Events that the state held to which it went back: they have had a fate since, and get one again.
+    pub restored: u64,
     /// Elements that did not reach it any more, because everybody had gone back.
     pub superseded: u64,
     pub corrections: u64,
@@ -83,6 +91,9 @@ impl Default for ActorMeter {
             shed: 0,
             missed: 0,
             lost_in_crash: 0,
+            lost_before: 0,
+            undone: 0,
+            restored: 0,
             superseded: 0,
             corrections: 0,
             queue: 0,
@@ -143,6 +154,8 @@ pub struct FaultMeter {
     pub detected: Option<Span>,
     /// The longest time until everything that had been taken before it had been taken again.
     pub recovered: Option<Span>,
+    /// What it did to the service of two copies of an operator.
+    pub service: Option<wavetank_reports::record::Service>,
 }
 
 impl FaultMeter {
@@ -197,6 +210,31 @@ pub enum Reading<'a> {
 }
 
 impl ActorMeter {
+    /// Its books over the whole run, with what ended in crashes and what has been undone.
+    pub fn counts(&self, actor: &Actor) -> ActorCounts {
+        let both = |f: fn(&Account) -> u64| f(&self.account) + f(&self.before);
+        ActorCounts {
+            actor: actor.name.to_string(),
+            role: actor.role.measured().name().into(),
+            taken: self.taken + self.shed + self.lost_before,
+            emitted: self.emitted,
+            // A broker keeps what it has not had; a sink keeps what it takes; a generator and a split pass it on.
+            caused: match actor.role {
+                Role::Operator { .. } | Role::Worker { .. } | Role::Merge { .. } | Role::Broker { .. } => {
+                    both(|a| a.caused)
+                }
+                _ => self.taken,
+            },
+            filtered: both(|a| a.filtered),
+            late: both(|a| a.late),
+            shed: self.shed,
+            failed: both(|a| a.failed),
+            held: self.account.held,
+            lost_in_crash: self.lost_in_crash,
+            undone: self.undone,
+            restored: self.restored,
+        }
+    }
     /// An event goes out, or is taken by a sink: is it behind what went before?
     pub fn in_order(&mut self, stamp: Time) {
         self.unordered += u64::from(stamp < self.ahead);
@@ -303,6 +341,18 @@ impl ActorMeter {
             },
             Metric::Runs | Metric::TimedOut | Metric::Slack => return self.own(metric, max),
             Metric::Gaps | Metric::Duplicates => return self.own(metric, max),
+            // What two copies, their gates and the judge have counted of them.
+            Metric::Promotions
+            | Metric::SteppedDown
+            | Metric::Suspected
+            | Metric::Diverged
+            | Metric::Pending
+            | Metric::TrimLag
+            | Metric::Missing
+            | Metric::Failovers
+            | Metric::ServiceGap
+            | Metric::Overlap
+            | Metric::NotRedundant => return self.own(metric, max),
             Metric::Incomplete | Metric::Asked => return self.own(metric, max),
             Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
             Metric::Learned | Metric::Unlearned | Metric::Fallbacks => return self.own(metric, max),
@@ -324,7 +374,7 @@ impl ActorMeter {
                 return self.own(metric, max);
             }
             Metric::RestoreTime | Metric::Deleted | Metric::Orphaned => return self.own(metric, max),
-            Metric::SavedBytes => return self.own(metric, max),
+            Metric::SavedBytes | Metric::AlignTime => return self.own(metric, max),
             Metric::Unordered => self.unordered,
             Metric::Watermark if self.watermark == Time::MIN => return Reading::Nothing,
             Metric::Watermark => return Reading::Number(self.watermark.micros() as f64),

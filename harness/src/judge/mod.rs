@@ -6,41 +6,43 @@ pub mod claims;
 mod explain;
 mod lockstep;
 mod meters;
+mod models;
+mod pair;
+mod published;
 mod recovery;
+mod sinks;
 mod streams;
 mod verdict;
+mod words;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use wavetank_actors::Element;
 use wavetank_actors::operator::Dropped;
 use wavetank_actors::reliability::Control;
 use wavetank_actors::reliability::snapshot::Message;
 use wavetank_actors::world::{Account, Happening, LossReason, NodeClock, NodeFault};
-use wavetank_oracle::convey::Split;
-use wavetank_oracle::convey_merge::Merge;
-use wavetank_oracle::convey_worker::UnderWay;
-use wavetank_oracle::table::{Inconsistent, Table};
-use wavetank_oracle::waiting::Waiting;
-use wavetank_oracle::watermark::Generator;
-use wavetank_oracle::{DueResult, Tables, Why};
+use wavetank_oracle::{Tables, Why};
 use wavetank_scenarios::metric::Metric;
-use wavetank_scenarios::query::Query;
-use wavetank_scenarios::script::{Delivery, Future, LinkKind, OnCrash, Operator, ValveSettings};
+use wavetank_scenarios::script::{Delivery, LinkKind, OnCrash};
 use wavetank_scenarios::topology::{ActorId, LinkId, Port, Role, Topology};
-use wavetank_scenarios::{Event, EventId, Script, Span, Time};
+use wavetank_scenarios::{EventId, Script, Span, Time};
 
 use claims::Watch;
 pub use explain::time as explain_time;
-pub(crate) use lockstep::show_progress;
-use lockstep::{Did, Given, Lockstep, Model};
+use lockstep::{Did, Given, Lockstep};
 use meters::Waits;
 pub use meters::{ActorMeter, FaultMeter, LinkMeter, Reading};
+use models::Models;
+pub(crate) use pair::show_note;
 pub(crate) use recovery::show_control;
+pub(crate) use sinks::SinkWatch;
+pub(crate) use verdict::COMES_TO_ITS_END;
 pub use verdict::Ending;
+pub(crate) use words::show_progress;
 
 /// Why an event of the input is missing from the results.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -86,34 +88,6 @@ struct StreamLaw {
     breach: Option<Breach>,
 }
 
-/// What a sink has taken.
-#[derive(Default)]
-pub(crate) struct SinkWatch {
-    /// Its answers folded.
-    pub came: Table,
-    /// What was due to it, folded.
-    pub admitted: Table,
-    seen: FxHashSet<EventId>,
-    /// Events that came twice.
-    twice: Option<Breach>,
-    /// Answers that do not follow from those before them.
-    changes: wavetank_oracle::table::Changes,
-    /// What came straight from a source, or was put aside: due as it comes, and kept where it may be folded again.
-    plain: Vec<Event>,
-    inconsistent: Option<Breach>,
-    /// The answers that were due, of a sink that tells by them what comes again.
-    answers: Option<BTreeSet<recovery::Answer>>,
-}
-
-impl SinkWatch {
-    /// Whether the sink shows a result, or has its answer already.
-    fn shows(&mut self, due: &DueResult) -> bool {
-        self.answers
-            .as_mut()
-            .is_none_or(|answers| answers.insert(recovery::answer(due)))
-    }
-}
-
 /// How much the judge does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Scope {
@@ -147,6 +121,12 @@ pub struct Judge {
     outages: Vec<recovery::Outage>,
     /// Whether anybody is set back after a crash.
     recovers: bool,
+    /// The operators with two copies.
+    pairs: pair::Pairs,
+    /// What they may publish.
+    published: published::Published,
+    /// By actor: the other of two copies, where it is one.
+    twins: Vec<Option<ActorId>>,
     /// Those who go back begin afresh, and not at the beginning: what they gave stays given.
     afresh: bool,
     stepped_back: Option<(ActorId, Breach)>,
@@ -192,85 +172,35 @@ impl Judge {
         let mut lockstep = Vec::new();
         let mut readers = vec![Vec::new(); topology.actors.len()];
         let mut sinks = FxHashMap::default();
-        let mut under_way = UnderWay::default();
+        let mut models = Models::new(script, &tables);
         for (i, actor) in topology.actors.iter().enumerate() {
             let id = ActorId(i as u32);
-            let model = match actor.role {
-                _ if !scope.oracle => None,
-                Role::Operator { operator } => {
-                    let settings = &script.scenario.operators[operator];
-                    let inputs = topology.input_schemas(id);
-                    let reference = wavetank_oracle::reference(
-                        settings,
-                        &inputs,
-                        Some(&actor.schema),
-                        &tables,
-                        script.scenario.time.tick,
-                    )?;
-                    let waiting = Waiting::new(settings, script.scenario.time.tick);
-                    let inputs = topology.forward(id).count();
-                    Some(Model::operator(reference, waiting, inputs, settings.valve))
-                }
-                Role::Split { operator } => {
-                    let settings = &script.scenario.operators[operator];
-                    settings.convey.as_ref().map(|convey| {
-                        let inputs = topology.input_schemas(id);
-                        let schema = inputs.first().copied().cloned().unwrap_or_default();
-                        Model::split(
-                            Split::new(convey, &schema),
-                            topology.forward(id).count(),
-                            ValveSettings::default(),
-                        )
-                    })
-                }
-                Role::Worker { operator, stream } => {
-                    if stream == 0 {
-                        under_way = UnderWay::default();
-                    }
-                    let worker = streams::worker(script, operator, id, &tables, Rc::clone(&under_way))?;
-                    Some(Model::worker(worker))
-                }
-                Role::Merge { operator } => {
-                    let settings = &script.scenario.operators[operator];
-                    settings.convey.as_ref().map(|convey| {
-                        let merge = Merge::new(convey, script.scenario.time.tick);
-                        let inputs = topology.forward(id).count();
-                        Model::operator(Box::new(merge), Waiting::none(), inputs, ValveSettings::default())
-                    })
-                }
-                Role::Watermark { operator } => {
-                    let of = &script.scenario.operators[operator];
-                    of.generator().map(|settings| {
-                        let (tick, links) = (script.scenario.time.tick, topology.forward(id).count());
-                        let schemas = topology.input_schemas(id);
-                        let model = Generator::new(settings, of.valve, links, tick, &schemas, &of.input);
-                        let model = model.holding(of.future == Future::Hold);
-                        let entered = clocks[actor.node.0 as usize].monotonic(run.start);
-                        Model::Generator {
-                            model: Box::new(model),
-                            entered,
-                        }
-                    })
-                }
-                Role::Sink { sink } => {
-                    let delivery = script.scenario.sinks[sink].delivery;
-                    let tells = delivery == Delivery::ByResult && script.scenario.resumes_midway();
-                    let watch = SinkWatch {
-                        answers: tells.then(BTreeSet::new),
-                        ..SinkWatch::default()
-                    };
-                    sinks.insert(id, watch);
-                    for link in &actor.inputs {
-                        let link = &topology.links[link.0 as usize];
-                        if link.port == Port::Main {
-                            readers[link.from.0 as usize].push(id);
+            if let (true, Role::Sink { sink }) = (scope.oracle, actor.role) {
+                let delivery = script.scenario.sinks[sink].delivery;
+                let tells = delivery == Delivery::ByResult && script.scenario.resumes_midway();
+                let watch = SinkWatch {
+                    answers: tells.then(BTreeSet::new),
+                    ..SinkWatch::default()
+                };
+                sinks.insert(id, watch);
+                for link in &actor.inputs {
+                    let link = &topology.links[link.0 as usize];
+                    if link.port == Port::Main {
+                        for from in pair::origins(&topology, link.from) {
+                            readers[from.0 as usize].push(id);
                         }
                     }
-                    None
                 }
-                Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => None,
-            };
-            lockstep.push(model.map(|model| Lockstep::new(model, Rc::clone(&clocks[actor.node.0 as usize]), true)));
+            }
+            let clock = &clocks[actor.node.0 as usize];
+            let model = scope
+                .oracle
+                .then(|| models.of(id, clock.monotonic(run.start)))
+                .transpose()?;
+            let held = model
+                .flatten()
+                .map(|model| Lockstep::new(model, Rc::clone(clock), true));
+            lockstep.push(held);
         }
         let laws = topology.links.iter().map(|link| {
             (scope.oracle && link.settings.kind == LinkKind::Stream && link.settings.on_crash != Some(OnCrash::Lost))
@@ -307,7 +237,22 @@ impl Judge {
             history: recovery::History::default(),
             afresh: script.scenario.resumes_midway(),
             outages: Vec::new(),
-            recovers: script.scenario.snapshot.is_some() || script.scenario.replay.is_some(),
+            recovers: script.scenario.snapshot.is_some()
+                || script.scenario.replay.is_some()
+                || script
+                    .scenario
+                    .operators
+                    .iter()
+                    .any(|operator| operator.failover.is_some()),
+            pairs: pair::Pairs::new(&topology, run.start),
+            published: if scope.oracle {
+                published::Published::new(&topology, &script.scenario)
+            } else {
+                published::Published::default()
+            },
+            twins: (0..topology.actors.len() as u32)
+                .map(|index| topology.twin(ActorId(index)))
+                .collect(),
             stepped_back: None,
             epochs: wavetank_oracle::epoch::Epochs::default(),
             misplaced: None,
@@ -333,7 +278,10 @@ impl Judge {
 
     /// Something happened.
     pub fn see(&mut self, at: Time, happening: &Happening<'_>) {
+        self.pairs.see(at, happening, &mut self.actors, &mut self.faults);
+        self.published.see(at, happening);
         match happening {
+            Happening::OfCopy { .. } => {}
             Happening::Emitted { actor, port, element } => self.emitted(at, *actor, *port, element),
             Happening::Arrived { link, element, sent } => {
                 let meter = &mut self.links[link.0 as usize];
@@ -455,12 +403,14 @@ impl Judge {
             }
             Happening::LostInMailbox { actor, event } => {
                 self.actors[actor.0 as usize].lost_in_crash += 1;
+                self.actors[actor.0 as usize].lost_before += 1;
                 if !self.comes_again(*actor) {
                     self.lose(at, event.id, Loss::Mailbox(*actor));
                 }
             }
-            Happening::LostAtWork { actor, id } => {
+            Happening::LostAtWork { actor, id, taken } => {
                 self.actors[actor.0 as usize].lost_in_crash += 1;
+                self.actors[actor.0 as usize].lost_before += u64::from(!taken);
                 if !self.comes_again(*actor) {
                     self.lose(at, *id, Loss::Mailbox(*actor));
                 }
@@ -742,7 +692,7 @@ impl Judge {
             if self.buffers[index] {
                 meter.enters(at, event);
             }
-            if self.scope.oracle && !role.passes() && !matches!(role, Role::Broker { .. }) {
+            if self.scope.oracle && !role.passes() && !matches!(role, Role::Broker { .. }) && role.pairs().is_none() {
                 self.seen.entry(event.id).or_insert((at, actor, event.stamp));
             }
         }
@@ -764,9 +714,13 @@ impl Judge {
                 .then_some(&mut self.history)
                 .filter(|_| !readers.is_empty());
             let mut history = history;
+            let twin = self.twins[index];
             lockstep.done(at, |due| {
-                if let Some(history) = &mut history {
-                    history.due(actor, due);
+                if let Some(history) = &mut history
+                    && !history.due(actor, twin, due)
+                {
+                    // The other copy has been due the same before.
+                    return;
                 }
                 for sink in readers {
                     if let Some(watch) = sinks.get_mut(sink)
@@ -806,76 +760,6 @@ impl Judge {
         if !self.outages.is_empty() {
             self.catches_up(at, actor, account.taken);
         }
-    }
-
-    fn took(&mut self, at: Time, actor: ActorId, event: &Event) {
-        let meter = &mut self.actors[actor.0 as usize];
-        meters::record(&mut meter.latency, at.since(event.planned));
-        meter.in_order(event.stamp);
-        meter.corrections += u64::from(event.pane.as_ref().is_some_and(|pane| pane.revision > 0));
-        if !self.scope.oracle {
-            return;
-        }
-        let Some(watch) = self.sinks.get_mut(&actor) else {
-            return;
-        };
-        if !watch.seen.insert(event.id) && watch.twice.is_none() {
-            let came = format!("event {} again", event.id);
-            watch.twice = Some(Breach {
-                at,
-                event: Some(event.id),
-                expected: "each event once".into(),
-                came,
-            });
-        }
-        watch.came.fold_event(event);
-        meter.results = watch.came.len() as u64;
-        if self.made_by_reader(actor, event.id) {
-            self.follows(at, actor, event);
-        } else if let Some(watch) = self.sinks.get_mut(&actor) {
-            // What comes straight from a source, or was put aside, is due as it comes; of the answers of a window it is
-            // some, and need not follow from each other.
-            watch.admitted.fold_event(event);
-            if self.recovers {
-                watch.plain.push(event.clone());
-            }
-        }
-    }
-
-    /// Looks whether an answer at a sink follows from those before it.
-    fn follows(&mut self, at: Time, sink: ActorId, event: &Event) {
-        let (Some(pane), Some(watch)) = (&event.pane, self.sinks.get_mut(&sink)) else {
-            return;
-        };
-        let (Err(why), None) = (watch.changes.next(pane, &event.row), &watch.inconsistent) else {
-            return;
-        };
-        let by = self.topology.actors[event.id.producer.0 as usize].role.works();
-        let by = by.map(|operator| &self.script.scenario.operators[operator]);
-        let answers = |operator: &Operator| operator.query.as_ref().is_some_and(Query::aggregates);
-        let mut expected = "an answer that follows from those before it".to_owned();
-        if let Some(operator) = by.filter(|operator| !answers(operator)) {
-            // One that is not let through leaves a gap in the revisions, or what it replaces standing.
-            let name = &operator.name;
-            expected = format!("{expected} (`{name}` must let all answers for a window pass, or none)");
-        }
-        watch.inconsistent = Some(Breach {
-            at,
-            event: Some(event.id),
-            expected,
-            came: inconsistency(&why),
-        });
-    }
-
-    /// True when an event at a sink is a result of an operator that the sink reads: then its model says what is due.
-    fn made_by_reader(&self, sink: ActorId, id: EventId) -> bool {
-        self.readers
-            .get(id.producer.0 as usize)
-            .is_some_and(|readers| readers.contains(&sink))
-            && matches!(
-                self.topology.actors[id.producer.0 as usize].role,
-                Role::Operator { .. } | Role::Merge { .. }
-            )
     }
 
     fn crashed(&mut self, at: Time, node: wavetank_scenarios::topology::NodeId, by: usize) {
@@ -933,15 +817,5 @@ impl Judge {
             }
         }
         self.faults[by].last = Some(at);
-    }
-}
-
-/// What does not follow, in words.
-fn inconsistency(why: &Inconsistent) -> String {
-    match why {
-        Inconsistent::Revision { due, came } => format!("revision {came} where {due} was due"),
-        Inconsistent::AlreadyThere => "an insertion of what is there".into(),
-        Inconsistent::NotThere => "a change of what is not there".into(),
-        Inconsistent::ChangesNothing => "a correction that changes nothing".into(),
     }
 }

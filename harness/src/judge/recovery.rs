@@ -19,6 +19,8 @@ use crate::judge::meters::ActorMeter;
 pub(super) struct History {
     /// By actor: what was due of it, in order.
     due: FxHashMap<ActorId, Vec<DueResult>>,
+    /// By the first of two copies: how many of their results have been folded.
+    shown: FxHashMap<ActorId, usize>,
     /// By actor and snapshot: how much of it was due at the cut, and its books.
     cuts: BTreeMap<(ActorId, u64), Cut>,
 }
@@ -49,9 +51,16 @@ struct Cut {
 }
 
 impl History {
-    /// Something is due.
-    pub fn due(&mut self, actor: ActorId, due: &DueResult) {
-        self.due.entry(actor).or_default().push(due.clone());
+    /// Something is due; false when the same was due of its twin before.
+    pub fn due(&mut self, actor: ActorId, twin: Option<ActorId>, due: &DueResult) -> bool {
+        let own = self.due.entry(actor).or_default();
+        own.push(due.clone());
+        let made = own.len();
+        let Some(twin) = twin else { return true };
+        let shown = self.shown.entry(actor.min(twin)).or_default();
+        let new = made > *shown;
+        *shown = made.max(*shown);
+        new
     }
     /// What was due of an actor, folded into a table.
     fn fold(&self, actor: ActorId, table: &mut Table) {
@@ -95,12 +104,31 @@ impl Judge {
     /// An actor has gone back to a snapshot, or to its beginning.
     pub(super) fn restored(&mut self, at: Time, actor: ActorId, snapshot: Option<u64>, same: bool) {
         let index = actor.0 as usize;
+        let twin = self.topology.twin(actor);
         let cut = snapshot.and_then(|snapshot| self.history.cuts.get(&(actor, snapshot)));
+        // A copy may be given what its twin has cut.
+        let given = snapshot.zip(twin).filter(|_| cut.is_none());
+        let cut = cut.or_else(|| given.and_then(|(snapshot, twin)| self.history.cuts.get(&(twin, snapshot))));
         let (due, account) = cut.map_or_else(Default::default, |cut| (cut.due, cut.account));
-        if !self.afresh {
+        if let Some((snapshot, twin)) = given {
+            let made = self
+                .history
+                .due
+                .get(&twin)
+                .map(|made| made[..due.min(made.len())].to_vec());
+            self.history.due.insert(actor, made.unwrap_or_default());
+            let model = self.lockstep[twin.0 as usize]
+                .as_ref()
+                .and_then(|lockstep| lockstep.kept(snapshot));
+            if let (Some(model), Some(lockstep)) = (model, &mut self.lockstep[index]) {
+                lockstep.keep(snapshot, model);
+            }
+        }
+        if !self.afresh || twin.is_some() {
             self.history.due.entry(actor).or_default().truncate(due);
         }
-        self.actors[index].goes_back(account);
+        let copied = given.is_some();
+        self.actors[index].goes_back(account, copied);
         self.actors[index].largest = Time::MIN;
         for outage in &mut self.outages {
             let this = outage.behind.iter_mut().filter(|(id, ..)| *id == actor);
@@ -124,8 +152,9 @@ impl Judge {
                 },
             ));
         }
-        // What was given stays given, and what comes again is told by its window and key.
-        let sinks = if self.afresh {
+        // What was due of two copies stays due: they only begin again to make it. Where operators begin afresh, what was
+        // given stays given, and what comes again is told by its window and key.
+        let sinks = if self.afresh || twin.is_some() {
             Vec::new()
         } else {
             self.readers[index].clone()
@@ -148,8 +177,22 @@ impl Judge {
         let actors = self.topology.actors.iter().enumerate();
         let works = actors.filter(|(_, actor)| actor.role.works().is_some());
         let ids = works.map(|(index, _)| ActorId(index as u32));
+        // The copies of an operator are set back by themselves: see `pair`.
+        let of_copies = |id: ActorId| {
+            let role = self.topology.actors[id.0 as usize].role;
+            self.topology.twin(id).is_some() || role.pairs().is_some()
+        };
+        let there = self
+            .topology
+            .actors
+            .iter()
+            .zip(0..)
+            .filter(|(actor, _)| actor.node == node);
+        if there.clone().next().is_some() && there.map(|(_, id)| ActorId(id)).all(of_copies) {
+            return;
+        }
         let behind: Vec<_> = ids
-            .filter(|id| self.topology.takes_part(*id))
+            .filter(|id| self.topology.takes_part(*id) && !of_copies(*id))
             .map(|id| {
                 let meter = &self.actors[id.0 as usize];
                 let place = if self.afresh {
@@ -206,7 +249,7 @@ impl Judge {
 
     /// Whether what a crash takes from an actor comes again: it is set back, and reads again what it had read.
     pub(super) fn comes_again(&self, actor: ActorId) -> bool {
-        self.topology.takes_part(actor)
+        self.topology.takes_part(actor) || self.topology.actors[actor.0 as usize].role.pairs().is_some()
     }
 
     /// Whether what is lost on its way comes again: who sent it is set back too, or keeps it.
@@ -218,13 +261,21 @@ impl Judge {
 fn comes_again(topology: &Topology, link: LinkId) -> bool {
     let link = &topology.links[link.0 as usize];
     let broker = matches!(topology.actors[link.from.0 as usize].role, Role::Broker { .. });
-    topology.takes_part(link.to) && (broker || topology.takes_part(link.from))
+    let pair = |actor: ActorId| topology.actors[actor.0 as usize].role.pairs().is_some();
+    pair(link.to) || topology.takes_part(link.to) && (broker || topology.takes_part(link.from))
 }
 
 impl ActorMeter {
     /// Its books are again what they were: what has been counted since stays counted.
-    fn goes_back(&mut self, account: wavetank_actors::world::Account) {
+    fn goes_back(&mut self, account: wavetank_actors::world::Account, copied: bool) {
+        if copied {
+            // What the other copy took in counts here as well, as its fates do, and what it still held.
+            self.taken += account.taken;
+        } else {
+            self.restored += account.held;
+        }
         let now = std::mem::replace(&mut self.account, account);
+        self.undone += now.held;
         for (before, now, then) in [
             (&mut self.before.taken, now.taken, account.taken),
             (&mut self.before.caused, now.caused, account.caused),
@@ -232,7 +283,7 @@ impl ActorMeter {
             (&mut self.before.late, now.late, account.late),
             (&mut self.before.failed, now.failed, account.failed),
         ] {
-            *before = (*before + now).saturating_sub(then);
+            *before = (*before + now).saturating_sub(if copied { 0 } else { then });
         }
         self.watermark = Time::MIN;
         self.forget();
@@ -244,6 +295,9 @@ pub(crate) fn show_control(control: &Control) -> String {
     match control {
         Control::Snapshot(message) => message.to_string(),
         Control::Seek { attempt, from } => format!("recovery {attempt}: send again {}", show_from(from)),
+        Control::Head(head) => format!("what follows: token {}, behind place {}", head.token, head.place),
+        Control::Ask(_) => "asks for the lease".into(),
+        Control::Copy(message) => super::pair::show(message),
         Control::Acknowledge(positions) => format!("{} acknowledged", positions.len()),
         Control::Missing(gap) => format!("not there any more: {gap}"),
         Control::Passed { watermark, .. } => format!("has passed {} on", super::explain_time(*watermark)),

@@ -15,6 +15,9 @@ use super::explain::Reason;
 use super::lockstep::Deviation;
 use super::{Breach, Judge, Loss};
 
+/// The name of the rule that a run ends by itself.
+pub const COMES_TO_ITS_END: &str = "the run comes to its end";
+
 /// How a run ended, and what it is compared with.
 pub struct Ending {
     /// The run's own account, or why it stopped.
@@ -251,11 +254,11 @@ impl Judge {
             let breach = Breach {
                 at,
                 event: None,
-                expected: "the run comes to its end".into(),
+                expected: COMES_TO_ITS_END.into(),
                 came: error.to_string(),
             };
             all.push(self.rule(
-                "the run comes to its end",
+                COMES_TO_ITS_END,
                 "no endless exchange, no stop on error",
                 true,
                 Some(&breach),
@@ -288,6 +291,12 @@ impl Judge {
                 let text = "the combined watermark, once, behind all that it follows from";
                 all.push(self.rule(&name, text, true, Some(&self.deviation(misplaced))));
             }
+        }
+        for (name, tested, wrong) in self.published.verdicts() {
+            let name = format!("the copies of {name} publish what one machine alone would");
+            let text =
+                "by who leads alone, at once and in order of places, what is pending first; receivers take each once";
+            all.push(self.rule(&name, text, tested, wrong));
         }
         for (actor, shelf) in self.topology.actors.iter().zip(&self.shelves) {
             let Some(shelf) = shelf else { continue };
@@ -328,8 +337,11 @@ impl Judge {
                     .actors
                     .iter()
                     .any(|actor| actor.account.taken + actor.before.taken > 0);
-                let text = "taken in = caused a result + filtered + late + failed + held, at every instant";
-                let breach = self.books.as_ref().map(|(actor, breach)| self.at_actor(*actor, breach));
+                let text = "taken in = caused a result + filtered + late + failed + held, at every instant; and over the \
+                            whole run, with what crashes and recoveries took and brought back";
+                let sums = self.sums(ending);
+                let books = self.books.as_ref().or(sums.as_ref());
+                let breach = books.map(|(actor, breach)| self.at_actor(*actor, breach));
                 all.push(self.rule("every event is accounted for", text, tested, breach.as_ref()));
             }
             if let Some((actor, breach)) = &self.changed {
@@ -462,6 +474,22 @@ impl Judge {
             }),
             _ => None,
         })
+    }
+
+    /// The first actor whose books over the whole run do not come to zero. A run that was cut off stops between an event
+    /// and its fate.
+    fn sums(&self, ending: &Ending) -> Option<(ActorId, Breach)> {
+        let outcome = ending.outcome.as_ref().ok().filter(|outcome| !outcome.interrupted)?;
+        let actors = self.topology.actors.iter().zip(&self.actors).enumerate();
+        let mut counts = actors.map(|(index, (actor, meter))| (ActorId(index as u32), meter.counts(actor)));
+        let (actor, counts) = counts.find(|(_, counts)| counts.unaccounted() != 0)?;
+        let breach = Breach {
+            at: outcome.ended,
+            event: None,
+            expected: format!("a fate for each of {} events", counts.taken),
+            came: format!("{} too few", counts.unaccounted()),
+        };
+        Some((actor, breach))
     }
 
     /// What a loss on the way to a sink is.

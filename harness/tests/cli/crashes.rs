@@ -94,6 +94,30 @@ fn crashes_that_show_are_told_with_the_command_that_shows_one() {
     assert_eq!(look[4..], ["--restart", "300ms"]);
     let shown = place.run(&look).ends(1);
     assert!(shown.out.contains("board gets nothing twice"), "{}", shown.out);
+    let again = format!(
+        "reproduce    wavetank run twice.toml --seed 42 --crash-at {} --restart 300ms",
+        look[3]
+    );
+    assert!(shown.out.contains(&again), "{}", shown.out);
+}
+
+#[test]
+fn every_write_is_broken_and_none_shows() {
+    let ran = place().run(&["run", "kept.toml", "--break-writes"]).ends(0);
+    assert!(ran.out.starts_with("kept\n  high: each of "), "{}", ran.out);
+    let same = "runs; every time the same results and late events as without\n";
+    assert!(ran.out.ends_with(same), "{}", ran.out);
+}
+
+#[test]
+fn a_single_broken_write_is_a_run_that_says_how_it_is_made_again() {
+    let place = place();
+    let flags = ["--break-at", "bit-flip@2", "--crash-at", "high@7", "--format", "json"];
+    let ran = place.run(&[&["run", "kept.toml"], &flags[..]].concat()).ends(0);
+    let again = "--seed 42 --crash-at high@7 --break-at bit-flip@2";
+    assert!(ran.out.contains(again), "{}", ran.out);
+    let ran = place.run(&["run", "kept.toml", "--break-at", "torn@2"]).ends(2);
+    assert!(ran.err.contains("torn-write"), "{}", ran.err);
 }
 
 #[test]

@@ -79,3 +79,69 @@ fn a_run_that_is_killed_and_started_again_finds_what_its_log_had_kept() {
     );
     assert_eq!(place.read("logs/kept@42/log.redb"), "no database");
 }
+
+#[test]
+fn files_of_a_folder_are_moved_when_they_are_done_and_their_numbers_go_on() {
+    let place = Place::new();
+    std::fs::create_dir(place.join("lines")).expect("made");
+    place.write(
+        "lines/1.csv",
+        "time,level\n2024-01-01T00:00:00Z,INFO\n2024-01-01T00:00:01Z,ERROR\n",
+    );
+    place.write("lines/2.csv", "time,level\n2024-01-01T00:00:02Z,ERROR\n");
+    place.write("lines/.3.csv", "half wr");
+    place.write(
+        "search.toml",
+        "schema = 1\nname = \"search\"\npattern = \"replay\"\n\
+         [[source]]\nname = \"lines\"\nfile = \"lines/\"\ndone = \"done\"\nevent_time = \"time\"\n\
+         [[broker]]\nname = \"log\"\ninput = [\"lines\"]\n\
+         [[operator]]\nname = \"errors\"\ninput = [\"log\"]\nfilter = \"level = 'ERROR'\"\n\
+         [[sink]]\nname = \"shown\"\ninput = [\"errors\"]\n\
+         [[expect]]\nname = \"some\"\nsometimes = \"shown.results > 0\"\n",
+    );
+    let files = |folder: &str| {
+        let entries = std::fs::read_dir(place.join(folder)).expect("a folder");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    place.run(&["run", "search.toml", "--no-store"]).ends(0);
+    assert_eq!(
+        files("lines"),
+        [".3.csv", "1.csv", "2.csv"],
+        "with virtual time nothing is moved"
+    );
+
+    let args = ["run", "search.toml", "--real-time=100", "--disk", "logs", "--no-store"];
+    let shown = place.run(&args).ends(0).out;
+    assert!(shown.contains("shown (2 rows)"), "{shown}");
+    assert_eq!(files("lines"), [".3.csv"]);
+    assert_eq!(files("done"), ["000000000000+2-1.csv", "000000000002+1-2.csv"]);
+
+    // What comes later has numbers of its own: the log does not take it for what it had.
+    place.write("lines/4.csv", "time,level\n2024-01-01T00:00:04Z,ERROR\n");
+    let shown = place.run(&args).ends(0).out;
+    assert!(
+        shown.contains("shown (3 rows)"),
+        "what lay in the log, and what is new: {shown}"
+    );
+    assert_eq!(files("done").last().map(String::as_str), Some("000000000003+1-4.csv"));
+
+    let empty = place.run(&args);
+    assert!(empty.err.contains("there are no files in `lines/`"), "{}", empty.err);
+    place.write("lines/1.csv", "time,level\n2024-01-01T00:00:05Z,ERROR\n");
+    place.write("lines/2.csv", "time,size\n2024-01-01T00:00:05Z,7\n");
+    let other = place.run(&args);
+    assert!(
+        other.err.contains("lines/2.csv") && other.err.contains("other columns"),
+        "{}",
+        other.err
+    );
+    assert_eq!(
+        files("lines"),
+        [".3.csv", "1.csv", "2.csv"],
+        "what cannot be read stays"
+    );
+}

@@ -154,6 +154,30 @@ pub struct Fault {
     /// times the longest.
     #[serde(default, rename = "recovered_after_us")]
     pub recovered_after: Option<Span>,
+    /// What became of the service of two copies of an operator, where it cost one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
+}
+
+/// What a fault did to the service of two copies of an operator, until the next fault that did something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Service {
+    /// From the moment in which the primary was lost to the first result of its successor at a receiver; of several times
+    /// the longest.
+    #[serde(default, rename = "gap_us")]
+    pub gap: Option<Span>,
+    /// How long both were primary.
+    #[serde(default, rename = "overlap_us")]
+    pub overlap: Span,
+    /// Results that a receiver had already.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Results that a receiver refused because of their old token.
+    #[serde(default)]
+    pub refused: u64,
+    /// Results that no receiver will get any more.
+    #[serde(default)]
+    pub missing: u64,
 }
 
 const fn yes() -> bool {
@@ -202,7 +226,7 @@ pub struct Expectation {
 }
 
 /// What an actor did with its events. At every instant
-/// `in = caused + filtered + late + shed + failed + held + lost_in_crash`.
+/// `in + restored = caused + filtered + late + shed + failed + held + lost_in_crash + undone`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ActorCounts {
     /// Its name.
@@ -210,7 +234,7 @@ pub struct ActorCounts {
     /// What it is: `source`, `operator`, `watermark`, `sink`.
     #[serde(default)]
     pub role: String,
-    /// Events that came in.
+    /// Events that came to it: taken in, turned away by a full mailbox, or lost in front of it when its node crashed.
     #[serde(rename = "in")]
     pub taken: u64,
     /// Events that went out, side outputs included.
@@ -230,6 +254,12 @@ pub struct ActorCounts {
     pub held: u64,
     /// In its state or mailbox when its node crashed.
     pub lost_in_crash: u64,
+    /// In its state when it went back to what was saved, and not in that: what had come since the cut comes again.
+    #[serde(default)]
+    pub undone: u64,
+    /// In the state that it went back to: they get a fate once more.
+    #[serde(default)]
+    pub restored: u64,
 }
 
 impl ActorCounts {
@@ -241,8 +271,9 @@ impl ActorCounts {
             + self.shed as i128
             + self.failed as i128
             + self.held as i128
-            + self.lost_in_crash as i128;
-        self.taken as i128 - fates
+            + self.lost_in_crash as i128
+            + self.undone as i128;
+        self.taken as i128 + self.restored as i128 - fates
     }
 }
 

@@ -1,6 +1,6 @@
 //! What there is to say about one run below its status line.
 
-use crate::record::{ActorCounts, Distance, Holds, Kind, LinkCounts, Outcome, Record, Reference};
+use crate::record::{ActorCounts, Distance, Holds, Kind, LinkCounts, Outcome, Record, Reference, Service};
 use crate::table::result_table;
 use crate::terminal::failure;
 use crate::text::{BAD, DIM, GOOD, STRONG, UNSURE, fit, hang, one_line, plural, printable, short_count, styled};
@@ -152,6 +152,27 @@ fn expectations(record: &Record, width: usize) -> String {
     section("expectations", &text)
 }
 
+/// What a fault cost those who wait for the results of two copies.
+fn cost(service: Service) -> String {
+    let mut cost = String::new();
+    if let Some(gap) = service.gap {
+        cost += &format!(", service back after {}", gap.short());
+    }
+    if service.overlap > Span::default() {
+        cost += &format!(", two primaries for {}", service.overlap.short());
+    }
+    for (count, what) in [
+        (service.repeated, "came again"),
+        (service.refused, "refused"),
+        (service.missing, "missing"),
+    ] {
+        if count > 0 {
+            cost += &format!(", {} {what}", plural(count, "result"));
+        }
+    }
+    cost
+}
+
 fn faults(record: &Record, width: usize) -> String {
     let mut text = String::new();
     for fault in record.faults.iter().filter(|f| f.declared) {
@@ -176,6 +197,9 @@ fn faults(record: &Record, width: usize) -> String {
         if let Some(after) = fault.recovered_after {
             line += &format!(", recovered after {}", after.short());
         }
+        if let Some(service) = fault.service {
+            line += &cost(service);
+        }
         text += &styled_head(&format!("{} ", fit(&printable(&fault.id), 12)), STRONG, &line, width);
     }
     section("faults", &text)
@@ -191,6 +215,8 @@ fn fates(record: &Record, width: usize) -> String {
             failed,
             held,
             lost_in_crash,
+            undone,
+            restored,
             ..
         } = *actor;
         let said = named(&[
@@ -198,6 +224,8 @@ fn fates(record: &Record, width: usize) -> String {
             (shed, "shed"),
             (failed, "failed"),
             (lost_in_crash, "lost in a crash"),
+            (undone, "undone"),
+            (restored, "restored"),
             (held, "still held"),
         ]);
         if !said.is_empty() {

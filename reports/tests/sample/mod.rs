@@ -52,6 +52,7 @@ pub fn passing() -> Record {
         last: Some(Time(299_950_000)),
         detected_after: None,
         recovered_after: Some(Span(41 * S)),
+        service: None,
     }];
     record.set_metric("per-minute", "corrections", Metric::Count(17));
     record.set_metric("per-minute", "state", Metric::Bytes(81_920));

@@ -40,6 +40,9 @@ pub struct Fault {
     /// Crash: just before the node takes its so-manieth element, from 1, of all that its actors take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<u64>,
+    /// On a disk: the so-manieth time that something is written, added or deleted, from 1, and no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write: Option<u64>,
     /// Crash: back after this long. Default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Span>,
@@ -74,6 +77,7 @@ impl Fault {
             rate: 1.0,
             amount: None,
             delivery: None,
+            write: None,
             restart: None,
             way: None,
             factor: None,

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Compensate, Convey, Emit, FirstOfBurst, Gather, JoinSettings, Learn, RateOfChange, Reorder, Scope, Sequence,
-    Threshold, TransformStep, ValveSettings, Watermark, WindowAlign, WindowBounds,
+    Compensate, Convey, Emit, Failover, FirstOfBurst, Gather, JoinSettings, Learn, RateOfChange, Reorder, Scope,
+    Sequence, Threshold, TransformStep, ValveSettings, Watermark, WindowAlign, WindowBounds,
 };
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
@@ -54,6 +54,9 @@ pub struct Operator {
     /// Several copies of this operator side by side, between a split and a merge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub convey: Option<Convey>,
+    /// Two copies of this operator on two nodes, one of which takes over when the other is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<Failover>,
     /// The parts of an answer, put together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gather: Option<Gather>,

@@ -103,6 +103,19 @@ pub enum ReplayFrom {
     Reach,
 }
 
+impl ReplayFrom {
+    /// As in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Earliest => "earliest",
+            Self::Latest => "latest",
+            Self::Back(_) => "back",
+            Self::Reach => "reach",
+        }
+    }
+}
+
 /// When an event that was read counts as worked on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

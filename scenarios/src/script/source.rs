@@ -42,9 +42,15 @@ pub struct Source {
     /// Generated: how many at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// From a file: CSV (`.csv`) or JSON Lines (`.jsonl`, `.ndjson`), beside the scenario file or in the library's data.
+    /// From a file: CSV (`.csv`) or JSON Lines (`.jsonl`, `.ndjson`), beside the scenario file or in the library's data. A
+    /// name with a slash behind is a folder: its files are read one after the other, in the order of their names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// From a folder, when the machine's clock is followed (`--real-time`): where its files are moved when a run that read
+    /// them has come to its end. With virtual time nothing is moved. Numbers of events go on behind those of the files that
+    /// lie there. Default: files stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<String>,
     /// From a file: the column of the event time. Default: the arrival column, or the row's turn at `rate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_time: Option<String>,

@@ -1,9 +1,8 @@
 use serde_json::{Value as Json, json};
-use wavetank_scenarios::{Event, FieldType, Schema, Span, Time, Value};
+use wavetank_scenarios::{Event, FieldType, Schema, Time, Value};
 
 use crate::operator::{Dropped, Emitted, Operator, Output};
-use crate::processing::testing::{event, settings};
-use crate::processing::{Surroundings, build};
+use crate::processing::testing::{event, try_build_on};
 
 /// A join at work: inputs `a`, `b`, `c` with rows `(k, v)`, told in few words.
 struct Join {
@@ -15,18 +14,8 @@ fn schema() -> Schema {
     Schema::new([("k", FieldType::Text), ("v", FieldType::Int)])
 }
 
-fn try_join(inputs: &[&str], mut keys: Json) -> Result<Box<dyn Operator>, String> {
-    keys["input"] = json!(inputs);
-    let schema = schema();
-    let schemas = vec![&schema; inputs.len()];
-    let around = Surroundings {
-        inputs: &schemas,
-        output: &Schema::default(),
-        tables: &[],
-        tick: Span::UNIT,
-        lineage: true,
-    };
-    build(&settings(keys), around)
+fn try_join(inputs: &[&str], keys: Json) -> Result<Box<dyn Operator>, String> {
+    try_build_on(inputs, keys, &schema())
 }
 
 impl Join {

@@ -5,30 +5,19 @@ use wavetank_scenarios::{FieldType, Schema, Time, Value};
 
 use super::codec::{Decoder, Encoder};
 use crate::operator::Dropped;
-use crate::processing::testing::{Hand, event, schema, try_build};
-use crate::processing::{Surroundings, Table, build};
+use crate::processing::testing::{Hand, event, names, schema, try_build};
+use crate::processing::{Surroundings, build};
 
 /// What comes of one event `k = "a", v = 1, x = 0.1` at 5.
 fn once(steps: serde_json::Value) -> Vec<String> {
-    let mut hand = Hand::of(try_build(json!({"transform": steps}), &schema(), &[airports()]).unwrap());
+    let mut hand = Hand::of(try_build(json!({"transform": steps}), &schema(), &[names()]).unwrap());
     hand.event(5, "a", 1);
     assert!(hand.failed.is_empty(), "{}", hand.failed[0]);
     hand.said()
 }
 
-fn airports() -> Table {
-    Table {
-        name: "names".into(),
-        schema: Schema::new([("key", FieldType::Text), ("name", FieldType::Text)]),
-        rows: vec![
-            [Value::from("a"), Value::from("Alpha")].into(),
-            [Value::from("b"), Value::from("Beta")].into(),
-        ],
-    }
-}
-
 fn refused(steps: serde_json::Value) -> String {
-    match try_build(json!({"transform": steps}), &schema(), &[airports()]) {
+    match try_build(json!({"transform": steps}), &schema(), &[names()]) {
         Ok(_) => panic!("it was built"),
         Err(problem) => problem,
     }
@@ -106,7 +95,7 @@ fn a_table_adds_its_columns_and_a_missing_row_does_what_is_set() {
     let enrich = |missing: &str| json!([{"enrich": {"table": "names", "on": {"k": "key"}, "fields": ["name"], "missing": missing}}]);
     assert_eq!(once(enrich("null")), ["a 1 0.1 Alpha"]);
     for (missing, said, filtered, failed) in [("null", 1, 0, 0), ("drop", 0, 1, 0), ("fail", 0, 0, 1)] {
-        let mut hand = Hand::of(try_build(json!({"transform": enrich(missing)}), &schema(), &[airports()]).unwrap());
+        let mut hand = Hand::of(try_build(json!({"transform": enrich(missing)}), &schema(), &[names()]).unwrap());
         hand.event(0, "z", 1);
         assert_eq!(
             (hand.said().len(), hand.dropped.len(), hand.failed.len()),

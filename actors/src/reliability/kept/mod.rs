@@ -8,13 +8,12 @@ mod sequences;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use wavetank_scenarios::numbering::Progress;
-use wavetank_scenarios::{Event, EventId, FieldType, Producer, Schema, Span, Time, Value};
+use wavetank_scenarios::{Event, EventId, FieldType, Producer, Schema, Time, Value};
 
 use super::twin::{Step, spoilt, twins};
 use crate::element::Element;
 use crate::operator::Operator;
-use crate::processing::testing::settings;
-use crate::processing::{Surroundings, build};
+use crate::processing::testing::try_build_on;
 
 /// Fields `k` (text), `v` and `n` (whole).
 fn schema() -> Schema {
@@ -22,18 +21,8 @@ fn schema() -> Schema {
 }
 
 /// An operator with these inputs, which all have the same fields.
-fn operator(mut keys: Json, inputs: &[&str]) -> Result<Box<dyn Operator>, String> {
-    keys["input"] = serde_json::json!(inputs);
-    let schema = schema();
-    let schemas = vec![&schema; inputs.len()];
-    let around = Surroundings {
-        inputs: &schemas,
-        output: &Schema::default(),
-        tables: &[],
-        tick: Span::UNIT,
-        lineage: true,
-    };
-    build(&settings(keys), around)
+fn operator(keys: Json, inputs: &[&str]) -> Result<Box<dyn Operator>, String> {
+    try_build_on(inputs, keys, &schema())
 }
 
 /// An event: its input, how far it is behind, and what it says.

@@ -49,7 +49,7 @@ pub enum Passage {
 }
 
 /// The barriers in front of one actor.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Alignment {
     cutting: Cutting,
     at_end: AtEnd,
@@ -61,10 +61,11 @@ pub struct Alignment {
     last_cancelled: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Input {
     /// The barrier of the snapshot under way has come.
     came: bool,
+    /// No barrier comes on it any more, or never did: it waits for nobody, and nobody for it.
     ended: bool,
 }
 
@@ -79,6 +80,19 @@ impl Alignment {
             last_started: 0,
             last_cancelled: 0,
         }
+    }
+    /// It begins anew, behind a snapshot (0: at the beginning): barriers up to that are over, and inputs for which `ended`
+    /// is true bring none.
+    pub fn reset(&mut self, last_started: u64, ended: impl IntoIterator<Item = bool>) {
+        self.current = None;
+        (self.last_started, self.last_cancelled) = (last_started, 0);
+        for (input, ended) in self.inputs.iter_mut().zip(ended) {
+            *input = Input { came: false, ended };
+        }
+    }
+    /// Whether no barrier comes on an input any more.
+    pub fn ended(&self, input: usize) -> bool {
+        self.inputs[input].ended
     }
     /// The snapshot under way.
     pub const fn current(&self) -> Option<u64> {
@@ -105,7 +119,7 @@ impl Alignment {
     pub fn element(&self, input: usize) -> Passage {
         match (self.current, self.cutting) {
             (None, _) => Passage::Through,
-            (Some(_), Cutting::Aligned) if self.inputs[input].came => Passage::Waits,
+            (Some(_), Cutting::Aligned) if self.inputs[input].came && !self.inputs[input].ended => Passage::Waits,
             (Some(number), Cutting::Unaligned) if !self.inputs[input].came => Passage::InFlight(number),
             (Some(_), _) => Passage::Through,
         }
@@ -113,20 +127,18 @@ impl Alignment {
     /// A barrier has come on an input.
     pub fn barrier(&mut self, input: usize, number: u64) -> Vec<Cut> {
         let mut cuts = Vec::new();
-        if self.current != Some(number) {
-            if number <= self.last_started.max(self.last_cancelled) {
-                return cuts;
-            }
-            self.give_up(&mut cuts);
-            self.current = Some(number);
-            self.last_started = number;
-            for input in &mut self.inputs {
-                input.came = input.ended && self.at_end == AtEnd::Counts;
-            }
-            cuts.push(Cut::Started(number));
+        if self.current == Some(number) || self.start(number, &mut cuts) {
+            self.inputs[input].came = true;
+            self.see(&mut cuts);
         }
-        self.inputs[input].came = true;
-        self.see(&mut cuts);
+        cuts
+    }
+    /// A snapshot begins here without a barrier on any of these inputs.
+    pub fn begin(&mut self, number: u64) -> Vec<Cut> {
+        let mut cuts = Vec::new();
+        if self.start(number, &mut cuts) {
+            self.see(&mut cuts);
+        }
         cuts
     }
     /// A barrier has come on an input that says that the snapshot of this number, and those before it, were cancelled.
@@ -152,6 +164,20 @@ impl Alignment {
         cuts
     }
 
+    /// Begins a snapshot, unless it is over.
+    fn start(&mut self, number: u64, cuts: &mut Vec<Cut>) -> bool {
+        if number <= self.last_started.max(self.last_cancelled) {
+            return false;
+        }
+        self.give_up(cuts);
+        self.current = Some(number);
+        self.last_started = number;
+        for input in &mut self.inputs {
+            input.came = input.ended && self.at_end == AtEnd::Counts;
+        }
+        cuts.push(Cut::Started(number));
+        true
+    }
     fn give_up(&mut self, cuts: &mut Vec<Cut>) {
         cuts.extend(self.current.take().map(Cut::Aborted));
     }
@@ -274,6 +300,31 @@ mod tests {
         assert_eq!(alignment.barrier(0, 2), [Cut::Started(2), Cut::Complete(2)]);
         assert_eq!(alignment.barrier(0, 2), [], "it is over");
         assert_eq!(alignment.blocked().count(), 0);
+    }
+
+    #[test]
+    fn an_input_without_barriers_waits_for_nobody_and_nobody_for_it() {
+        let mut alignment = Alignment::new(3, Cutting::Aligned, AtEnd::Counts);
+        alignment.reset(4, [false, true, false]);
+        assert_eq!(alignment.barrier(0, 4), [], "it is over");
+        assert_eq!(alignment.barrier(0, 5), [Cut::Started(5)]);
+        let passes = [Passage::Waits, Passage::Through, Passage::Through];
+        assert_eq!([0, 1, 2].map(|input| alignment.element(input)), passes);
+        assert_eq!(alignment.blocked().collect::<Vec<_>>(), [0]);
+        assert_eq!(alignment.barrier(2, 5), [Cut::Complete(5)]);
+    }
+
+    #[test]
+    fn a_cut_that_no_barrier_brings_waits_for_those_that_come() {
+        let mut alignment = Alignment::new(2, Cutting::Unaligned, AtEnd::Counts);
+        alignment.reset(0, [true, false]);
+        assert_eq!(alignment.begin(1), [Cut::Started(1)]);
+        assert_eq!(alignment.element(0), Passage::Through);
+        assert_eq!(alignment.element(1), Passage::InFlight(1));
+        assert_eq!(alignment.barrier(1, 1), [Cut::Complete(1)]);
+        assert_eq!(alignment.begin(1), [], "it is over");
+        alignment.reset(0, [true, true]);
+        assert_eq!(alignment.begin(1), [Cut::Started(1), Cut::Complete(1)]);
     }
 
     proptest! {

@@ -231,8 +231,21 @@ pub struct Writing<'a> {
 ///
 /// # Errors
 /// The body cannot be serialised, or encryption was asked for without a key.
-pub fn encode(mut header: Header, body: &impl Serialize, writing: Writing<'_>) -> Result<Vec<u8>, String> {
-    let mut body = postcard::to_stdvec(body).map_err(|error| error.to_string())?;
+pub fn encode(header: Header, body: &impl Serialize, writing: Writing<'_>) -> Result<Vec<u8>, String> {
+    encode_about(header, body, 0, writing)
+}
+
+/// The same, for a body of about so many bytes: memory for that is asked for at once.
+///
+/// # Errors
+/// As [`encode`].
+pub fn encode_about(
+    mut header: Header,
+    body: &impl Serialize,
+    size: usize,
+    writing: Writing<'_>,
+) -> Result<Vec<u8>, String> {
+    let mut body = postcard::to_extend(body, Vec::with_capacity(size)).map_err(|error| error.to_string())?;
     header.plain = body.len() as u64;
     header.packing = Packing::Plain;
     if writing.compress {
@@ -251,6 +264,7 @@ pub fn encode(mut header: Header, body: &impl Serialize, writing: Writing<'_>) -
     if let (Some(keys), Some(id)) = (writing.keys, key) {
         body = keys.seal(id, &file, &body).ok_or("it could not be encrypted")?;
     }
+    file.reserve_exact(body.len() + 12);
     file.extend_from_slice(&(body.len() as u64).to_le_bytes());
     file.extend_from_slice(&body);
     let checksum = crc32fast::hash(&file);

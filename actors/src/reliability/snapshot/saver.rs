@@ -225,15 +225,16 @@ impl Saver {
         {
             let changes = state.changes_since(&base.state);
             let size = |change: &Change| change.key.len() + change.chunk.as_ref().map_or(0, Vec::len);
-            if changes.iter().map(size).sum::<usize>() < state.size() {
+            let size = changes.iter().map(size).sum::<usize>();
+            if size < state.size() {
                 let kind = Kind::Incremental { over: base.number };
-                return Ok((kind, self.encode(kind, number, &changes)?));
+                return Ok((kind, self.encode(kind, number, &changes, size)?));
             }
         }
-        Ok((Kind::Full, self.encode(Kind::Full, number, state)?))
+        Ok((Kind::Full, self.encode(Kind::Full, number, state, state.size())?))
     }
 
-    fn encode(&self, kind: Kind, number: u64, body: &impl serde::Serialize) -> Result<Vec<u8>, String> {
+    fn encode(&self, kind: Kind, number: u64, body: &impl serde::Serialize, size: usize) -> Result<Vec<u8>, String> {
         let header = Header {
             kind,
             run: self.habit.run,
@@ -249,7 +250,8 @@ impl Saver {
             compress: self.habit.compress,
             keys: self.habit.encrypt.then_some(&*self.habit.keys),
         };
-        format::encode(header, body, writing)
+        // Each chunk has its length before it, of a byte or two, and so has its key.
+        format::encode_about(header, body, size + size / 8, writing)
     }
 
     fn fetched(&mut self, files: Files, out: &mut Doings) -> Step {

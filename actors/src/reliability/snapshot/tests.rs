@@ -21,6 +21,14 @@ const NAMES: [ArcStr; 3] = [
 #[derive(Clone, Debug, Default)]
 struct Scripted(BTreeMap<u64, Mishap>);
 
+impl Scripted {
+    /// Whether something is said to be well that is not.
+    fn lies(&self) -> bool {
+        let lie = |m: &Mishap| m.torn.is_some() || m.flipped.is_some() || m.stale || m.lost;
+        self.0.values().any(lie)
+    }
+}
+
 impl DiskFaults for Scripted {
     fn befall(&mut self, operation: &Operation<'_>, mishap: &mut Mishap) {
         if let Some(planned) = self.0.remove(&operation.number) {
@@ -75,6 +83,8 @@ impl Default for Setting {
 }
 
 struct Stage {
+    /// The disk never says that something is there that is not.
+    honest: bool,
     setting: Setting,
     keys: Arc<Keys>,
     now: Time,
@@ -111,6 +121,7 @@ impl Stage {
         };
         let disk = SimulatedDisk::new(speed, Box::new(setting.mishaps.clone()));
         let mut stage = Self {
+            honest: !setting.mishaps.lies(),
             keys: Arc::new(Keys::one([7; 32])),
             now: Time::ZERO,
             queue: BTreeMap::new(),
@@ -263,8 +274,8 @@ impl Stage {
                     Step::Completed(number) => self.completed.push(number),
                     Step::Cut(number) => {
                         assert!(
-                            !self.completed.contains(&number),
-                            "a complete set is never written again"
+                            !self.honest || !self.completed.contains(&number),
+                            "a complete set is never written again, unless the disk has lost it"
                         );
                         self.cuts.insert((number, index), entries.clone());
                         participant.save(number, state_of(entries), &mut out);
@@ -473,6 +484,51 @@ fn a_disk_that_lies_is_found_out_and_an_older_set_serves() {
     }
 }
 
+/// Everybody crashes, and comes back with these keys.
+fn with_keys(keys: Keys) -> Stage {
+    let mut stage = Stage::new(Setting {
+        encrypt: true,
+        crashes: [
+            Who::Coordinator,
+            Who::Participant(0),
+            Who::Participant(1),
+            Who::Participant(2),
+        ]
+        .map(|who| (450, who, 20))
+        .into(),
+        ..Setting::default()
+    });
+    stage.run(460);
+    stage.keys = Arc::new(keys);
+    stage.run(700);
+    stage
+}
+
+#[test]
+fn with_another_key_nothing_is_read_and_the_missing_one_is_named() {
+    let stage = with_keys(Keys::one([8; 32]));
+    assert_eq!(stage.began.values().collect::<BTreeSet<_>>(), BTreeSet::from([&None]));
+    let (missing, named) = (Keys::one([7; 32]).newest().unwrap(), "is encrypted with key");
+    let told = |note: &Note| {
+        matches!(note, Note::Distrusted { number: 4, why }
+            if why.contains(named) && why.contains(&missing.to_string()) && why.contains("add that key"))
+    };
+    assert!(stage.noted(told), "{:?}", stage.notes);
+}
+
+#[test]
+fn a_new_key_writes_and_the_one_before_it_still_reads() {
+    let mut keys = Keys::one([7; 32]);
+    keys.add([8; 32]);
+    let stage = with_keys(keys);
+    assert_eq!(
+        stage.began.values().collect::<BTreeSet<_>>(),
+        BTreeSet::from([&Some(4)])
+    );
+    assert!(!stage.noted(|note| matches!(note, Note::Distrusted { .. })));
+    assert!(stage.completed.contains(&6), "snapshots go on");
+}
+
 #[test]
 fn a_write_that_fails_gives_the_snapshot_up_and_the_next_succeeds() {
     for full in [true, false] {
@@ -605,7 +661,7 @@ proptest! {
         encrypt: bool,
         replace: bool,
     ) {
-        let lying = mishaps.0.values().any(|m| m.torn.is_some() || m.flipped.is_some() || m.stale || m.lost);
+        let lying = mishaps.lies();
         let mut stage = Stage::new(Setting {
             keep,
             full_every,
