@@ -9,8 +9,9 @@ use wavetank_actors::operator::{Dropped, Emitted, Operator, Output};
 use wavetank_actors::processing::{Surroundings, build};
 use wavetank_actors::reliability::State;
 use wavetank_models::pretrained::{LogisticSettings, Pretrained, Table, TrainingSettings};
-use wavetank_models::{Feature, FeatureKind, Label, LoadedModel, Schema as ModelSchema, Target};
+use wavetank_models::{Feature, FeatureKind, Label, LoadedModel, Predictor, Schema as ModelSchema, Target};
 use wavetank_oracle::{Arrival, Due, Why, reference};
+use wavetank_scenarios::asking::{Answer, Question};
 use wavetank_scenarios::script::ReadModel;
 use wavetank_scenarios::{Event, EventId, FieldType, Producer, Schema, Span, Time, Value, script};
 
@@ -126,6 +127,8 @@ enum Step {
     Crash,
     /// It is saved, and goes on as another that was restored.
     Restored,
+    /// Of what is asked and not answered, that one (counted around) is answered, or has been waited for long enough.
+    Answered(usize, bool),
     End,
 }
 
@@ -257,6 +260,9 @@ fn together(settings: &Json, from: i64, steps: &[Step]) -> Result<(), TestCaseEr
     let mut model = reference(&settings, inputs, None, &BTreeMap::new(), Span::UNIT).map_err(TestCaseError::fail)?;
     let mut operator = made(&settings);
     let (mut watermark, mut taken, mut done) = (Time::MIN, 0, 0);
+    // What was asked, with the token of its timer.
+    let mut open: Vec<(Question, u64)> = Vec::new();
+    let served: Vec<_> = settings.learn.iter().flat_map(|learn| &learn.pretrained).collect();
     for (number, step) in steps.iter().enumerate() {
         let mut out = Output::default();
         let expected = match step {
@@ -284,7 +290,30 @@ fn together(settings: &Json, from: i64, steps: &[Step]) -> Result<(), TestCaseEr
                 operator.on_watermark(to, &mut out);
                 model.arrive(&Arrival::Watermark(to))
             }
+            Step::Answered(which, in_time) => {
+                if open.is_empty() {
+                    continue;
+                }
+                let (question, token) = open.remove(which % open.len());
+                if *in_time {
+                    let read = served[question.version as usize].read.as_ref().expect("a model");
+                    let answer = Answer {
+                        event: question.event,
+                        version: question.version,
+                        said: read
+                            .model
+                            .predict(&question.features)
+                            .map_err(|error| error.to_string()),
+                    };
+                    operator.on_answer(&answer, &mut out);
+                    model.answer(&answer).expect("it has a service")
+                } else {
+                    operator.on_timer(token, &mut out);
+                    model.arrive(&Arrival::Timer { token, at: Time::ZERO })
+                }
+            }
             Step::Crash => {
+                open.clear();
                 operator = made(&settings);
                 (watermark, taken, done) = (Time::MIN, 0, 0);
                 model.arrive(&Arrival::Crash)
@@ -305,13 +334,30 @@ fn together(settings: &Json, from: i64, steps: &[Step]) -> Result<(), TestCaseEr
                 continue;
             }
         };
+        prop_assert_eq!(out.asked.len(), out.timers.len(), "every question is waited for");
+        let asked = out.asked.iter().map(|question| format!("{question:?}"));
+        let should = expected.asked.iter().map(|question| format!("{question:?}"));
+        prop_assert_eq!(
+            asked.collect::<Vec<_>>(),
+            should.collect::<Vec<_>>(),
+            "asked in step {}",
+            number
+        );
+        open.extend(
+            out.asked
+                .iter()
+                .cloned()
+                .zip(out.timers.iter().map(|(_, token)| *token)),
+        );
+        prop_assert_eq!(operator.watermark_limit(), expected.limit.unwrap_or(Time::MAX));
+        prop_assert_eq!(!operator.asked().is_empty(), model.waits());
         done += out.caused + out.dropped.len() as u64;
         done += out.emitted.iter().filter(|e| matches!(e, Emitted::Failed(_))).count() as u64;
         prop_assert_eq!(did(&out), due(&expected), "step {} {:?}", number, step);
         prop_assert_eq!(operator.held(), expected.held, "held after step {} {:?}", number, step);
         prop_assert_eq!(taken, done + operator.held(), "every event has one fate");
     }
-    if watermark == Time::MAX {
+    if watermark == Time::MAX && operator.asked().is_empty() {
         prop_assert_eq!(operator.held(), 0, "nothing waits for ever");
     }
     Ok(())
@@ -323,6 +369,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (-4i64..9, seen()).prop_map(|(near, seen)| Step::Label(near, seen)),
         3 => (-9i64..0).prop_map(Step::Watermark),
         1 => Just(Step::Restored),
+        9 => (0usize..9, prop::bool::weighted(0.8)).prop_map(|(which, in_time)| Step::Answered(which, in_time)),
     ];
     (prop::collection::vec(step, 0..120), prop::option::of(0usize..120)).prop_map(|(mut steps, crash)| {
         for (now, step) in steps.iter_mut().enumerate() {
@@ -334,6 +381,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             steps.insert(at, Step::Crash);
         }
         steps.push(Step::End);
+        // Whatever is still asked then is answered in the end, or not.
+        steps.extend((0..9).map(|which| Step::Answered(which, which % 2 == 0)));
+        steps.extend((0..120).map(|_| Step::Answered(0, false)));
         steps
     })
 }
@@ -374,12 +424,13 @@ fn settings() -> impl Strategy<Value = Json> {
         prop::option::of(1i64..12),
         prop::sample::select(vec!["go-on", "forget"]),
         any::<[bool; 3]>(),
+        (any::<bool>(), 0u32..4),
     );
     let gate = (4usize..12, 2usize..4, 1usize..4, 1u32..3);
     (any::<bool>(), 0u8..3).prop_flat_map(move |(of_class, who)| {
         let parts = (online(of_class), drift(of_class), course.clone(), gate.clone());
         parts.prop_map(move |(online, drift, course, gate)| {
-            let (order, results, within, on_drift, [fallback, side, fading]) = course;
+            let (order, results, within, on_drift, [fallback, side, fading], (service, cache)) = course;
             let mut learn = json!({"order": order, "results": results, "on_drift": on_drift});
             learn["target"] = if of_class {
                 json!({"class": {"field": "truth", "of": ["no", "yes"]}})
@@ -401,6 +452,10 @@ fn settings() -> impl Strategy<Value = Json> {
             }
             if who != 1 {
                 learn["pretrained"] = json!([{"file": "one"}, {"file": "two", "from": "10us"}]);
+                if service {
+                    learn["service"] = json!({"within": "5us"});
+                    learn["cache"] = json!(cache);
+                }
             }
             if who == 2 {
                 let (window, least, every, row) = gate;

@@ -177,7 +177,9 @@ impl Checker<'_> {
             let mut own: BTreeMap<&str, usize> = BTreeMap::new();
             for (i, name) in names.iter().enumerate() {
                 let path = format!("{list}[{i}].{key}");
-                let ends = [".split", ".merge"].iter().find_map(|end| name.strip_suffix(end));
+                let ends = [".split", ".merge", ".service"]
+                    .iter()
+                    .find_map(|end| name.strip_suffix(end));
                 self.name(&path, ends.filter(|_| list == "node").unwrap_or(name));
                 let is_actor = matches!(list, "source" | "operator" | "sink" | "broker");
                 let first = if is_actor {

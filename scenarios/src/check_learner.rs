@@ -9,9 +9,11 @@ use wavetank_models::{FeatureKind, LoadedModel, Predictor, Schema as ModelSchema
 use crate::check::{Checker, article};
 use crate::data::name_of;
 use crate::schema::FieldType;
-use crate::script::{Late, Learn, LearnResults, LearnTarget, Operator};
+use crate::script::{Late, Learn, LearnResults, LearnTarget, ModelService, Operator};
+use crate::serving::service_of;
 use crate::shapes::{Shape, Shapes, schema};
 use crate::suggest;
+use crate::time::Span;
 use crate::value::Value;
 
 /// Where the ranges of a setting are said.
@@ -52,7 +54,9 @@ impl Checker<'_> {
             self.say(&at(".drift"), error.to_string(), RANGES.to_owned());
         }
         self.not_negative(&at(".cost"), Some(learn.cost));
-        if learn.cache > 0 && learn.online.is_some() {
+        if let Some(service) = &learn.service {
+            self.service(index, operator, learn, service);
+        } else if learn.cache > 0 && learn.online.is_some() {
             let help = "leave `cache` out, or `online`".to_owned();
             let message = "a model that learns answers the same question differently the next time";
             self.say(&at(".cache"), message, help);
@@ -81,6 +85,35 @@ impl Checker<'_> {
             }
         }
         self.labels(index, operator, learn);
+    }
+
+    fn service(&mut self, index: usize, operator: &Operator, learn: &Learn, service: &ModelService) {
+        let at = |key: &str| format!("operator[{index}].learn{key}");
+        self.positive(&at(".service.within"), Some(service.within));
+        if learn.pretrained.is_empty() {
+            let help = "add pretrained = [{ file = \"…\" }]; the online model is always in the operator";
+            self.say(
+                &at(".service"),
+                "there is no model that the service could have",
+                help.to_owned(),
+            );
+        }
+        if learn.cost > Span::ZERO {
+            let help = format!(
+                "leave it out; what an answer takes is the `service` of the node `{}`",
+                service_of(&operator.name)
+            );
+            self.say(&at(".cost"), "whoever asks a service is not busy with the answer", help);
+        }
+        for (what, there) in [
+            ("sub-streams", operator.convey.is_some()),
+            ("two copies", operator.failover.is_some()),
+        ] {
+            if there {
+                let message = format!("an operator with {what} has its model inside");
+                self.say(&at(".service"), message, "leave `service` out".to_owned());
+            }
+        }
     }
 
     /// The versions of the pre-trained model, one after another.

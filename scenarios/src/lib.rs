@@ -4,6 +4,7 @@
 //! Start at [`Script`], which is a scenario file read, checked and ready to be run; [`script`] holds its settings as the
 //! file writes them, [`topology`] who stands where and is linked to whom, [`input`] what the sources will say.
 
+pub mod asking;
 mod check;
 mod check_broker;
 mod check_convey;
@@ -47,6 +48,7 @@ pub mod schedule;
 pub mod schema;
 pub mod script;
 pub mod sequence;
+mod serving;
 mod shape;
 mod shapes;
 pub mod suggest;

@@ -131,7 +131,7 @@ metrics! {
     Incomplete "incomplete" [Operator] Count Counter "partial answers: of a gather whose parts did not all come";
     Asked "asked" [Operator] Count Counter "how often a gather asked for what was missing";
     Runs "runs" [Operator] Count Gauge "beginnings of matches under way in a sequence";
-    TimedOut "timed_out" [Operator] Count Counter "beginnings of matches that were given up because `within` was over";
+    TimedOut "timed_out" [Operator] Count Counter "beginnings of matches that were given up because `within` was over; of a learner, questions that its service did not answer in time";
     Slack "slack" [Operator] Micros Gauge "how long a reordering buffer holds events back: its K";
     Gaps "gaps" [Operator] Count Counter "numbers that a reordering buffer gave up, or that a merge passed because nothing of them would come";
     Duplicates "duplicates" [Operator] Count Counter "events whose number a reordering buffer had already; they are filtered";

@@ -123,7 +123,7 @@ patterns! {
          can come any more.";
     MachineLearner "machine-learner" "Machine learner" Processing
         settings ["learn", "late", "on_error", "watermark"],
-        metrics [Learned, Accuracy, BalancedAccuracy, Mae, Drifts, Switches, ModelVersion, AwaitingLabels, MissingLabels, Fallbacks]
+        metrics [Learned, Accuracy, BalancedAccuracy, Mae, Drifts, Switches, ModelVersion, AwaitingLabels, MissingLabels, Fallbacks, TimedOut]
         example "flights-gated"
         "Predicts for each event and learns when its label comes, with a model from a file, one that learns as it goes, or \
          both and a gate between them. What was learned is a part of its state.";

@@ -25,8 +25,8 @@ pub struct NodeId(pub u32);
 
 /// A scenario's actors, nodes and links. The order of actors is: sources (each part), then operators, each preceded by
 /// its watermark generator (in place of a conveyed operator its split, its sub-streams and its merge), then sinks, as the
-/// file lists them, then brokers, then the counter of epochs, the coordinator of snapshots and their store, as far as there
-/// are any.
+/// file lists them, then brokers, then the counter of epochs, services of models, the coordinator of snapshots and their
+/// store, as far as there are any.
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
     /// All actors.
@@ -127,6 +127,11 @@ pub enum Role {
         /// Which of its sub-streams, where it is conveyed.
         stream: Option<u32>,
     },
+    /// What has the pre-trained model of a learner, and is asked.
+    Service {
+        /// Which operator asks.
+        operator: usize,
+    },
     /// The counter of epochs.
     Counter,
     /// Who has snapshots made, and sets everybody back after a crash.
@@ -149,6 +154,7 @@ impl Role {
             | Self::Replica { .. }
             | Self::Arbiter { .. }
             | Self::Gate { .. }
+            | Self::Service { .. }
             | Self::Counter
             | Self::Coordinator
             | Self::Store => None,
@@ -172,6 +178,7 @@ impl Role {
             Self::Watermark { .. } => Measured::Generator,
             Self::Operator { .. } | Self::Split { .. } | Self::Worker { .. } | Self::Merge { .. } => Measured::Operator,
             Self::Replica { .. } | Self::Arbiter { .. } | Self::Gate { .. } => Measured::Operator,
+            Self::Service { .. } => Measured::Operator,
             Self::Sink { .. } => Measured::Sink,
         }
     }
@@ -226,7 +233,7 @@ pub enum Port {
     Back,
     /// Of a source: what it asks the counter of epochs.
     Counter,
-    /// What snapshots, brokers and replicas agree on: one link for each who is told.
+    /// What snapshots, brokers, replicas and services agree on: one link for each who is told.
     Control,
 }
 
@@ -579,6 +586,7 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
             }
         }
     }
+    builder.services();
     builder.controls();
     builder.fill();
     builder.topology
@@ -862,7 +870,7 @@ impl<'a> Builder<'a> {
                 scenario.snapshot.is_some() && scenario.sinks[sink].delivery == script::Delivery::Transactional
             }
             Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => false,
-            Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => false,
+            Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } | Role::Service { .. } => false,
         };
         let all = self.topology.actors.iter().enumerate();
         let all = all.map(|(index, actor)| (ActorId(index as u32), actor));
@@ -899,7 +907,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A control link.
-    fn control(&mut self, from: ActorId, to: ActorId) {
+    pub(crate) fn control(&mut self, from: ActorId, to: ActorId) {
         // As on links for events, a generator goes by its operator's name.
         let name = |actor: ActorId| {
             let name = &self.topology.actors[actor.0 as usize].name;

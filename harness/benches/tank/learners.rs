@@ -119,21 +119,19 @@ fn scenario(events: u64, learn: &str, service: bool, files: &dyn Files) -> Arc<S
     let fields = FEATURES
         .map(|name| format!("{name} = {{ uniform = [0.0, 1.0] }}"))
         .join(", ");
-    let answers = if service {
-        "[[operator]]\nname = \"answers\"\ninput = [\"s\", \"op\"]\n\
-         gather = { by = [\"id\"], within = \"1s\", clock = \"node\" }\n\
-         watermark = { behind = \"1s\", every = \"1s\" }\n\
-         [[link]]\nfrom = \"s\"\nto = \"op\"\ndelay = \"5ms\"\n[[link]]\nfrom = \"op\"\nto = \"answers\"\ndelay = \"5ms\"\n"
+    let (learn, links) = if service {
+        let links = "[[link]]\nfrom = \"op\"\nto = \"op.service\"\ndelay = \"5ms\"\n\
+                     [[link]]\nfrom = \"op.service\"\nto = \"op\"\ndelay = \"5ms\"\n";
+        (format!("{learn}\nservice = {{ within = \"1s\" }}"), links)
     } else {
-        ""
+        (learn.to_owned(), "")
     };
-    let from = if service { "answers" } else { "op" };
     let text = format!(
         "schema = 1\nname = \"bench\"\npattern = \"machine-learner\"\n[time]\nseed = 1\n\
          [[source]]\nname = \"s\"\nrate = \"10000/s\"\ncount = {events}\n\
          fields = {{ id = {{ seq = 1 }}, y = {{ uniform = [0, 1] }}, {fields} }}\n\
-         [[operator]]\nname = \"op\"\ninput = [\"s\"]\n[operator.learn]\n{learn}\n{answers}\
-         [[sink]]\nname = \"to\"\ninput = [\"{from}\"]\n"
+         [[operator]]\nname = \"op\"\ninput = [\"s\"]\n[operator.learn]\n{learn}\n{links}\
+         [[sink]]\nname = \"to\"\ninput = [\"op\"]\n"
     );
     match Script::load(&text, "bench", files, &[]) {
         Ok(script) => Arc::new(script),
@@ -201,8 +199,9 @@ pub fn measure_all(quick: bool, run: &dyn Fn(&Arc<Script>)) {
     for service in [false, true] {
         let where_ = if service { "behind a service" } else { "in the operator" };
         let none = Model(Arc::from([]));
-        let scripts: Vec<(String, Arc<Script>)> = ONLINE
-            .iter()
+        // What learns is always in the operator.
+        let learning = ONLINE.iter().take(if service { 0 } else { ONLINE.len() });
+        let scripts: Vec<(String, Arc<Script>)> = learning
             .map(|(online, answers)| {
                 let script = scenario(events, &settings(answers, online), service, &none);
                 (format!("{}, predicts and learns", name(online)), script)

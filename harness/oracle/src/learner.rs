@@ -7,14 +7,20 @@
 //! label that finds none waits on a list of its own while its event may still come. The watermark strikes out what
 //! nothing can come for any more. A crash leaves nothing.
 //!
+//! Where the pre-trained model stands behind a service, there is a line before all that: whatever comes stands in it, an
+//! event puts its question when it comes, and then, again and again, the first of the line is let in unless it is an event
+//! whose question has neither been answered nor been waited for long enough. The token of the timer for a question is how
+//! many had come before it.
+//!
 //! The models themselves are those of the models crate: they are judged elsewhere, by what other programs say.
 
 use wavetank_models::drift::{Detector, DriftDetector, Signal};
 use wavetank_models::evaluation::loss;
 use wavetank_models::online::OnlineModel;
 use wavetank_models::{FeatureKind, Label, Learner, MISSING, ModelError, Prediction, Predictor, Target};
+use wavetank_scenarios::asking::{Answer, Question, Said};
 use wavetank_scenarios::script::{Learn, LearnOrder, LearnResults, OnDrift, Operator};
-use wavetank_scenarios::{Event, EventId, Row, Schema, Time, Value};
+use wavetank_scenarios::{Event, EventId, Row, Schema, Span, Time, Value};
 
 use crate::learner_gate::Referee;
 use crate::{Arrival, Due, DueResult, Reference, Why};
@@ -33,6 +39,23 @@ struct Answers {
     pretrained: Option<Prediction>,
     online: Option<Prediction>,
     given: Option<Prediction>,
+}
+
+/// What stands in the line before a service.
+#[derive(Clone)]
+struct InLine {
+    token: u64,
+    what: What,
+    /// What was asked, if anything was, and what it is remembered by.
+    question: Option<(Question, Vec<Value>)>,
+    /// What was said, or why nobody waits for it any more.
+    said: Option<Said>,
+}
+
+#[derive(Clone)]
+enum What {
+    Comes(bool, Event),
+    Watermark(Time),
 }
 
 /// All that changes as it learns.
@@ -59,10 +82,20 @@ pub(crate) struct Learning {
     notes: Vec<Note>,
     early: Vec<Event>,
     coming: Vec<(bool, Event)>,
+    /// The largest watermark that has come, whoever stands in the line.
+    told: Time,
+    line: Vec<InLine>,
+    /// How many have come to the line.
+    came: u64,
+    /// The version that is asked by who comes.
+    asks: usize,
+    /// Questions and answers, those used last at the end.
+    remembered: Vec<(Vec<Value>, Prediction)>,
+    tick: Span,
 }
 
 impl Learning {
-    pub fn new(operator: &Operator, learn: &Learn, inputs: &[&Schema]) -> Result<Self, String> {
+    pub fn new(operator: &Operator, learn: &Learn, inputs: &[&Schema], tick: Span) -> Result<Self, String> {
         let labels_on = learn.label_input(&operator.input);
         let events = (0..inputs.len()).find(|input| Some(*input) != labels_on);
         let events = events.map(|input| inputs[input].clone()).ok_or("it has no events")?;
@@ -82,6 +115,12 @@ impl Learning {
             notes: vec![],
             early: vec![],
             coming: vec![],
+            told: Time::MIN,
+            line: vec![],
+            came: 0,
+            asks: 0,
+            remembered: vec![],
+            tick,
         })
     }
 
@@ -89,17 +128,111 @@ impl Learning {
         self.learn.results == LearnResults::Outcomes
     }
 
-    /// It is the turn of an event, or of a label.
-    fn turn(&mut self, is_label: bool, event: &Event, due: &mut Due) {
-        if is_label {
-            self.a_label(event, due);
-        } else {
-            self.an_event(event, due);
+    /// Something comes, by the order that is asked for.
+    fn comes(&mut self, what: What, due: &mut Due) {
+        let Some(_) = &self.learn.service else {
+            return self.turn(&what, None, due);
+        };
+        let by_stamp = self.learn.order == LearnOrder::EventTime;
+        let serving = match &what {
+            What::Comes(_, event) if by_stamp => event.stamp,
+            What::Watermark(watermark) if *watermark < Time::MAX => *watermark,
+            _ => Time::MIN,
+        };
+        let froms = self.learn.pretrained.iter().enumerate().skip(1);
+        let begun = froms.filter(|(_, file)| file.read.as_ref().is_some_and(|read| read.from <= serving));
+        let asks = begun.map(|(k, _)| k).max().unwrap_or(0).max(self.asks);
+        if asks > self.asks {
+            self.asks = asks;
+            self.remembered.clear();
+        }
+        let mut place = InLine {
+            token: self.came,
+            what,
+            question: None,
+            said: None,
+        };
+        self.came += 1;
+        if let What::Comes(false, event) = &place.what {
+            let read = self.learn.pretrained[self.asks].read.as_ref();
+            let model = read.map(|read| read.model.schema().clone());
+            match model.as_ref().map(|model| features(model, &self.events, event)) {
+                None => {}
+                Some(Err(why)) => place.said = Some(Err(why.to_string())),
+                Some(Ok(features)) => {
+                    let names = model.iter().flat_map(wavetank_models::Schema::features);
+                    let key: Vec<Value> = names.map(|f| value(&self.events, event, &f.name)).collect();
+                    let question = Question {
+                        event: event.id,
+                        version: self.asks as u32,
+                        features,
+                    };
+                    match self.remembered.iter().position(|(known, _)| *known == key) {
+                        Some(at) => {
+                            let known = self.remembered.remove(at);
+                            place.said = Some(Ok(known.1.clone()));
+                            self.remembered.push(known);
+                        }
+                        None => due.asked.push(question.clone()),
+                    }
+                    place.question = Some((question, key));
+                }
+            }
+        }
+        self.line.push(place);
+        self.let_in(due);
+    }
+
+    /// The first of the line is let in, again and again.
+    fn let_in(&mut self, due: &mut Due) {
+        while let Some(first) = self.line.first()
+            && (first.question.is_none() || first.said.is_some())
+        {
+            let first = self.line.remove(0);
+            self.turn(&first.what, first.said, due);
         }
     }
 
-    fn an_event(&mut self, event: &Event, due: &mut Due) {
-        let Some((answers, by)) = self.ask(event) else {
+    /// An answer has come, or it has been waited for long enough.
+    fn said(&mut self, mut whom: impl FnMut(&InLine) -> bool, said: &Said, due: &mut Due) {
+        for waiting in &mut self.line {
+            if waiting.said.is_some() || !whom(waiting) {
+                continue;
+            }
+            if let (Some((question, key)), Ok(said)) = (&waiting.question, said)
+                && question.version as usize == self.asks
+                && self.learn.cache > 0
+            {
+                self.remembered.retain(|(known, _)| known != key);
+                self.remembered.push((key.clone(), said.clone()));
+                if self.remembered.len() > self.learn.cache as usize {
+                    self.remembered.remove(0);
+                }
+            }
+            waiting.said = Some(said.clone());
+        }
+        self.let_in(due);
+    }
+
+    /// It is the turn of an event, of which a service said this, of a label or of a watermark.
+    fn turn(&mut self, what: &What, said: Option<Said>, due: &mut Due) {
+        match what {
+            What::Comes(is_label, event) => {
+                if self.learn.order == LearnOrder::EventTime {
+                    self.new_versions(event.stamp, due);
+                }
+                if *is_label {
+                    self.a_label(event, due);
+                } else {
+                    self.an_event(event, said, due);
+                }
+            }
+            What::Watermark(watermark) => self.passes(*watermark, due),
+        }
+    }
+
+    fn an_event(&mut self, event: &Event, said: Option<Said>, due: &mut Due) {
+        let Some((answers, by)) = self.ask(event, said) else {
             due.dropped.push((event.id, Why::Failed));
             return;
         };
@@ -255,7 +388,9 @@ impl Learning {
     }
 
     /// What the models say, and who is heard: 0 the pre-trained one, 1 the online one, 2 nobody.
-    fn ask(&self, event: &Event) -> Option<(Answers, usize)> {
+    fn ask(&self, event: &Event, said: Option<Said>) -> Option<(Answers, usize)> {
+        let mut answers = Answers::default();
+        let mut unanswered = false;
         let mut refused = false;
         let mut unready = false;
         let mut hear = |answer: Result<Prediction, ModelError>| match answer {
@@ -269,8 +404,10 @@ impl Learning {
                 None
             }
         };
-        let mut answers = Answers::default();
-        if let Some(read) = self
+        if let Some(said) = said {
+            unanswered = said.is_err();
+            answers.pretrained = said.ok();
+        } else if let Some(read) = self
             .learn
             .pretrained
             .get(self.knows.version)
@@ -300,7 +437,7 @@ impl Learning {
             answers.given = Some(self.constant(&fallback.into()));
             return Some((answers, 2));
         }
-        (unready || !refused).then_some((answers, 2))
+        (unready || !(refused || unanswered)).then_some((answers, 2))
     }
 
     fn constant(&self, value: &Value) -> Prediction {
@@ -404,16 +541,21 @@ impl Learning {
     }
 
     fn watermark(&mut self, watermark: Time, due: &mut Due) {
-        self.watermark = watermark;
+        self.told = watermark;
         let (mut ready, coming) = std::mem::take(&mut self.coming)
             .into_iter()
             .partition::<Vec<_>, _>(|(_, event)| event.stamp <= watermark);
         self.coming = coming;
         ready.sort_by_key(|(is_label, event)| (event.stamp, *is_label, event.correlation, event.id));
-        for (is_label, event) in &ready {
-            self.new_versions(event.stamp, due);
-            self.turn(*is_label, event, due);
+        for (is_label, event) in ready {
+            self.comes(What::Comes(is_label, event), due);
         }
+        self.comes(What::Watermark(watermark), due);
+    }
+
+    /// It is the turn of a watermark.
+    fn passes(&mut self, watermark: Time, due: &mut Due) {
+        self.watermark = watermark;
         if watermark < Time::MAX {
             self.new_versions(watermark, due);
         }
@@ -496,6 +638,21 @@ fn alone(event: &Event, row: Vec<Value>) -> DueResult {
     }
 }
 
+impl Learning {
+    /// What is due, with how many are held and how far the watermark may go.
+    fn so_far(&self, mut due: Due) -> Due {
+        let waiting = if self.outcomes() { self.notes.len() } else { 0 };
+        let stamps = self.line.iter().filter_map(|waiting| match &waiting.what {
+            What::Comes(_, event) => Some(event.stamp),
+            What::Watermark(_) => None,
+        });
+        let in_line = stamps.clone().count();
+        due.limit = stamps.min().map(|stamp| stamp - self.tick);
+        due.held = (waiting + self.early.len() + self.coming.len() + in_line) as u64;
+        due
+    }
+}
+
 impl Reference for Learning {
     fn arrive(&mut self, arrival: &Arrival) -> Due {
         let mut due = Due::default();
@@ -503,25 +660,44 @@ impl Reference for Learning {
             Arrival::Event { input, event, .. } => {
                 let is_label = Some(*input) == self.labels_on;
                 match self.learn.order {
-                    LearnOrder::Arrival => self.turn(is_label, event, &mut due),
-                    LearnOrder::EventTime if event.stamp <= self.watermark => due.dropped.push((event.id, Why::Late)),
+                    LearnOrder::Arrival => self.comes(What::Comes(is_label, event.clone()), &mut due),
+                    LearnOrder::EventTime if event.stamp <= self.told => due.dropped.push((event.id, Why::Late)),
                     LearnOrder::EventTime => self.coming.push((is_label, event.clone())),
                 }
             }
             Arrival::Watermark(watermark) => self.watermark(*watermark, &mut due),
-            Arrival::Timer { .. } => {}
+            Arrival::Timer { token, .. } => {
+                let within = self.learn.service.as_ref().map_or(Span::ZERO, |service| service.within);
+                let why = Err(format!("the service did not answer within {within}"));
+                let whom = |waiting: &InLine| waiting.question.is_some() && waiting.token == *token;
+                self.said(whom, &why, &mut due);
+            }
             Arrival::Crash => {
                 if let Ok(nothing) = Knowledge::nothing(&self.learn, &self.model) {
                     self.knows = nothing;
                 }
-                self.watermark = Time::MIN;
+                (self.watermark, self.told) = (Time::MIN, Time::MIN);
+                (self.came, self.asks) = (0, 0);
+                self.line.clear();
+                self.remembered.clear();
                 self.notes.clear();
                 self.early.clear();
                 self.coming.clear();
             }
         }
-        let waiting = if self.outcomes() { self.notes.len() } else { 0 };
-        due.held = (waiting + self.early.len() + self.coming.len()) as u64;
-        due
+        self.so_far(due)
+    }
+    fn answer(&mut self, answer: &Answer) -> Option<Due> {
+        let mut due = Due::default();
+        let whom = |waiting: &InLine| {
+            let asked = waiting.question.as_ref().map(|(q, _)| (q.event, q.version));
+            asked == Some((answer.event, answer.version))
+        };
+        self.said(whom, &answer.said, &mut due);
+        Some(self.so_far(due))
+    }
+
+    fn waits(&self) -> bool {
+        !self.line.is_empty()
     }
 }

@@ -70,7 +70,7 @@ pub fn reference(
         }
         Body::First(first) => single::first(first, schema),
         Body::Reorder(settings) => ordering::reorder(operator, settings, schema, tick),
-        Body::Learn(learn) => Learning::new(operator, learn, inputs).map(|l| Box::new(l) as Box<dyn Reference>),
+        Body::Learn(learn) => Learning::new(operator, learn, inputs, tick).map(|l| Box::new(l) as Box<dyn Reference>),
         Body::Transform(steps) => transform::transform(steps, schema, output, tables),
     });
     built.map_err(|why| format!("operator `{name}`: {why}"))

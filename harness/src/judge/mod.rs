@@ -435,6 +435,12 @@ impl Judge {
             Happening::Answered { link, .. } => self.put_on(*link, None),
             Happening::Told { link, element } => {
                 self.handed(at, *link, element);
+                let from = self.topology.links[link.0 as usize].from;
+                if let (Element::Control(control), Some(lockstep)) = (element, &mut self.lockstep[from.0 as usize])
+                    && let Control::Question(_) | Control::Answer(_) = **control
+                {
+                    lockstep.act(Did::Told(Arc::clone(control)));
+                }
                 self.put_on(*link, element.event().map(|event| event.id));
             }
             Happening::Cut { actor, snapshot } => self.cut(*actor, *snapshot),

@@ -69,12 +69,15 @@ pub struct Learn {
     /// What comes out.
     #[serde(default)]
     pub results: LearnResults,
+    /// The pre-trained model is not in the operator: it stands behind a service, which is asked by messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ModelService>,
     /// How long a prediction keeps the operator busy: the work of a large model, or the way to a service and back where
-    /// whoever asks waits for the answer. Default: no time.
+    /// whoever asks does nothing else until the answer is there. Default: no time.
     #[serde(default)]
     pub cost: Span,
-    /// How many answers of the pre-trained model are remembered, those that were asked for last: they cost no time. A new
-    /// version remembers nothing of the old one. Default: none.
+    /// How many answers of the pre-trained model are remembered, those that were asked for last: they cost no time, and
+    /// are not asked of a service. A new version remembers nothing of the old one. Default: none.
     #[serde(default)]
     pub cache: u32,
 }
@@ -161,6 +164,20 @@ pub struct Labels {
     /// How long after its event a label may come, in event time. A label belongs to the events with its id that are
     /// stamped at most so long before it, and not after it. When the watermark has passed the end of that time, the
     /// event is not waited for any longer, and its label counts as missing.
+    pub within: Span,
+}
+
+/// A service that has the pre-trained model: an actor of its own, `NAME.service`, on a node of that name, whose `service` is
+/// the time that an answer takes. Questions travel on the link `NAME -> NAME.service`, answers on the one back; they can
+/// be datagrams. What is asked names its version, and the service has all of them.
+///
+/// Events and labels have their turn in the order in which they came, watermarks keep their place among them, and whoever
+/// has an answer waits for those before. Without an answer in time an event gets that of the online model, else the
+/// `fallback`, else it fails. The end of the input waits for what has been asked. After a recovery it is asked again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelService {
+    /// How long an answer is waited for, by the monotonic clock of the node of whoever asks.
     pub within: Span,
 }
 

@@ -7,6 +7,7 @@ use wavetank_models::evaluation::{Prequential, loss};
 use wavetank_models::gate::{Gate, Served};
 use wavetank_models::online::OnlineModel;
 use wavetank_models::{Label, Learner as _, ModelError, Prediction, Predictor};
+use wavetank_scenarios::asking::Said as Heard;
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::script::{Learn, OnDrift};
 use wavetank_scenarios::{Time, Value};
@@ -38,6 +39,22 @@ impl Said {
     pub fn bytes(&self) -> usize {
         let features = self.features.as_ref().map_or(0, Vec::len);
         size_of::<Self>() + features * size_of::<f64>()
+    }
+}
+
+/// Why a model did not answer.
+struct Refusal {
+    why: String,
+    /// It has learned nothing yet.
+    unready: bool,
+}
+
+impl From<ModelError> for Refusal {
+    fn from(error: ModelError) -> Self {
+        Self {
+            why: error.to_string(),
+            unready: matches!(error, ModelError::NotReady(_)),
+        }
     }
 }
 
@@ -113,17 +130,25 @@ impl Minds {
         }
     }
 
-    /// Predicts: all that the models say, and whose answer is served.
+    /// Predicts: all that the models say, and whose answer is served. `heard` is what a service said in the place of the
+    /// pre-trained model.
     ///
     /// # Errors
     /// No model can answer, and there is no fallback: why.
-    pub fn predict(&self, plan: &Plan, row: &[Value]) -> Result<(Said, By), String> {
-        let pretrained = plan.versions.get(self.version);
-        let pretrained = pretrained.map(|version| version.looks.at(row).and_then(|x| version.model.predict(&x)));
+    pub fn predict(&self, plan: &Plan, row: &[Value], heard: Option<Heard>) -> Result<(Said, By), String> {
+        let here = || {
+            let version = plan.versions.get(self.version)?;
+            let answer = version.looks.at(row).and_then(|x| version.model.predict(&x));
+            Some(answer.map_err(Refusal::from))
+        };
+        let pretrained = match heard {
+            Some(heard) => Some(heard.map_err(|why| Refusal { why, unready: false })),
+            None => here(),
+        };
         let mut features = None;
         let online = self.online.as_ref().zip(plan.online.as_ref()).map(|(model, looks)| {
             let x = looks.at(row)?;
-            let answer = model.predict(&x);
+            let answer = model.predict(&x).map_err(Refusal::from);
             features = Some(x);
             answer
         });
@@ -131,7 +156,7 @@ impl Minds {
         if self.serves_online(plan) {
             answers.reverse();
         }
-        let first = |(by, answer): &(By, Option<&Result<Prediction, ModelError>>)| {
+        let first = |(by, answer): &(By, Option<&Result<Prediction, Refusal>>)| {
             Some((*by, answer.as_ref()?.as_ref().ok()?.clone()))
         };
         let served = answers.iter().find_map(first);
@@ -140,11 +165,9 @@ impl Minds {
             (None, Some(fallback)) => (By::Nobody, Some(fallback.clone())),
             (None, None) => {
                 let mut errors = answers.iter().filter_map(|(_, answer)| answer.as_ref()?.as_ref().err());
-                let unready = |error: &&ModelError| matches!(error, ModelError::NotReady(_));
-                if !errors.clone().any(|error| unready(&error)) {
-                    return Err(errors
-                        .next()
-                        .map_or_else(|| "there is no model".into(), ToString::to_string));
+                if !errors.clone().any(|refusal| refusal.unready) {
+                    let why = errors.next().map(|refusal| refusal.why.clone());
+                    return Err(why.unwrap_or_else(|| "there is no model".into()));
                 }
                 (By::Nobody, None)
             }

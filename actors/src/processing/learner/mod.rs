@@ -1,8 +1,8 @@
 //! The machine learner: predict for each event, learn when its label comes.
 //!
 //! `plan` is what follows from the settings: where features, ids and labels stand in a row. `minds` is what has been
-//! learned and what is known of how good it is: the models, the gate between them, the detector, the measures. Here is
-//! what waits: predictions for their labels, labels for their events, and, in the order of event time, everything for
+//! learned and what is known of how good it is: the models, the gate between them, the detector, the measures. `asking`
+//! is the line before a service, where the model stands behind one. Here is what waits: predictions for their labels, labels for their events, and, in the order of event time, everything for
 //! the watermark.
 //!
 //! The rules:
@@ -16,6 +16,7 @@
 //!   there is no such label.
 //! - Whatever was learned is the operator's state, and is saved to the last bit.
 
+mod asking;
 mod minds;
 mod plan;
 #[cfg(test)]
@@ -25,10 +26,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use wavetank_models::Label;
+use wavetank_scenarios::asking::{Answer, Question, Said as Heard};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::script::{self, Learn};
-use wavetank_scenarios::{Event, EventId, Row, Time, Value};
+use wavetank_scenarios::{Event, EventId, Row, Span, Time, Value};
 
+use self::asking::{Asking, Turn};
 use self::minds::{By, Minds, Said};
 use self::plan::Plan;
 use super::Surroundings;
@@ -56,6 +59,8 @@ struct Learner {
     settings: Learn,
     plan: Plan,
     minds: Minds,
+    /// The watermark that has come, and the one whose turn has come.
+    told: Time,
     watermark: Time,
     /// The number of the next example or early label.
     next: u64,
@@ -70,6 +75,10 @@ struct Learner {
     queue: BTreeMap<Place, (bool, Event)>,
     /// What the pre-trained model was asked last, and what asking costs.
     cache: Cache,
+    /// Where the pre-trained model stands behind a service: who waits for it.
+    asking: Option<Asking>,
+    /// The unit of event time.
+    tick: Span,
 }
 
 /// Builds a machine learner.
@@ -87,6 +96,7 @@ pub(super) fn build(
         settings: settings.clone(),
         plan,
         minds,
+        told: Time::MIN,
         watermark: Time::MIN,
         next: 0,
         examples: BTreeMap::new(),
@@ -95,7 +105,15 @@ pub(super) fn build(
         early: BTreeMap::new(),
         early_by_stamp: BTreeMap::new(),
         queue: BTreeMap::new(),
-        cache: Cache::new(settings.cache, settings.cost),
+        cache: match settings.service {
+            Some(_) => Cache::new(0, Span::ZERO),
+            None => Cache::new(settings.cache, settings.cost),
+        },
+        asking: settings
+            .service
+            .as_ref()
+            .map(|service| Asking::new(service.within, settings.cache)),
+        tick: around.tick,
     }))
 }
 
@@ -104,12 +122,58 @@ impl Learner {
         self.plan.apart().is_some_and(|apart| apart.input == input)
     }
 
-    /// It is the turn of an event or label.
-    fn take(&mut self, is_label: bool, event: Event, out: &mut Output) {
+    /// Something comes to those who wait for a service, or has its turn at once.
+    fn comes(&mut self, turn: Turn, out: &mut Output) {
+        match &mut self.asking {
+            None => self.turn(turn, None, out),
+            Some(asking) => {
+                asking.joins(turn, &self.plan, out);
+                self.go_on(out);
+            }
+        }
+    }
+
+    /// All whose turn has come.
+    fn go_on(&mut self, out: &mut Output) {
+        while let Some((turn, heard)) = self.asking.as_mut().and_then(Asking::turn) {
+            self.turn(turn, heard, out);
+        }
+    }
+
+    /// It is the turn of an event, of which a service said what was `heard`, of a label or of a watermark.
+    fn turn(&mut self, turn: Turn, heard: Option<Heard>, out: &mut Output) {
+        match turn {
+            Turn::Event(event) => {
+                self.serves(&event, out);
+                self.event(event, heard, out);
+            }
+            Turn::Label(label) => {
+                self.serves(&label, out);
+                self.label(label, out);
+            }
+            Turn::Watermark(watermark) => {
+                self.watermark = watermark;
+                // At the end nothing comes that another version could serve.
+                if watermark < Time::MAX {
+                    self.swap(watermark, out);
+                }
+                self.give_up(out);
+            }
+        }
+    }
+
+    /// By event time, the version for an event is that of its stamp.
+    fn serves(&mut self, event: &Event, out: &mut Output) {
+        if self.plan.by_event_time {
+            self.swap(event.stamp, out);
+        }
+    }
+
+    fn turn_of(is_label: bool, event: Event) -> Turn {
         if is_label {
-            self.label(event, out);
+            Turn::Label(event)
         } else {
-            self.event(event, out);
+            Turn::Event(event)
         }
     }
 
@@ -133,9 +197,9 @@ impl Learner {
         }
     }
 
-    fn event(&mut self, event: Event, out: &mut Output) {
+    fn event(&mut self, event: Event, heard: Option<Heard>, out: &mut Output) {
         self.pay(&event.row, out);
-        let (said, by) = match self.minds.predict(&self.plan, &event.row) {
+        let (said, by) = match self.minds.predict(&self.plan, &event.row, heard) {
             Ok(answer) => answer,
             Err(why) => return out.failed(event, why),
         };
@@ -355,8 +419,8 @@ impl Operator for Learner {
     fn on_event(&mut self, input: usize, event: Event, _now: Time, out: &mut Output) {
         let is_label = self.is_label(input);
         if !self.plan.by_event_time {
-            self.take(is_label, event, out);
-        } else if event.stamp <= self.watermark {
+            self.comes(Self::turn_of(is_label, event), out);
+        } else if event.stamp <= self.told {
             out.late(event, self.plan.side);
         } else {
             let place = (event.stamp, is_label, event.correlation, event.id);
@@ -365,19 +429,37 @@ impl Operator for Learner {
     }
 
     fn on_watermark(&mut self, watermark: Time, out: &mut Output) {
-        self.watermark = watermark;
+        self.told = watermark;
         while let Some(first) = self.queue.first_entry()
             && first.key().0 <= watermark
         {
             let (is_label, event) = first.remove();
-            self.swap(event.stamp, out);
-            self.take(is_label, event, out);
+            self.comes(Self::turn_of(is_label, event), out);
         }
-        // At the end nothing comes that another version could serve.
-        if watermark < Time::MAX {
-            self.swap(watermark, out);
+        self.comes(Turn::Watermark(watermark), out);
+    }
+
+    fn on_timer(&mut self, token: u64, out: &mut Output) {
+        if self.asking.as_mut().is_some_and(|asking| asking.too_late(token)) {
+            out.measure(Metric::TimedOut, 1);
+            self.go_on(out);
         }
-        self.give_up(out);
+    }
+
+    fn on_answer(&mut self, answer: &Answer, out: &mut Output) {
+        if let Some(asking) = &mut self.asking {
+            asking.answered(answer);
+            self.go_on(out);
+        }
+    }
+
+    fn asked(&self) -> Vec<Question> {
+        self.asking.as_ref().map(Asking::questions).unwrap_or_default()
+    }
+
+    fn watermark_limit(&self) -> Time {
+        let smallest = self.asking.as_ref().and_then(Asking::smallest);
+        smallest.map_or(Time::MAX, |stamp| stamp - self.tick)
     }
 
     fn save(&self, state: &mut State) {
@@ -386,7 +468,10 @@ impl Operator for Learner {
             // Nothing that is kept here cannot be written; what cannot is found missing when it is read.
             Err(error) => state.put("unsaved", &error.to_string()),
         }
-        state.put("clock", &(self.watermark, self.next));
+        state.put("clock", &(self.told, self.watermark, self.next));
+        if let Some(asking) = &self.asking {
+            asking.save(state);
+        }
         self.cache.save(0, state);
         state.put_each("examples", &self.examples);
         let early = self.early.values().flatten().map(|(number, label)| (number, label));
@@ -409,8 +494,11 @@ impl Operator for Learner {
             "it is that of another model",
         )?;
         self.minds = minds;
-        (self.watermark, self.next) = state.get("clock")?;
+        (self.told, self.watermark, self.next) = state.get("clock")?;
         counted("clock", self.next)?;
+        if let Some(asking) = &mut self.asking {
+            asking.restore(state, self.plan.versions.len())?;
+        }
         self.cache.restore(0, state)?;
         for (number, example) in state.each::<u64, Example>("examples")? {
             StateError::unless(number < self.next, "examples", "one is of the future")?;
@@ -436,7 +524,7 @@ impl Operator for Learner {
             labels.sort_unstable_by_key(|(number, _)| *number);
         }
         for ((is_label, _), event) in state.each::<(bool, EventId), Event>("queue")? {
-            let waits = self.plan.by_event_time && event.stamp > self.watermark;
+            let waits = self.plan.by_event_time && event.stamp > self.told;
             StateError::unless(waits, "queue", "one does not wait for the watermark")?;
             let place = (event.stamp, is_label, event.correlation, event.id);
             self.queue.insert(place, (is_label, event));
@@ -446,7 +534,8 @@ impl Operator for Learner {
 
     fn held(&self) -> u64 {
         let examples = if self.plan.outcomes { self.examples.len() } else { 0 };
-        (examples + self.early_by_stamp.len() + self.queue.len()) as u64
+        let line = self.asking.as_ref().map_or(0, Asking::held);
+        (examples + self.early_by_stamp.len() + self.queue.len()) as u64 + line
     }
 
     fn state_bytes(&self) -> usize {
@@ -461,6 +550,7 @@ impl Operator for Learner {
         let waiting = self.examples.values().next().map_or(0, example) * self.examples.len();
         self.minds.bytes(&self.plan)
             + self.cache.state_bytes()
+            + self.asking.as_ref().map_or(0, Asking::state_bytes)
             + waiting
             + (self.early_by_stamp.len() + self.queue.len()) * event
     }
