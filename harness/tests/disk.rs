@@ -2,11 +2,16 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use wavetank_actors::reliability::broker::{Gap, Journal, Kept, Limits, Log, Next, Page, Problem, journal_files};
 use wavetank_actors::reliability::disk::{Disk, DiskFaults, Mishap, Operation, Outcome, Replacing, Request};
 use wavetank_harness::disk::RealDisk;
 use wavetank_scenarios::{Event, EventId, Producer, Time, Value};
+
+/// Held while a process is started, and by who opens a file again that it has just closed: until a new process runs its own
+/// program it has all files of this one open, and their locks with them.
+static STARTING: Mutex<()> = Mutex::new(());
 
 /// A log whose journal lies on a real disk; each event is written before the next.
 struct Real {
@@ -105,6 +110,7 @@ fn what_was_acknowledged_survives_kill_9() {
     let path = folder.path().join("log.redb");
     let mut acknowledged = 0;
     for round in 1..=3 {
+        let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args([
                 "--exact",
@@ -117,6 +123,7 @@ fn what_was_acknowledged_survives_kill_9() {
             .stderr(Stdio::null())
             .spawn()
             .expect("it starts");
+        drop(starting);
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         for line in lines.map_while(Result::ok) {
             if let Some(number) = line.strip_prefix("kept ") {
@@ -162,6 +169,7 @@ impl DiskFaults for AtWrite {
 
 #[test]
 fn whatever_goes_wrong_beneath_what_is_read_back_is_what_was_written_or_an_error_that_names_the_file() {
+    let _nobody_starts = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     let mishap = |make: fn(&mut Mishap)| {
         let mut mishap = Mishap {
             fired: vec![0],

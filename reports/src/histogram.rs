@@ -5,10 +5,12 @@
 //! JSON it is its summary and the histogram itself, in the V2 format as base64, which other HDR tools read.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer, V2Serializer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -206,6 +208,34 @@ impl Histogram {
     }
 }
 
+/// Several histograms as one interval log (`.hlog`), the format of HdrHistogram's log tools: V2, deflated, each under its tag.
+/// Values are in microseconds; all are of the interval of `length` that begins at zero.
+///
+/// # Errors
+/// A name that cannot be a tag: one with a comma, a blank or a line break.
+pub fn to_log<'a>(
+    histograms: impl IntoIterator<Item = (&'a str, &'a Histogram)>,
+    length: Span,
+) -> Result<String, HistogramError> {
+    let wrong = |error: &dyn std::fmt::Display| HistogramError(error.to_string());
+    let mut bytes = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let mut log = IntervalLogWriterBuilder::new()
+        .add_comment("[Histogram log format version 1.3]")
+        .add_comment("values in microseconds; the largest of each in milliseconds")
+        .with_max_value_divisor(1000.0)
+        .begin_log_with(&mut bytes, &mut serializer)
+        .map_err(|error| wrong(&error))?;
+    let length = Duration::from_micros(u64::try_from(length.0).unwrap_or(0));
+    for (name, histogram) in histograms {
+        let tag = Tag::new(name).ok_or_else(|| HistogramError(format!("`{name}` cannot be a tag")))?;
+        log.write_histogram(&histogram.counts, Duration::ZERO, length, Some(tag))
+            .map_err(|error| wrong(&error))?;
+    }
+    drop(log);
+    String::from_utf8(bytes).map_err(|error| wrong(&error))
+}
+
 impl From<Histogram> for Written {
     fn from(histogram: Histogram) -> Self {
         Self {
@@ -305,6 +335,25 @@ mod tests {
         let mut histogram = Histogram::default();
         values.iter().for_each(|v| histogram.record(Span(*v)));
         histogram
+    }
+
+    #[test]
+    fn an_interval_log_is_read_back_by_its_tags() {
+        use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+        let mut a = Histogram::default();
+        [10, 20, 30_000].map(|us| a.record(Span(us)));
+        let log = to_log([("sink.latency", &a), ("b", &Histogram::default())], Span(2_500_000)).unwrap();
+        let entries: Vec<_> = IntervalLogIterator::new(log.as_bytes()).map(Result::unwrap).collect();
+        let [LogEntry::Interval(first), LogEntry::Interval(second)] = entries.as_slice() else {
+            panic!("{log}")
+        };
+        assert_eq!(first.tag().map(|tag| tag.as_str()), Some("sink.latency"));
+        assert_eq!((first.duration().as_millis(), first.max()), (2_500, 30.015));
+        let bytes = STANDARD.decode(first.encoded_histogram()).unwrap();
+        let back: hdrhistogram::Histogram<u64> = Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap();
+        assert_eq!(back, a.counts);
+        assert_eq!(second.tag().map(|tag| tag.as_str()), Some("b"));
+        assert!(to_log([("a b", &a)], Span(0)).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! look at or to hand on, and simulates nothing by itself. This crate knows the record only: no scenario, no actor, no
 //! judge. Colours are always written; who prints strips them where they are not wanted.
 
+pub mod bench;
 pub mod diff;
 pub mod histogram;
 pub mod json;

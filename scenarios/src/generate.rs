@@ -175,6 +175,47 @@ impl TryFrom<Json> for Rate {
     }
 }
 
+impl Rate {
+    /// Events a second: on average, of a curve where it is highest.
+    pub fn per_second(&self) -> f64 {
+        match self {
+            Self::Even(rate) | Self::Poisson(rate) => *rate,
+            Self::Bursts { size, every } => *size as f64 / every.as_secs_f64().max(f64::MIN_POSITIVE),
+            Self::Curve(points) => points.iter().map(|(_, rate)| *rate).fold(0.0, f64::max),
+        }
+    }
+    /// The same course, so many times as many events: bursts come closer together, and keep their size.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        match self {
+            Self::Even(rate) => Self::Even(rate * factor),
+            Self::Poisson(rate) => Self::Poisson(rate * factor),
+            Self::Bursts { size, every } => Self::Bursts {
+                size: *size,
+                every: Span::from_secs_f64(every.as_secs_f64() / factor).max(Span::UNIT),
+            },
+            Self::Curve(points) => Self::Curve(points.iter().map(|(at, rate)| (*at, rate * factor)).collect()),
+        }
+    }
+}
+
+/// As a setting is written in a scenario file, on one line.
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Even(rate) => write!(f, "\"{}\"", print_rate(*rate)),
+            Self::Poisson(rate) => write!(f, "{{ poisson = \"{}\" }}", print_rate(*rate)),
+            Self::Bursts { size, every } => write!(f, "{{ bursts = {{ size = {size}, every = \"{every}\" }} }}"),
+            Self::Curve(points) => {
+                let points = points
+                    .iter()
+                    .map(|(at, rate)| format!("[\"{at}\", \"{}\"]", print_rate(*rate)));
+                write!(f, "{{ curve = [{}] }}", points.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
 fn print_rate(rate: f64) -> String {
     format!("{rate}/s")
 }

@@ -1,21 +1,30 @@
 //! The chunks of a part, by key.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Chunks by key. Those that are put in all at once, as those of a large state are, lie in one buffer: no memory is asked for
-/// for each of them.
+/// for each of them, and a copy shares it.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Chunks {
+    many: Arc<Many>,
+    /// Those that were put in one by one; no key is in both.
+    single: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// Chunks that were put in all at once.
+#[derive(Clone, Default, Debug)]
+struct Many {
     /// Keys and chunks, one behind the other.
     buffer: Vec<u8>,
     /// Where they lie, ascending by key.
     places: Vec<Place>,
-    /// Those that were put in one by one; no key is in both.
-    single: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// Where a key and its chunk lie in the buffer.
@@ -37,40 +46,39 @@ impl Place {
     fn key(self, buffer: &[u8]) -> &[u8] {
         &buffer[self.key..self.chunk]
     }
+    fn chunk(self, buffer: &[u8]) -> &[u8] {
+        &buffer[self.chunk..self.end]
+    }
+    /// The same entry where it begins at `start`.
+    const fn moved(self, start: usize) -> Self {
+        Self {
+            key: start,
+            chunk: start + (self.chunk - self.key),
+            end: start + (self.end - self.key),
+            hash: self.hash,
+        }
+    }
 }
 
-impl Chunks {
-    /// Puts one in, in place of the one that the key has.
-    pub fn put(&mut self, key: Vec<u8>, chunk: Vec<u8>) {
-        self.remove(&key);
-        self.single.insert(key, chunk);
-    }
-    /// Puts many in, in place of those that the keys have; of several with one key the last.
-    pub fn put_each<K: Serialize, V: Serialize>(
-        &mut self,
-        entries: impl IntoIterator<Item = (K, V)>,
-    ) -> Result<(), postcard::Error> {
-        for (key, value) in entries {
-            let start = self.buffer.len();
-            self.buffer = postcard::to_extend(&key, std::mem::take(&mut self.buffer))?;
-            let chunk = self.buffer.len();
-            self.buffer = postcard::to_extend(&value, std::mem::take(&mut self.buffer))?;
-            let end = self.buffer.len();
-            self.places.push(Place {
-                key: start,
-                chunk,
-                end,
-                hash: hash(&self.buffer[start..end], chunk - start),
-            });
+impl Many {
+    /// Puts an entry behind the others, wherever its key belongs.
+    fn push<K: Serialize, V: Serialize>(&mut self, key: &K, value: Option<&V>) -> Result<(), postcard::Error> {
+        let start = self.buffer.len();
+        self.buffer = postcard::to_extend(key, std::mem::take(&mut self.buffer))?;
+        let chunk = self.buffer.len();
+        if let Some(value) = value {
+            self.buffer = postcard::to_extend(value, std::mem::take(&mut self.buffer))?;
         }
-        self.sort();
-        if !self.single.is_empty() {
-            for place in &self.places {
-                self.single.remove(place.key(&self.buffer));
-            }
-        }
+        let end = self.buffer.len();
+        self.places.push(Place {
+            key: start,
+            chunk,
+            end,
+            hash: hash(&self.buffer[start..end], chunk - start),
+        });
         Ok(())
     }
+    /// Sorts the places by key; of several with one key the last is left.
     fn sort(&mut self) {
         let buffer = &self.buffer;
         // The keys of a part begin alike: what tells them apart is behind that, and mostly the first bytes of it do.
@@ -100,20 +108,104 @@ impl Chunks {
             again
         });
     }
-    /// Takes one out.
-    pub fn remove(&mut self, key: &[u8]) {
-        self.single.remove(key);
-        if let Ok(index) = self.find(key) {
-            self.places.remove(index);
-        }
-    }
+    /// Where a key is, or belongs.
     fn find(&self, key: &[u8]) -> Result<usize, usize> {
         self.places.binary_search_by(|place| place.key(&self.buffer).cmp(key))
     }
+    /// What of these and `newer` is left when the newer of two with one key counts, and those that are `gone` do not. Runs of
+    /// places that nothing comes between are copied as a whole.
+    fn overlaid(&self, newer: &Self, gone: impl Fn(&Place) -> bool) -> Self {
+        let mut both = Self {
+            buffer: Vec::with_capacity(self.buffer.len() + newer.buffer.len()),
+            places: Vec::with_capacity(self.places.len() + newer.places.len()),
+        };
+        let mut next = 0;
+        for place in &newer.places {
+            let key = place.key(&newer.buffer);
+            let before = next + self.ahead(next, key);
+            both.copy(self, next..before);
+            let replaced = self.places.get(before).is_some_and(|old| old.key(&self.buffer) == key);
+            next = before + usize::from(replaced);
+            if !gone(place) {
+                let start = both.buffer.len();
+                both.buffer.extend_from_slice(&newer.buffer[place.key..place.end]);
+                both.places.push(place.moved(start));
+            }
+        }
+        both.copy(self, next..self.places.len());
+        both
+    }
+    /// How many places from `next` on have smaller keys. It is looked for in steps that double, because mostly it is near.
+    fn ahead(&self, next: usize, key: &[u8]) -> usize {
+        let rest = &self.places[next..];
+        let smaller = |old: &Place| old.key(&self.buffer) < key;
+        let mut reach = 1;
+        while rest.get(reach - 1).is_some_and(smaller) {
+            reach *= 2;
+        }
+        let known = reach / 2;
+        known + rest[known..rest.len().min(reach)].partition_point(smaller)
+    }
+    /// Puts some places of another behind its own.
+    fn copy(&mut self, of: &Self, range: Range<usize>) {
+        let mut rest = &of.places[range];
+        while let Some(first) = rest.first() {
+            // As far as they lie one behind the other in the buffer too.
+            let ends = rest.windows(2).take_while(|pair| pair[0].end == pair[1].key).count();
+            let (run, others) = rest.split_at(ends + 1);
+            let (start, end) = (self.buffer.len(), run.last().map_or(first.end, |place| place.end));
+            self.buffer.extend_from_slice(&of.buffer[first.key..end]);
+            self.places
+                .extend(run.iter().map(|place| place.moved(start + place.key - first.key)));
+            rest = others;
+        }
+    }
+}
+
+impl Chunks {
+    /// Puts one in, in place of the one that the key has.
+    pub fn put(&mut self, key: Vec<u8>, chunk: Vec<u8>) {
+        self.remove(&key);
+        self.single.insert(key, chunk);
+    }
+    /// Puts many in, in place of those that the keys have; of several with one key the last. Where there is nothing for a
+    /// key, what it has is taken out.
+    pub fn put_each<K: Serialize, V: Serialize>(
+        &mut self,
+        entries: impl IntoIterator<Item = (K, Option<V>)>,
+    ) -> Result<(), postcard::Error> {
+        let mut newer = Many::default();
+        let mut gone = FxHashSet::default();
+        for (key, value) in entries {
+            if value.is_none() {
+                gone.insert(newer.buffer.len());
+            }
+            newer.push(&key, value.as_ref())?;
+        }
+        newer.sort();
+        if !self.single.is_empty() {
+            for place in &newer.places {
+                self.single.remove(place.key(&newer.buffer));
+            }
+        }
+        self.many = if self.many.places.is_empty() && gone.is_empty() {
+            Arc::new(newer)
+        } else {
+            Arc::new(self.many.overlaid(&newer, |place| gone.contains(&place.key)))
+        };
+        Ok(())
+    }
+    /// Takes one out.
+    pub fn remove(&mut self, key: &[u8]) {
+        self.single.remove(key);
+        if let Ok(index) = self.many.find(key) {
+            Arc::make_mut(&mut self.many).places.remove(index);
+        }
+    }
     /// The one with that key.
     pub fn get(&self, key: &[u8]) -> Option<&[u8]> {
-        match self.find(key) {
-            Ok(index) => self.places.get(index).map(|place| &self.buffer[place.chunk..place.end]),
+        match self.many.find(key) {
+            Ok(index) => self.many.places.get(index).map(|place| place.chunk(&self.many.buffer)),
             Err(_) => self.single.get(key).map(Vec::as_slice),
         }
     }
@@ -153,11 +245,9 @@ impl Chunks {
     }
     /// Hashes, keys and chunks, ascending by key.
     fn hashed(&self) -> impl Iterator<Item = (u64, &[u8], &[u8])> {
-        let many = self.places.iter();
-        let many = many.map(|place| {
-            let chunk = &self.buffer[place.chunk..place.end];
-            (place.hash, place.key(&self.buffer), chunk)
-        });
+        let (places, buffer) = (&self.many.places, &self.many.buffer);
+        let many = places.iter();
+        let many = many.map(|place| (place.hash, place.key(buffer), place.chunk(buffer)));
         let single = self.single.iter().map(|(key, chunk)| {
             let both = [key.as_slice(), chunk.as_slice()].concat();
             (hash(&both, key.len()), key.as_slice(), chunk.as_slice())
@@ -171,8 +261,9 @@ impl Chunks {
     }
     /// Keys and chunks, ascending by key.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let many = self.places.iter();
-        let many = many.map(|place| (place.key(&self.buffer), &self.buffer[place.chunk..place.end]));
+        let (places, buffer) = (&self.many.places, &self.many.buffer);
+        let many = places.iter();
+        let many = many.map(|place| (place.key(buffer), place.chunk(buffer)));
         let (mut many, mut single) = (many.peekable(), self.single.iter().peekable());
         std::iter::from_fn(move || match (many.peek(), single.peek()) {
             (Some((a, _)), Some((b, _))) if b.as_slice() < *a => {
@@ -182,9 +273,15 @@ impl Chunks {
             (None, _) => single.next().map(|(k, v)| (k.as_slice(), v.as_slice())),
         })
     }
+    /// How many bytes keys and chunks take.
+    pub fn size(&self) -> usize {
+        let many = self.many.places.iter().map(|place| place.end - place.key);
+        let single = self.single.iter().map(|(key, chunk)| key.len() + chunk.len());
+        many.sum::<usize>() + single.sum::<usize>()
+    }
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.places.len() + self.single.len()
+        self.many.places.len() + self.single.len()
     }
 }
 

@@ -25,5 +25,5 @@ pub use check::{FAR, counted};
 pub use control::{Control, From};
 pub(crate) use coordinator::{Coordinator, Crew, Ends};
 pub(crate) use participant::{Make, Participant, Peers};
-pub use state::{Change, State, StateError};
+pub use state::{Change, Part, State, StateError};
 pub(crate) use store::{Shelf, Store};

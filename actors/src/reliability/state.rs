@@ -22,6 +22,10 @@ pub struct State {
     broken: Option<String>,
 }
 
+/// A part of a state. Copies share their memory.
+#[derive(Clone, Default, Debug)]
+pub struct Part(Chunks);
+
 /// What is wrong with a saved state: it is not one of such an operator with such settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StateError {
@@ -63,9 +67,29 @@ impl State {
             return;
         }
         let chunks = self.parts.entry(part.to_owned()).or_default();
-        if let Err(error) = chunks.put_each(entries) {
+        if let Err(error) = chunks.put_each(entries.map(|(key, value)| (key, Some(value)))) {
             self.broken = Some(format!("part `{part}`: {error}"));
         }
+    }
+    /// Puts a part in as it was put in `before`, but for what is `changed` since then: the keys, and what they have now;
+    /// nothing where one is gone. It is as if [`State::put_each`] had put all of it in.
+    pub fn put_changed<K: Serialize, V: Serialize>(
+        &mut self,
+        part: &str,
+        before: &Part,
+        changed: impl IntoIterator<Item = (K, Option<V>)>,
+    ) {
+        let mut chunks = before.0.clone();
+        if let Err(error) = chunks.put_each(changed) {
+            self.broken = Some(format!("part `{part}`: {error}"));
+        }
+        if chunks.len() > 0 {
+            self.parts.insert(part.to_owned(), chunks);
+        }
+    }
+    /// A part as it is here, to go on from.
+    pub fn part(&self, part: &str) -> Part {
+        Part(self.parts.get(part).cloned().unwrap_or_default())
     }
     /// Puts one entry of a part in that is kept by key.
     pub fn put_at(&mut self, part: &str, key: &(impl Serialize + ?Sized), value: &(impl Serialize + ?Sized)) {
@@ -130,8 +154,7 @@ impl State {
     }
     /// How many bytes it takes: its chunks and their keys.
     pub fn size(&self) -> usize {
-        let chunks = self.parts.values().flat_map(Chunks::iter);
-        chunks.map(|(key, chunk)| key.len() + chunk.len()).sum()
+        self.parts.values().map(Chunks::size).sum()
     }
     /// What makes `before` into this.
     pub fn changes_since(&self, before: &Self) -> Vec<Change> {
@@ -248,6 +271,30 @@ mod tests {
             prop_assert_eq!(postcard::to_stdvec(&state).unwrap(), postcard::to_stdvec(&one_by_one).unwrap());
             prop_assert_eq!(state.changes_since(&one_by_one), vec![]);
             prop_assert_eq!(state.each::<u16, u8>("part").unwrap().into_iter().collect::<BTreeMap<_, _>>(), model);
+        }
+
+        #[test]
+        fn what_has_changed_over_what_there_was_is_what_there_is(
+            before in prop::collection::btree_map(any::<u8>(), any::<u16>(), 0..40),
+            changed in prop::collection::vec((any::<u8>(), any::<Option<u16>>()), 0..40),
+        ) {
+            let mut first = State::default();
+            first.put_each("by key", &before);
+            let mut second = State::default();
+            second.put_changed("by key", &first.part("by key"), changed.iter().copied());
+            let mut after = before.clone();
+            for (key, value) in changed {
+                match value {
+                    Some(value) => after.insert(key, value),
+                    None => after.remove(&key),
+                };
+            }
+            let mut whole = State::default();
+            whole.put_each("by key", &after);
+            prop_assert_eq!(&second, &whole);
+            prop_assert_eq!(second.size(), whole.size());
+            prop_assert_eq!(second.changes_since(&first), whole.changes_since(&first));
+            prop_assert_eq!(first.each::<u8, u16>("by key").unwrap(), before.into_iter().collect::<Vec<_>>());
         }
 
         #[test]

@@ -1,5 +1,6 @@
 //! A part beside its twins: one is made afresh and restored before every step, one before a single step only, and both must
-//! do exactly what the part itself does that has run on straight, from what comes out to the bytes of the next save.
+//! do exactly what the part itself does that has run on straight, from what comes out to the bytes of the next save. A third
+//! runs on straight too, and is saved now and then: what it then puts in must not go by what it had put in before.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -186,6 +187,8 @@ fn again<T: Twin>(make: &impl Fn() -> T, state: &State) -> Result<T, TestCaseErr
 pub fn twins<T: Twin>(make: impl Fn() -> T, steps: &[Step], at: usize) -> Result<(), TestCaseError> {
     let mut straight = make();
     let mut course = Course::begin(straight.enter());
+    let mut seldom = make();
+    seldom.enter();
     let mut once = None;
     for (number, step) in steps.iter().enumerate() {
         let Some(given) = course.next(step) else { continue };
@@ -197,6 +200,10 @@ pub fn twins<T: Twin>(make: impl Fn() -> T, steps: &[Step], at: usize) -> Result
         }
         let did = course.play(&mut straight, &given);
         let saved = straight.saved();
+        course.play(&mut seldom, &given);
+        if (number + at).is_multiple_of(4) {
+            prop_assert_eq!(&seldom.saved(), &saved, "saved now and then, behind step {}", number);
+        }
         for twin in std::iter::once(&mut often).chain(&mut once) {
             prop_assert_eq!(&course.play(twin, &given), &did, "at step {}, {:?}", number, step);
             prop_assert_eq!(&twin.saved(), &saved, "saved behind step {}, {:?}", number, step);

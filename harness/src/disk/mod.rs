@@ -1,4 +1,4 @@
-//! A real disk: what brokers and stores keep when a scenario runs on the machine's clock.
+//! A real disk: what brokers keep when a scenario runs on the machine's clock.
 //!
 //! All files of one disk lie in one redb database, so that each request is done whole or not at all, whatever stops the
 //! process: a request is answered when its transaction is durable. Beneath redb lies a layer that does the declared

@@ -34,7 +34,6 @@ use wavetank_scenarios::{EventId, Script, Span, Time};
 use claims::Watch;
 pub use explain::time as explain_time;
 use lockstep::{Did, Given, Lockstep};
-use meters::Waits;
 pub use meters::{ActorMeter, FaultMeter, LinkMeter, Reading};
 use models::Models;
 pub(crate) use pair::show_note;
@@ -766,62 +765,5 @@ impl Judge {
         if !self.outages.is_empty() {
             self.catches_up(at, actor, account.taken);
         }
-    }
-
-    fn crashed(&mut self, at: Time, node: wavetank_scenarios::topology::NodeId, by: usize) {
-        if self.recovers {
-            self.goes_out(at, node, by);
-        }
-        let topology = Arc::clone(&self.topology);
-        for (index, actor) in topology
-            .actors
-            .iter()
-            .enumerate()
-            .filter(|(_, actor)| actor.node == node)
-        {
-            let id = ActorId(index as u32);
-            let meter = &mut self.actors[index];
-            let held = meter.account.held;
-            if held > 0 {
-                meter.lost_in_crash += held;
-            }
-            if held > 0 && !topology.takes_part(id) {
-                let entry = self
-                    .losses
-                    .entry(Loss::State(id))
-                    .or_insert((0, at, EventId::default()));
-                entry.0 += held;
-            }
-            let account = std::mem::take(&mut meter.account);
-            for (before, now) in [
-                (&mut meter.before.taken, account.taken),
-                (&mut meter.before.caused, account.caused),
-                (&mut meter.before.filtered, account.filtered),
-                (&mut meter.before.late, account.late),
-                (&mut meter.before.failed, account.failed),
-            ] {
-                *before += now;
-            }
-            meter.watermark = Time::MIN;
-            meter.forget();
-            meter.waits = Waits::default();
-            if let Some(lockstep) = &mut self.lockstep[index] {
-                lockstep.crash(topology.takes_part(id));
-            }
-            if let Some(shelf) = &mut self.shelves[index] {
-                shelf.crash();
-            }
-            for link in &actor.outputs {
-                // What stood in a batch went down with its sender.
-                let batches = self.topology.links[link.0 as usize].settings.batch.is_some()
-                    || self.topology.links[link.0 as usize].settings.linger.is_some();
-                if batches && let Some(law) = &mut self.laws[link.0 as usize] {
-                    law.under_way.clear();
-                    law.breach = None;
-                    self.laws[link.0 as usize] = None;
-                }
-            }
-        }
-        self.faults[by].last = Some(at);
     }
 }

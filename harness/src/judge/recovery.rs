@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use wavetank_actors::reliability::{Control, From};
@@ -12,8 +13,8 @@ use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
 use wavetank_scenarios::{EventId, Row, Time};
 
 use super::words::{show_answer, show_question};
-use super::{Breach, Judge};
-use crate::judge::meters::ActorMeter;
+use super::{Breach, Judge, Loss};
+use crate::judge::meters::{ActorMeter, Waits};
 
 /// The results that are due, so far as no recovery has undone them: kept where there is somebody who goes back.
 #[derive(Default)]
@@ -89,6 +90,64 @@ pub(super) fn answer(due: &DueResult) -> Answer {
 }
 
 impl Judge {
+    /// A node crashed: what its actors held is gone.
+    pub(super) fn crashed(&mut self, at: Time, node: NodeId, by: usize) {
+        if self.recovers {
+            self.goes_out(at, node, by);
+        }
+        let topology = Arc::clone(&self.topology);
+        for (index, actor) in topology
+            .actors
+            .iter()
+            .enumerate()
+            .filter(|(_, actor)| actor.node == node)
+        {
+            let id = ActorId(index as u32);
+            let meter = &mut self.actors[index];
+            let held = meter.account.held;
+            if held > 0 {
+                meter.lost_in_crash += held;
+            }
+            if held > 0 && !topology.takes_part(id) {
+                let entry = self
+                    .losses
+                    .entry(Loss::State(id))
+                    .or_insert((0, at, EventId::default()));
+                entry.0 += held;
+            }
+            let account = std::mem::take(&mut meter.account);
+            for (before, now) in [
+                (&mut meter.before.taken, account.taken),
+                (&mut meter.before.caused, account.caused),
+                (&mut meter.before.filtered, account.filtered),
+                (&mut meter.before.late, account.late),
+                (&mut meter.before.failed, account.failed),
+            ] {
+                *before += now;
+            }
+            meter.watermark = Time::MIN;
+            meter.forget();
+            meter.waits = Waits::default();
+            if let Some(lockstep) = &mut self.lockstep[index] {
+                lockstep.crash(topology.takes_part(id));
+            }
+            if let Some(shelf) = &mut self.shelves[index] {
+                shelf.crash();
+            }
+            for link in &actor.outputs {
+                // What stood in a batch went down with its sender.
+                let batches = self.topology.links[link.0 as usize].settings.batch.is_some()
+                    || self.topology.links[link.0 as usize].settings.linger.is_some();
+                if batches && let Some(law) = &mut self.laws[link.0 as usize] {
+                    law.under_way.clear();
+                    law.breach = None;
+                    self.laws[link.0 as usize] = None;
+                }
+            }
+        }
+        self.faults[by].last = Some(at);
+    }
+
     /// A part of a snapshot has been cut.
     pub(super) fn cut(&mut self, actor: ActorId, snapshot: u64) {
         let index = actor.0 as usize;

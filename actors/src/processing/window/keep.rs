@@ -14,6 +14,7 @@ use wavetank_scenarios::{Row, Time};
 use super::aggregate::{Kind, State as Aggregated};
 use super::answers::{Answer, Fresh};
 use super::core::{Core, FARTHEST};
+use super::marks::Saved;
 use super::slice::{Brief, Group, Queue, Slice, Total};
 use crate::processing::keyed::Keys;
 use crate::reliability::{FAR, State, StateError, counted};
@@ -57,6 +58,27 @@ impl Serialize for Block<'_> {
     }
 }
 
+/// The first block of a group that has slices, and its queue of totals where that matters.
+struct First<'a>(&'a Group, bool);
+
+impl<'a> First<'a> {
+    fn of(group: &'a Group, queues: bool) -> Option<Self> {
+        (!group.slices.is_empty()).then_some(Self(group, queues))
+    }
+}
+
+impl Serialize for First<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let Self(group, queues) = *self;
+        let block = blocks(group).next().map(|(_, block)| block);
+        (
+            block.unwrap_or(Block(&group.slices, 0..0)),
+            queues.then_some(&group.queue),
+        )
+            .serialize(s)
+    }
+}
+
 /// The blocks that a group's slices are cut into, each with its first instant.
 fn blocks(group: &Group) -> impl Iterator<Item = (Time, Block<'_>)> {
     let slices = &group.slices;
@@ -80,17 +102,7 @@ impl Core {
     /// Puts in what all kinds of windows keep.
     pub fn save(&self, state: &mut State) {
         state.put(PROGRESS, &(self.watermark, self.latest, &self.said.failing));
-        let queues = self.keeps_queues();
-        let groups = self.groups.iter().filter_map(|(_, group)| {
-            let (_, first) = blocks(group).next()?;
-            Some((&group.key, (first, queues.then_some(&group.queue))))
-        });
-        state.put_each(GROUPS, groups);
-        let others = self.groups.iter().flat_map(|(_, group)| {
-            let others = blocks(group).skip(1);
-            others.map(|(at, block)| ((&group.key, at), block))
-        });
-        state.put_each(SLICES, others);
+        self.save_groups(state);
         let answers = self.said.answers.iter().flat_map(|(bounds, keys)| {
             let each = keys.iter();
             each.map(move |(key, answer)| ((bounds, key), answer))
@@ -101,6 +113,60 @@ impl Core {
             each.filter_map(move |(group, fresh)| Some(((bounds, &self.groups.get(*group)?.key), fresh)))
         });
         state.put_each(NEWS, news);
+    }
+
+    /// Puts in the groups and their slices: all of them, or what has changed since the last time.
+    fn save_groups(&self, state: &mut State) {
+        let queues = self.keeps_queues();
+        let mut marks = self.groups.marks.borrow_mut();
+        let again = marks.saved().is_some();
+        let mut saved = marks.take();
+        let changed: Vec<&Group> = if again {
+            saved
+                .changed
+                .iter()
+                .filter_map(|index| self.groups.get(*index))
+                .collect()
+        } else {
+            self.groups.iter().map(|(_, group)| group).collect()
+        };
+        // A group that is gone may be there again: what it has now comes behind that it is gone.
+        let gone = saved.gone.iter().map(|key| (key, None));
+        state.put_changed(
+            GROUPS,
+            &saved.first,
+            gone.chain(changed.iter().map(|group| (&group.key, First::of(group, queues)))),
+        );
+
+        let keys = saved.gone.iter().chain(changed.iter().map(|group| &group.key));
+        let no_more: Vec<(&Row, Time)> = keys
+            .filter_map(|key| saved.blocks.get_key_value(key))
+            .flat_map(|(key, blocks)| blocks.iter().map(move |at| (key, *at)))
+            .collect();
+        let no_more = no_more.into_iter().map(|block| (block, None));
+        let others = changed.iter().flat_map(|group| {
+            let others = blocks(group).skip(1);
+            others.map(|(at, block)| ((&group.key, at), Some(block)))
+        });
+        state.put_changed(SLICES, &saved.others, no_more.chain(others));
+
+        for key in &saved.gone {
+            saved.blocks.remove(key);
+        }
+        for group in changed {
+            let others: Vec<Time> = blocks(group).skip(1).map(|(at, _)| at).collect();
+            if others.is_empty() {
+                saved.blocks.remove(&group.key);
+            } else {
+                saved.blocks.insert(group.key.clone(), others);
+            }
+        }
+        marks.put(Saved {
+            first: state.part(GROUPS),
+            others: state.part(SLICES),
+            blocks: saved.blocks,
+            ..Saved::default()
+        });
     }
 
     /// Takes back what was put in.

@@ -20,6 +20,7 @@ mod count;
 mod exact;
 mod grid;
 mod keep;
+mod marks;
 mod plan;
 mod session;
 mod sketch;

@@ -8,6 +8,7 @@
 //! input (exact quantiles, distinct values) are left out of that and added up from the window's slices when asked for.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use wavetank_scenarios::{Event, EventId, Row, Time, Value};
 
 use super::aggregate::{Kind, State};
+use super::marks::Marks;
 use crate::operator::{Dropped, Output};
 use crate::processing::keyed::Keys;
 
@@ -180,6 +182,8 @@ pub struct Group {
     hash: u64,
     /// How far the window over them has come.
     pub queue: Queue,
+    /// The [`Marks::saves`] in which it was last marked as changed.
+    marked: u64,
 }
 
 /// The window over a group's slices: totals in two stacks, so that it moves on at constant cost.
@@ -202,6 +206,7 @@ impl Group {
             slices: VecDeque::new(),
             hash,
             queue: Queue::default(),
+            marked: 0,
         }
     }
     /// The slice that starts at `at`, and whether it is a new one.
@@ -337,6 +342,8 @@ pub struct Groups {
     free: Vec<u32>,
     /// By key, ascending; empty when it must be worked out again.
     sorted: Vec<u32>,
+    /// What has changed since the last save. Saving does not change what is saved, but what is known of it.
+    pub marks: RefCell<Marks>,
 }
 
 impl Groups {
@@ -369,10 +376,16 @@ impl Groups {
         self.sorted.clear();
         index
     }
-    /// A group by its index.
+    /// A group by its index, marked as changed.
     #[inline]
     pub fn get_mut(&mut self, index: u32) -> Option<&mut Group> {
-        self.list.get_mut(index as usize)?.as_mut()
+        let group = self.list.get_mut(index as usize)?.as_mut()?;
+        let marks = self.marks.get_mut();
+        if group.marked != marks.saves() {
+            group.marked = marks.saves();
+            marks.changed(index);
+        }
+        Some(group)
     }
     /// A group by its index.
     pub fn get(&self, index: u32) -> Option<&Group> {
@@ -397,6 +410,7 @@ impl Groups {
             }
             self.free.push(index);
             self.sorted.clear();
+            self.marks.get_mut().gone(group.key, self.list.len());
         }
     }
     /// How many there are.

@@ -94,24 +94,7 @@ pub struct Summary {
 /// An entry as it lies on the disk.
 #[derive(Serialize, Deserialize)]
 enum Line {
-    Kept {
-        partition: u32,
-        offset: u64,
-        at: Time,
-        event: Vec<u8>,
-    },
-    Committed {
-        group: String,
-        partition: u32,
-        commit: Commit,
-    },
-    Gone {
-        offset: u64,
-    },
-    Expired {
-        partition: u32,
-        below: u64,
-    },
+    Page(Page),
     Summary(Summary),
 }
 
@@ -256,38 +239,11 @@ impl Journal {
             return Err("the journal has no file".to_owned());
         };
         for page in pages {
-            let line = match page {
-                Page::Kept {
-                    partition,
-                    offset,
-                    at,
-                    event,
-                } => {
-                    let last = file.last.entry(*partition).or_default();
-                    *last = (*last).max(*offset);
-                    Line::Kept {
-                        partition: *partition,
-                        offset: *offset,
-                        at: *at,
-                        event: event.clone(),
-                    }
-                }
-                Page::Committed {
-                    group,
-                    partition,
-                    commit,
-                } => Line::Committed {
-                    group: group.clone(),
-                    partition: *partition,
-                    commit: *commit,
-                },
-                Page::Gone { offset } => Line::Gone { offset: *offset },
-                Page::Expired { partition, below } => Line::Expired {
-                    partition: *partition,
-                    below: *below,
-                },
-            };
-            frame(&mut bytes, &line)?;
+            if let Page::Kept { partition, offset, .. } = page {
+                let last = file.last.entry(*partition).or_default();
+                *last = (*last).max(*offset);
+            }
+            frame(&mut bytes, &Line::Page(page.clone()))?;
         }
         file.bytes += bytes.len() as u64;
         Ok(Request::Append {
@@ -375,7 +331,7 @@ impl Journal {
 }
 
 /// What is written down next: an [`Entry`] whose event has become bytes.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "`Entry` says what each is")]
 pub enum Page {
     Kept {
@@ -427,29 +383,29 @@ fn frame_at(bytes: &[u8]) -> Result<(Entry, usize), bool> {
     }
     let line: Line = postcard::from_bytes(body).map_err(|_| false)?;
     let entry = match line {
-        Line::Kept {
+        Line::Page(Page::Kept {
             partition,
             offset,
             at,
             event,
-        } => Entry::Kept {
+        }) => Entry::Kept {
             partition,
             offset,
             at,
             size: event.len() as u64,
             event: postcard::from_bytes(&event).map_err(|_| false)?,
         },
-        Line::Committed {
+        Line::Page(Page::Committed {
             group,
             partition,
             commit,
-        } => Entry::Committed {
+        }) => Entry::Committed {
             group,
             partition,
             commit,
         },
-        Line::Gone { offset } => Entry::Gone { offset },
-        Line::Expired { partition, below } => Entry::Expired { partition, below },
+        Line::Page(Page::Gone { offset }) => Entry::Gone { offset },
+        Line::Page(Page::Expired { partition, below }) => Entry::Expired { partition, below },
         Line::Summary(summary) => Entry::Summary(summary),
     };
     Ok((entry, FRAME + length))

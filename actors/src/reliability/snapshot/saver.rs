@@ -1,8 +1,10 @@
 //! What one whose state is saved does about it: it writes its part of each snapshot, and finds its way back.
 //!
-//! A part holds the whole state, or what has changed since the newest snapshot that is known to be complete. A whole one
-//! is written again when the chain of changes has become as long as the settings allow, and whenever the changes would
-//! take as much room.
+//! A part holds the whole state, or what has changed since the newest snapshot that is known to be complete. Snapshots are
+//! divided by their numbers into series as long as the settings allow, and the first part of each series is whole: it is
+//! so for all participants at the same number, whatever each has gone through. If their chains began at different
+//! snapshots, each snapshot would build on the one before through one participant or another, and none could ever be
+//! deleted. A whole part is also written whenever the changes would take as much room.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ pub struct Habit {
     pub fingerprint: u64,
     /// The run, for the headers of files.
     pub run: u128,
-    /// Every so-manieth part at least is a whole state; 1: all are.
+    /// How long a series is: with 1, all parts are whole.
     pub full_every: u64,
     /// Whether parts are compressed.
     pub compress: bool,
@@ -52,8 +54,6 @@ pub struct Saver {
 #[derive(Debug)]
 struct Base {
     number: u64,
-    /// How many parts with changes lie between it and a whole one.
-    since_full: u64,
     state: State,
 }
 
@@ -182,16 +182,7 @@ impl Saver {
                     incremental: kind != Kind::Full,
                 });
                 if self.habit.full_every > 1 {
-                    let since_full = match (kind, &self.base) {
-                        (Kind::Incremental { .. }, Some(base)) => base.since_full + 1,
-                        _ => 0,
-                    };
-                    let base = Base {
-                        number,
-                        since_full,
-                        state,
-                    };
-                    self.pending.insert(number, base);
+                    self.pending.insert(number, Base { number, state });
                 }
                 let bytes = bytes.into();
                 out.tell(
@@ -216,12 +207,17 @@ impl Saver {
         }
     }
 
+    /// The series that a snapshot belongs to. The first snapshot has number 1.
+    const fn series(&self, number: u64) -> u64 {
+        number.saturating_sub(1) / self.habit.full_every
+    }
+
     fn write(&self, number: u64, state: &State) -> Result<(Kind, Vec<u8>), String> {
         if let Some(why) = state.broken() {
             return Err(why.to_owned());
         }
         if let Some(base) = &self.base
-            && base.since_full + 1 < self.habit.full_every
+            && self.series(base.number) == self.series(number)
         {
             let changes = state.changes_since(&base.state);
             let size = |change: &Change| change.key.len() + change.chunk.as_ref().map_or(0, Vec::len);
@@ -264,7 +260,6 @@ impl Saver {
                 if self.habit.full_every > 1 {
                     self.base = Some(Base {
                         number: target.number,
-                        since_full: target.chain.len() as u64 - 1,
                         state: state.clone(),
                     });
                 }
