@@ -260,6 +260,23 @@ fn a_model_file_that_cannot_be_used_says_why() {
     );
 }
 
+#[test]
+fn a_service_has_a_model_that_is_waited_for_and_not_paid_for() {
+    let asks = |more: &str| with(&format!("pretrained = [{{ file = \"heat.model\" }}]\n{more}"));
+    wrong(
+        &asks("service = { within = \"0s\" }"),
+        &["this must be longer than zero"],
+    );
+    wrong(
+        &asks("service = { within = \"1s\" }\ncost = \"5ms\""),
+        &["`service` of the node `forecast.service`"],
+    );
+    wrong(
+        &GOOD.replace("online ", "service = { within = \"1s\" }\nonline "),
+        &["there is no model that the service could have"],
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use wavetank_models::pretrained::{Pretrained, Table, TrainingSettings};
-use wavetank_models::{Label, LoadedModel, Schema as ModelSchema, Target};
+use wavetank_models::{Label, LoadedModel, Prediction, Schema as ModelSchema, Target};
+use wavetank_scenarios::asking::{Answer, Question};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::script::ReadModel;
 use wavetank_scenarios::{Event, FieldType, Producer, Row, Schema, Span, Time, Value, script};
@@ -349,6 +350,89 @@ fn an_answer_that_is_remembered_costs_nothing_until_a_new_version_serves() {
     // Remembered or not, the answer is the model's.
     assert_eq!(bench.said()[2], bench.said()[0]);
     assert_ne!(bench.said()[6], bench.said()[0]);
+}
+
+/// A learner that asks a service with two versions, and waits 30 µs.
+fn asking(cache: u32) -> Json {
+    json!({
+        "pretrained": [{"file": "one"}, {"file": "two", "from": "100us"}],
+        "service": {"within": "30us"}, "cache": cache, "fallback": -1,
+    })
+}
+
+impl Bench {
+    /// The service answers the question that was put as that one, counted from 0, with `answer`.
+    fn answer(&mut self, question: usize, answer: f64) -> &mut Self {
+        let Question { event, version, .. } = self.out.asked[question];
+        let said = Ok(Prediction::Number(answer));
+        self.learner.on_answer(&Answer { event, version, said }, &mut self.out);
+        self
+    }
+    /// The time for the answer to that question is over.
+    fn over(&mut self, question: usize) -> &mut Self {
+        let (within, token) = self.out.timers[question];
+        assert_eq!(within, Span::from_micros(30));
+        self.learner.on_timer(token, &mut self.out);
+        self
+    }
+}
+
+#[test]
+fn who_has_an_answer_waits_for_those_before() {
+    let mut bench = Bench::of(&asking(0), &["e"]);
+    bench.event(1, "a", 0, 1.0).event(2, "b", 0, 2.0).event(3, "c", 0, 3.0);
+    assert_eq!((bench.out.asked.len(), bench.learner.held()), (3, 3));
+    bench.answer(1, 2.5);
+    assert!(bench.said().is_empty());
+    assert_eq!(bench.learner.watermark_limit(), Time::from_micros(0));
+    bench.answer(0, 1.5);
+    assert_eq!(bench.said(), ["1.5 pre-trained 1", "2.5 pre-trained 1"]);
+    assert_eq!(bench.learner.watermark_limit(), Time::from_micros(2));
+    bench.over(2);
+    assert_eq!(bench.said()[2], "-1.0 fallback null");
+    assert_eq!(bench.learner.watermark_limit(), Time::MAX);
+    assert_eq!((bench.count(Metric::TimedOut), bench.count(Metric::Fallbacks)), (1, 1));
+    bench.answer(2, 3.5).over(0);
+    assert_eq!(bench.said().len(), 3, "what comes too late changes nothing");
+}
+
+#[test]
+fn an_event_asks_the_version_that_serves_it_and_nothing_of_the_old_one_is_remembered() {
+    let mut bench = Bench::of(&asking(2), &["e"]);
+    bench.event(1, "a", 0, 1.0).answer(0, 10.0).event(2, "b", 0, 1.0);
+    assert_eq!(bench.said(), ["10.0 pre-trained 1", "10.0 pre-trained 1"]);
+    bench.event(3, "c", 0, 2.0).watermark(100).event(101, "d", 0, 1.0);
+    let versions: Vec<u32> = bench.out.asked.iter().map(|question| question.version).collect();
+    assert_eq!(versions, [0, 0, 1], "the watermark has come, and its turn has not");
+    assert!(bench.out.notes.is_empty());
+    bench.answer(2, 30.0).answer(1, 20.0);
+    assert_eq!(bench.said()[2..], ["20.0 pre-trained 1", "30.0 pre-trained 2"]);
+    assert_eq!(bench.out.notes, ["`line` version `2` serves from here"]);
+    assert_eq!(
+        (bench.count(Metric::CacheHits), bench.count(Metric::CacheMisses)),
+        (1, 3)
+    );
+    bench.event(102, "e", 0, 2.0);
+    assert_eq!(
+        bench.out.asked.len(),
+        4,
+        "an answer of the old version is not remembered"
+    );
+}
+
+#[test]
+fn what_was_asked_is_known_after_a_restore_and_asked_again() {
+    let learn = asking(2);
+    let mut bench = Bench::of(&learn, &["e"]);
+    bench.event(1, "a", 0, 1.0).event(2, "b", 0, 2.0).answer(1, 2.5);
+    let mut state = State::default();
+    bench.learner.save(&mut state);
+    bench.learner = made(&learner(&learn, &["e"], &json!({})));
+    bench.learner.restore(&state).unwrap();
+    assert_eq!(bench.learner.asked(), bench.out.asked[..1]);
+    bench.answer(0, 1.5);
+    assert_eq!(bench.said(), ["1.5 pre-trained 1", "2.5 pre-trained 1"]);
+    assert!(bench.learner.asked().is_empty());
 }
 
 /// Siddhi's test of a perceptron that is restored: what was learned after the snapshot is gone, and what was learned
