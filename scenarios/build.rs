@@ -12,7 +12,7 @@ fn main() -> io::Result<()> {
         let _ = writeln!(text, "    ({name:?}, include_str!({path:?})),");
     }
     text.push_str("];\nstatic DATA_FILES: &[(&str, &[u8])] = &[\n");
-    for (name, path) in files(&root, "data", &["csv", "jsonl", "ndjson"])? {
+    for (name, path) in files(&root, "data", &["csv", "jsonl", "ndjson", "model", "pmml"])? {
         let _ = writeln!(text, "    ({name:?}, include_bytes!({path:?})),");
     }
     text.push_str("];\n");

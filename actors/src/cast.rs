@@ -24,8 +24,8 @@ use crate::reliability::replay::Plan as Reaches;
 use crate::reliability::snapshot::{self, Habit, Keys, Member, Overlap, Trigger};
 use crate::reliability::{Coordinator, Crew, Ends, Make, Participant, Peers, Shelf, Store};
 use crate::roles::{
-    Arbitrating, Broker, Counter, Gating, Keeping, Kept, Marked, Operating, OwnDisk, Plan, Publishing, Shelves, Sink,
-    Source, Ties, Written,
+    Arbitrating, Broker, Counter, Gating, Keeping, Kept, Marked, Operating, OwnDisk, Plan, Publishing, Serving,
+    Shelves, Sink, Source, Ties, Written,
 };
 use crate::scaling::convey::{Merge, Router, Split, Worker};
 use crate::scaling::watermark::Generator;
@@ -190,6 +190,7 @@ impl Players {
                 Ok(String::new())
             }
             Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => Ok(String::new()),
+            Role::Service { .. } => Ok(String::new()),
         };
         // What cannot be written down is told apart by its schema alone.
         let text = format!("{:?} {} {:?}", spec.role, settings.unwrap_or_default(), spec.schema);
@@ -342,13 +343,18 @@ impl Players {
         } else {
             0
         };
+        let role = |actor: &ActorId| self.topology.actors[actor.0 as usize].role;
+        let service = self
+            .topology
+            .peers(actor)
+            .find(|peer| matches!(role(peer), Role::Service { .. }));
         let mut first = first;
         Box::new(move || {
             let (part, settings) = (make(operator)?, &scenario.operators[operator]);
             let number = first;
             first += again;
             let operating = Operating::new(part, inputs, settings, number);
-            let operating = operating.holding(settings, scenario.time.tick);
+            let operating = operating.holding(settings, scenario.time.tick).asking(service);
             Ok(operating.for_producer(producer))
         })
     }
@@ -492,6 +498,12 @@ impl Cast for Players {
             Role::Gate { operator, .. } => {
                 let failover = self.failover(operator)?;
                 enter(Gating::new(&failover, &topology, actor), stage)
+            }
+            Role::Service { operator } => {
+                let learn = self.scenario.operators[operator].learn.as_ref();
+                let learn = learn.ok_or("it has no settings")?;
+                let asker = self.senders(actor).first().copied().ok_or("nobody asks it")?;
+                enter(Serving::new(learn, asker)?, stage)
             }
             Role::Counter => {
                 let epoch = self.scenario.epoch.as_ref().ok_or("there are no epochs to count")?;

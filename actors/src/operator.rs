@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use wavetank_scenarios::asking::{Answer, Question};
 use wavetank_scenarios::metric::Metric;
 use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::{Event, EventId, Pane, Row, Span, Time, Value};
@@ -34,6 +35,15 @@ pub trait Operator {
 
     /// A sub-stream said how far it has come: for merges. The end of an input is [`Progress::Done`] of everything.
     fn on_progress(&mut self, _input: usize, _progress: &Progress, _out: &mut Output) {}
+
+    /// A service has answered: see [`Output::ask`].
+    fn on_answer(&mut self, _answer: &Answer, _out: &mut Output) {}
+
+    /// What it has asked and has no answer to, in the order in which it asked. The end of its output waits until there is
+    /// nothing, and whoever is restored asks it again.
+    fn asked(&self) -> Vec<Question> {
+        Vec::new()
+    }
 
     /// Takes the state of the keys that `moves` says yes to out of it, ascending by key; `None` where it keeps no state
     /// that could be taken out by key.
@@ -149,10 +159,14 @@ pub struct Output {
     pub dropped: Vec<(EventId, Dropped)>,
     /// Timers to set: virtual time by the node's monotonic clock from now, and a token that comes back.
     pub timers: Vec<(Span, u64)>,
+    /// What is asked of the operator's service.
+    pub asked: Vec<Question>,
     /// How long the input keeps the operator busy: what it puts out leaves when that is over.
     pub busy: Span,
     /// Readings of the pattern's own metrics: see [`Output::measure`].
     pub measured: Vec<(Metric, u64)>,
+    /// Remarks for the trace: see [`Output::note`].
+    pub notes: Vec<String>,
 }
 
 /// One thing that an operator puts out.
@@ -197,6 +211,10 @@ impl Output {
     pub fn timer(&mut self, after: Span, token: u64) {
         self.timers.push((after, token));
     }
+    /// Asks the operator's service; the answer, if it comes, comes to [`Operator::on_answer`].
+    pub fn ask(&mut self, question: Question) {
+        self.asked.push(question);
+    }
     /// The input keeps the operator busy for this much longer.
     pub fn occupied(&mut self, span: Span) {
         self.busy = self.busy + span;
@@ -205,13 +223,19 @@ impl Output {
     pub fn measure(&mut self, metric: Metric, reading: u64) {
         self.measured.push((metric, reading));
     }
+    /// A remark for the trace: something that the operator decided, and why. Its naive model must say the same.
+    pub fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
     /// Forgets everything, keeping the memory.
     pub fn clear(&mut self) {
         self.emitted.clear();
         self.caused = 0;
         self.dropped.clear();
         self.timers.clear();
+        self.asked.clear();
         self.busy = Span::ZERO;
         self.measured.clear();
+        self.notes.clear();
     }
 }

@@ -179,6 +179,7 @@ fn metrics(judge: &Judge, record: &mut Record) {
                     Unit::Count => Metric::Count(number as u64),
                     Unit::Micros => Metric::Us(wavetank_reports::time::Span(number as i64)),
                     Unit::Bytes => Metric::Bytes(number as u64),
+                    Unit::Ratio => Metric::Number(Number(number)),
                 };
                 record.set_metric(of, format!("{}{suffix}", descriptor.name), value);
             }

@@ -57,10 +57,11 @@ final = "work.overlap == 0 and work.diverged == 0 and work.missing == 0"
     )
 }
 
-const WORK: [&str; 3] = [
+const WORK: [&str; 4] = [
     r#"filter = "v > 30""#,
     r#"threshold = { value = "v", high = 60.0, low = 40.0, by = ["k"], emit = "crossings" }"#,
     "query = \"select k, count(*) as n from log window tumbling(1s) group by k\"\nwatermark = { behind = \"0s\" }",
+    r#"learn = { features = ["v"], target = { number = "k" }, online = { linear-regression = { scale = true } }, drift = { adwin = {} } }"#,
 ];
 
 const REJOIN: [&str; 4] = ["", "rejoin = \"log\"", "snapshot = \"4s\"", "trim = 7"];

@@ -42,7 +42,7 @@ impl fmt::Display for Served {
 }
 
 /// Settings of a [`Gate`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GateSettings {
     /// Labels that count: the last 500.

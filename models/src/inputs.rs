@@ -106,6 +106,16 @@ impl Inputs {
             .is_none_or(|s| s.means.len() == self.schema.width() && s.variances.len() == self.schema.width())
     }
 
+    /// Roughly how many bytes it takes, with a weight for each number that comes out.
+    pub(crate) fn state_bytes(&self) -> usize {
+        let scaled = if self.scaler.is_some() {
+            2 * self.schema.width()
+        } else {
+            0
+        };
+        size_of::<Self>() + (self.width() + scaled) * size_of::<f64>()
+    }
+
     pub(crate) fn commit(&mut self, scaler: Option<Scaler>) {
         self.scaler = scaler;
     }

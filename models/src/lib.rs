@@ -8,6 +8,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`schema`] | names, kinds and checks of the features that go in; what comes out |
+//! | [`loaded`] | a model read from a file, of whichever kind |
 //! | [`learner`] | [`Predictor`] and [`Learner`], the two traits that every model speaks |
 //! | [`drift`] | ADWIN, DDM and Page-Hinkley: has the stream changed? |
 //! | [`evaluation`] | prequential metrics, intervals and tests |
@@ -58,6 +59,7 @@ pub mod evaluation;
 pub mod gate;
 mod inputs;
 pub mod learner;
+pub mod loaded;
 pub mod online;
 pub mod pmml;
 pub mod pretrained;
@@ -66,4 +68,5 @@ pub mod state;
 
 pub use error::ModelError;
 pub use learner::{Label, Learner, Prediction, Predictor};
+pub use loaded::{LoadedModel, ReadError};
 pub use schema::{Feature, FeatureKind, MISSING, Schema, Target, is_missing};

@@ -442,6 +442,41 @@ fn the_perceptron_learns_as_siddhi_in_the_worked_case() {
     assert_eq!(model.intercept(), 0.0, "the intercept stays");
 }
 
+#[test]
+fn the_perceptron_that_is_restored_has_the_weights_of_the_worked_case_bit_for_bit() {
+    let case = worked_case("perceptron-restore");
+    let schema = Schema::numbers(["a", "b", "c", "d"], pair()).unwrap();
+    let mut model = Perceptron::new(schema, PerceptronSettings::siddhi(0.01)).unwrap();
+    let (mut saved, mut as_saved) = (Vec::new(), Vec::new());
+    let mut compared = 0;
+    for (step, input) in case["input"].as_array().unwrap().iter().enumerate() {
+        match input["kind"].as_str().unwrap() {
+            "event" => {
+                let class = usize::from(input["label"].as_bool().unwrap());
+                model.learn(&floats(&input["x"]), Label::Class(class)).unwrap();
+            }
+            "snapshot" => {
+                saved = state::save(&model).unwrap();
+                as_saved = model.weights().to_vec();
+            }
+            "restore" => {
+                model = state::restore(&saved).unwrap();
+                assert_eq!(model.weights(), as_saved);
+            }
+            "restart" => {}
+            other => panic!("the case has a new kind of input: {other}"),
+        }
+        let expected = case["expected"].as_array().unwrap().iter();
+        for expected in expected.filter(|expected| expected["after"] == step) {
+            compared += 1;
+            for (ours, theirs) in model.weights().iter().zip(floats(&expected["weights"])) {
+                assert!(close(*ours, theirs, 1e-12), "after {step}: {:?}", model.weights());
+            }
+        }
+    }
+    assert_eq!(compared, 3);
+}
+
 /// One of each, with settings under which it learns something from the rows of the fixture.
 fn one_of_each(fixture: &Value) -> Vec<OnlineModel> {
     let scaled = LinearSettings {

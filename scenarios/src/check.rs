@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
+
+use wavetank_models::LoadedModel;
 
 use crate::load::Problem;
 use crate::places::{Places, place};
@@ -19,6 +22,8 @@ pub(crate) struct Checker<'a> {
     pub text: &'a str,
     pub origin: &'a str,
     pub problems: Vec<Problem>,
+    /// The pre-trained models that could be read: by operator, and version of it.
+    pub models: BTreeMap<(usize, usize), Arc<LoadedModel>>,
 }
 
 impl Checker<'_> {
@@ -172,7 +177,9 @@ impl Checker<'_> {
             let mut own: BTreeMap<&str, usize> = BTreeMap::new();
             for (i, name) in names.iter().enumerate() {
                 let path = format!("{list}[{i}].{key}");
-                let ends = [".split", ".merge"].iter().find_map(|end| name.strip_suffix(end));
+                let ends = [".split", ".merge", ".service"]
+                    .iter()
+                    .find_map(|end| name.strip_suffix(end));
                 self.name(&path, ends.filter(|_| list == "node").unwrap_or(name));
                 let is_actor = matches!(list, "source" | "operator" | "sink" | "broker");
                 let first = if is_actor {
@@ -427,6 +434,9 @@ impl Checker<'_> {
             self.reorder(i);
             if let Ok(crate::script::Body::Sequence(sequence)) = operator.body() {
                 self.sequence(i, operator, sequence);
+            }
+            if let Some(learn) = &operator.learn {
+                self.learner(i, operator, learn);
             }
             if let Some(steps) = &operator.transform {
                 if steps.is_empty() {

@@ -3,7 +3,9 @@
 
 use crate::check::Checker;
 use crate::query::Window;
-use crate::script::{Body, Must, Operator, Scope, ValveSettings, Watermark, WatermarkKind as Kind, WindowAlign};
+use crate::script::{
+    Body, LearnOrder, Must, Operator, Scope, ValveSettings, Watermark, WatermarkKind as Kind, WindowAlign,
+};
 use crate::topology::{Port, input_name};
 
 impl Checker<'_> {
@@ -136,6 +138,7 @@ fn awaits_watermarks(operator: &Operator) -> bool {
             query.aggregates() && !counted && operator.key_clocks().is_none()
         }
         Ok(Body::Query(_) | Body::Sequence(_)) => true,
+        Ok(Body::Learn(learn)) => learn.order == LearnOrder::EventTime,
         _ => false,
     }
 }

@@ -48,11 +48,11 @@ impl Checker<'_> {
     fn datagram_fits(&self, topology: &Topology, link: LinkId) -> bool {
         let link = &topology.links[link.0 as usize];
         let receiver = &topology.actors[link.to.0 as usize];
-        if matches!(topology.actors[link.from.0 as usize].role, Role::Counter) {
-            return true; // an answer that is lost is asked for again
+        if let Role::Counter | Role::Service { .. } = topology.actors[link.from.0 as usize].role {
+            return true; // an answer that is lost is asked for again, or done without
         }
         match receiver.role {
-            Role::Sink { .. } | Role::Watermark { .. } | Role::Counter => true,
+            Role::Sink { .. } | Role::Watermark { .. } | Role::Counter | Role::Service { .. } => true,
             // What is agreed on relies on its links.
             Role::Coordinator | Role::Store => false,
             Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => false,

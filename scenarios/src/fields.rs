@@ -41,7 +41,11 @@ impl<'a> Checker<'a> {
                         (name, _) => taken.get(name).cloned().unwrap_or_default(),
                     })
                     .collect();
-                out[index] = self.joined(index, &inputs);
+                out[index] = if operator.learn.is_some() {
+                    self.learned(index, &inputs)
+                } else {
+                    self.joined(index, &inputs)
+                };
                 main.insert(&operator.name, out[index].clone());
                 taken.insert(&operator.name, joined::common(&inputs).unwrap_or_default());
                 continue;

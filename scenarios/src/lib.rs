@@ -4,6 +4,7 @@
 //! Start at [`Script`], which is a scenario file read, checked and ready to be run; [`script`] holds its settings as the
 //! file writes them, [`topology`] who stands where and is linked to whom, [`input`] what the sources will say.
 
+pub mod asking;
 mod check;
 mod check_broker;
 mod check_convey;
@@ -12,6 +13,7 @@ mod check_failover;
 mod check_future;
 mod check_join;
 mod check_key_clocks;
+mod check_learner;
 mod check_lengths;
 mod check_recovery;
 mod check_reorder;
@@ -47,6 +49,7 @@ pub mod schedule;
 pub mod schema;
 pub mod script;
 pub mod sequence;
+mod serving;
 mod shape;
 mod shapes;
 pub mod suggest;

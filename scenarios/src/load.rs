@@ -4,6 +4,7 @@
 //! Then everything that the settings say of each other is checked, and all problems are collected. Last the data is read
 //! and the topology built, with the fields of every output.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::check::Checker;
 use crate::expectation::Claim;
 use crate::input::Stock;
 use crate::places::{Place, Places, place};
-use crate::prepare::{Loaded, Loader, fill_empirical};
+use crate::prepare::{Loaded, Loader, fill_empirical, fill_model};
 use crate::query::SyntaxError;
 use crate::schema::Schema;
 use crate::script::Scenario;
@@ -161,6 +162,7 @@ impl Script {
             text,
             origin,
             problems: vec![],
+            models: BTreeMap::new(),
         };
         let (loaded, scenario_delays) = match Loader::new(checker, files).load() {
             Ok(loaded) => loaded,
@@ -181,9 +183,13 @@ impl Script {
             ingests,
             stock,
             start,
+            models,
         } = loaded;
         for (path, values) in scenario_delays {
             fill_empirical(&mut scenario, path, values);
+        }
+        for ((operator, version), model) in models {
+            fill_model(&mut scenario, operator, version, model, start);
         }
         Ok(Self {
             scenario,

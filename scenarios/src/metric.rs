@@ -50,6 +50,8 @@ pub enum Unit {
     Micros,
     /// Bytes.
     Bytes,
+    /// A share, or a number in the unit of what is predicted; read in millionths.
+    Ratio,
 }
 
 /// Whether a metric is one number or a distribution.
@@ -130,7 +132,7 @@ metrics! {
     Incomplete "incomplete" [Operator] Count Counter "partial answers: of a gather whose parts did not all come";
     Asked "asked" [Operator] Count Counter "how often a gather asked for what was missing";
     Runs "runs" [Operator] Count Gauge "beginnings of matches under way in a sequence";
-    TimedOut "timed_out" [Operator] Count Counter "beginnings of matches that were given up because `within` was over";
+    TimedOut "timed_out" [Operator] Count Counter "beginnings of matches that were given up because `within` was over; of a learner, questions that its service did not answer in time";
     Slack "slack" [Operator] Micros Gauge "how long a reordering buffer holds events back: its K";
     Gaps "gaps" [Operator] Count Counter "numbers that a reordering buffer gave up, or that a merge passed because nothing of them would come";
     Duplicates "duplicates" [Operator] Count Counter "events whose number a reordering buffer had already; they are filtered";
@@ -138,6 +140,30 @@ metrics! {
     Unordered "unordered" [Operator, Sink] Count Counter "events put out, or taken by a sink, with a stamp below an earlier one's";
     MergeWait "merge_wait" [Operator] Micros Histogram "how long a result waits at a merge for its turn";
     MovedKeys "moved_keys" [Operator] Count Counter "keys whose state a sub-stream handed over to another";
+    Learned "learned" [Operator] Count Counter "examples that an online model learned from";
+    Unlearned "unlearned" [Operator] Count Counter "labels and examples that could not be learned from: empty, of the wrong kind, or too much for the model";
+    MissingLabels "missing_labels" [Operator] Count Counter "events whose label did not come in time";
+    Unmatched "unmatched" [Operator] Count Counter "labels that belonged to no event, or to one that was no longer waited for";
+    AwaitingLabels "awaiting_labels" [Operator] Count Gauge "predictions whose label is still to come";
+    LabelDelay "label_delay" [Operator] Micros Histogram "from an event to its label, in event time";
+    Fallbacks "fallbacks" [Operator] Count Counter "events that no model could answer, and that got the fallback";
+    Drifts "drifts" [Operator] Count Counter "how often the detector said that the losses have drifted";
+    DriftWarnings "drift_warnings" [Operator] Count Counter "how often the detector said that the losses may be drifting";
+    Switches "switches" [Operator] Count Counter "how often the gate changed the model that is served";
+    OnlineServed "online_served" [Operator] Count Gauge "1 while the online model is served, 0 while the pre-trained one is";
+    ModelVersion "model_version" [Operator] Count Gauge "which version of the pre-trained model serves, counted from 1";
+    Accuracy "accuracy" [Operator] Ratio Gauge "the share of the answers that were right, prequential: predicted before the label was learned";
+    BalancedAccuracy "balanced_accuracy" [Operator] Ratio Gauge "the mean of recall over the classes: what the accuracy would be if all were as frequent";
+    MacroF1 "macro_f1" [Operator] Ratio Gauge "the mean of F1 over the classes";
+    Precision "precision" [Operator] Ratio Gauge "of the answers that said the last class, the share that was right";
+    Recall "recall" [Operator] Ratio Gauge "of the events of the last class, the share that was found";
+    Kappa "kappa" [Operator] Ratio Gauge "how much better the answers are than chance with the same frequencies; 0 where they are worse";
+    Mae "mae" [Operator] Ratio Gauge "the mean absolute error of the numbers that were answered";
+    Rmse "rmse" [Operator] Ratio Gauge "the root of the mean squared error of the numbers that were answered";
+    PretrainedLoss "pretrained_loss" [Operator] Ratio Gauge "the mean loss of the pre-trained model, served or not";
+    OnlineLoss "online_loss" [Operator] Ratio Gauge "the mean loss of the online model, served or not";
+    CacheHits "cache_hits" [Operator] Count Counter "questions that the cache of a look-up step, or of a learner, answered";
+    CacheMisses "cache_misses" [Operator] Count Counter "questions that had to be put to the table, or to the model";
     Promotions "promotions" [Operator] Count Counter "how often one of two copies became the primary, the first time included";
     SteppedDown "stepped_down" [Operator] Count Counter "how often a primary stopped being one without a crash";
     Suspected "suspected" [Operator] Count Counter "how often one of two copies took the other for gone";
@@ -149,8 +175,6 @@ metrics! {
     ServiceGap "service_gap" [Operator] Micros Histogram "from the moment a primary was lost to the first result of its successor at a receiver";
     Overlap "overlap" [Operator] Micros Counter "how long both copies were primary";
     NotRedundant "not_redundant" [Operator] Micros Counter "how long one of two copies was down, or had not caught up";
-    CacheHits "cache_hits" [Operator] Count Counter "look-ups that the cache of a look-up step answered";
-    CacheMisses "cache_misses" [Operator] Count Counter "look-ups that had to ask the table";
     Kept "kept" [Broker] Count Counter "events that a broker took and gave a place";
     Repeated "repeated" [Operator, Broker] Count Counter "of a broker: events that it had already, by producer and number; of two copies: results that their receivers had";
     Expired "expired" [Broker] Count Counter "events that a log let go because retention was over";

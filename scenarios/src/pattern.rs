@@ -61,18 +61,16 @@ pub struct PatternDescriptor {
     pub family: Family,
     /// What it does, in a sentence or two.
     pub summary: &'static str,
-    /// Whether operators of it can be run; the others are described and planned.
-    pub built: bool,
     /// The keys of an operator that are about it.
     pub settings: &'static [&'static str],
     /// The metrics to look at.
     pub metrics: &'static [Metric],
-    /// The scenario of the library to start from; empty while there is none.
+    /// The scenario of the library to start from.
     pub example: &'static str,
 }
 
 macro_rules! patterns {
-    ($($pattern:ident $name:literal $title:literal $family:ident built $built:literal settings $settings:expr,
+    ($($pattern:ident $name:literal $title:literal $family:ident settings $settings:expr,
        metrics [$($metric:ident),*] example $example:literal $summary:literal;)*) => {
         /// Every pattern, by family.
         pub static PATTERNS: &[PatternDescriptor] = &[$(PatternDescriptor {
@@ -81,7 +79,6 @@ macro_rules! patterns {
             title: $title,
             family: Family::$family,
             summary: $summary,
-            built: $built,
             settings: &$settings,
             metrics: &[$(Metric::$metric),*],
             example: $example,
@@ -99,64 +96,67 @@ macro_rules! patterns {
 }
 
 patterns! {
-    Transformation "transformation" "Transformation" Processing built true
+    Transformation "transformation" "Transformation" Processing
         settings ["transform", "query", "on_error"], metrics [Arrived, Emitted, Failed] example "loan-applications"
         "Each event becomes none, one or several others: fields projected, renamed, derived, nested, flattened or looked up, \
          another format, another version. Order and duplicates pass through.";
-    Filter "filter" "Filter and threshold" Processing built true
+    Filter "filter" "Filter and threshold" Processing
         settings ["filter", "threshold", "change", "first", "query"], metrics [Arrived, Emitted, Filtered]
         example "alarm-with-hysteresis"
         "Lets through what a predicate says, or what crosses a threshold with hysteresis, changes too fast, or comes first \
          after silence. Null is not true.";
-    WindowedAggregation "windowed-aggregation" "Windowed aggregation" Processing built true
+    WindowedAggregation "windowed-aggregation" "Windowed aggregation" Processing
         settings ["query", "watermark", "late", "horizon", "emit", "late_when", "late_by", "bounds", "align", "flush_at_end", "emit_empty", "result_stamp", "future"],
         metrics [Late, Held, EmitDelay, Lag, Corrections] example "orders-per-minute"
         "Counts, sums and other aggregates over windows of event time. A window answers when the watermark says that it is \
          complete; what comes after that is late.";
-    StreamJoin "stream-join" "Stream join" Processing built true
+    StreamJoin "stream-join" "Stream join" Processing
         settings ["query", "join", "gather", "late", "horizon", "late_when", "late_by", "result_stamp", "flush_at_end"],
         metrics [Held, StateBytes, Late, Filtered, Incomplete, Asked] example "prices-and-mentions"
         "Pairs events of two or more streams by key and a bound on the distance of their times; every pair exactly once. Of \
          what has no partner an outer join says so, when none can come any more.";
-    TemporalEventOrdering "temporal-event-ordering" "Temporal event ordering" Processing built true
+    TemporalEventOrdering "temporal-event-ordering" "Temporal event ordering" Processing
         settings ["sequence", "query", "watermark", "late", "flush_at_end", "future"],
         metrics [Runs, TimedOut, Held, Late, EmitDelay] example "card-home-and-abroad"
         "Finds sequences of events of one key in event-time order, and their absence, by a non-deterministic automaton: steps, \
          loops, choices and what must not come, within a time. An absence is answered when the watermark says that nothing \
          can come any more.";
-    MachineLearner "machine-learner" "Machine learner" Processing built false
-        settings [], metrics [] example ""
-        "Predicts for each event and learns when its label comes, with a model from a file or one that learns as it goes.";
-    SequentialConvey "sequential-convey" "Sequential convey" Scaling built true
+    MachineLearner "machine-learner" "Machine learner" Processing
+        settings ["learn", "late", "on_error", "watermark"],
+        metrics [Learned, Accuracy, BalancedAccuracy, Mae, Drifts, Switches, ModelVersion, AwaitingLabels, MissingLabels, Fallbacks, TimedOut]
+        example "flights-gated"
+        "Predicts for each event and learns when its label comes, with a model from a file, one that learns as it goes, or \
+         both and a gate between them. What was learned is a part of its state.";
+    SequentialConvey "sequential-convey" "Sequential convey" Scaling
         settings ["convey"], metrics [Queue, MergeWait, Gaps, GivenUp, MovedKeys] example "orders-by-store"
         "Numbers events, deals them to sub-streams by key, type, predicate or load, works on them side by side, and merges \
          the results in the order of the numbers. Keys move with their state while events flow.";
-    BufferedEventOrdering "buffered-event-ordering" "Buffered event ordering" Scaling built true
+    BufferedEventOrdering "buffered-event-ordering" "Buffered event ordering" Scaling
         settings ["reorder", "late", "flush_at_end"],
         metrics [Slack, Wait, Unordered, Late, Gaps, Duplicates, Held] example "slack-enough"
         "Holds events back for a while and releases them in order: order is bought with waiting.";
-    CourseCorrection "course-correction" "Course correction" Scaling built true
+    CourseCorrection "course-correction" "Course correction" Scaling
         settings ["emit", "horizon", "late", "compensate"], metrics [Corrections, EmitDelay, Held, Late]
         example "orders-on-a-dashboard"
         "Answers early and repairs later: each correction says which answer it replaces.";
-    Watermark "watermark" "Watermark" Scaling built true
+    Watermark "watermark" "Watermark" Scaling
         settings ["watermark", "valve", "epoch"],
         metrics [Watermark, Lag, LagNow, Late, Paused, Epoch, HeldBack, GivenUp] example "idle-partition"
         "A mark among the events that says how far event time has come, so that operators know when to answer; or that \
          carries a number alone, so that everything before it is known to have been worked on.";
-    Replay "replay" "Replay" Reliability built true
+    Replay "replay" "Replay" Reliability
         settings ["broker", "replay", "delivery"],
         metrics [Kept, Backlog, Replayed, Expired, Gap, Repeated, Redelivered, Dead, Refused]
         example "orders-read-again"
         "Reads a broker's log again from the last safe point after a crash: from as far back as an event can still matter, or \
          from where a snapshot was cut. What was kept too short a time is a gap that is named.";
-    PeriodicSnapshot "periodic-snapshot" "Periodic snapshot state persistence" Reliability built true
+    PeriodicSnapshot "periodic-snapshot" "Periodic snapshot state persistence" Reliability
         settings ["snapshot"],
         metrics [Completed, Aborted, SnapshotTime, SnapshotBytes, SnapshotAge, Recoveries, RestoreTime, Damaged, Orphaned, AlignTime]
         example "weather-hourly"
         "Saves the states of all operators together, again and again, and goes on from the newest complete set of which nothing \
          is damaged after a crash.";
-    TwoNodeFailover "two-node-failover" "Two-node failover" Reliability built true
+    TwoNodeFailover "two-node-failover" "Two-node failover" Reliability
         settings ["failover"],
         metrics [Failovers, ServiceGap, Overlap, NotRedundant, Pending, Repeated, Refused, Missing, Diverged]
         example "primary-killed"

@@ -1,6 +1,9 @@
 //! From settings to what can be run: data read and dealt to the parts of sources, the topology built.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use wavetank_models::{LoadedModel, ReadError};
 
 use crate::check::Checker;
 use crate::data::{self, Rows, Wanted};
@@ -11,7 +14,7 @@ use crate::load::{Files, Ingest, LoadedTable, Problem};
 use crate::query::SyntaxError;
 use crate::sampling::shape_of;
 use crate::schema::Schema;
-use crate::script::{LiteralEvent, OnBad, Scenario, Source, Table};
+use crate::script::{LiteralEvent, OnBad, ReadModel, Scenario, Source, Table};
 use crate::shapes::{self, Shape, Shapes};
 use crate::suggest;
 use crate::time::{Span, Time};
@@ -41,6 +44,18 @@ pub(crate) fn fill_empirical(scenario: &mut Scenario, at: DelayAt, read: Arc<[Sp
     }
 }
 
+/// Puts a pre-trained model where it belongs.
+pub(crate) fn fill_model(scenario: &mut Scenario, at: usize, version: usize, model: Arc<LoadedModel>, start: Time) {
+    let learn = scenario
+        .operators
+        .get_mut(at)
+        .and_then(|operator| operator.learn.as_mut());
+    if let Some(file) = learn.and_then(|learn| learn.pretrained.get_mut(version)) {
+        let from = file.from.map_or(Time::MIN, |from| start + from);
+        file.read = Some(ReadModel { model, from });
+    }
+}
+
 /// What follows from a scenario and its data.
 pub(crate) struct Loaded {
     pub topology: Topology,
@@ -50,6 +65,7 @@ pub(crate) struct Loaded {
     pub ingests: Vec<Ingest>,
     pub stock: Vec<Stock>,
     pub start: Time,
+    pub models: BTreeMap<(usize, usize), Arc<LoadedModel>>,
 }
 
 /// Reads the data of a scenario and works its topology out.
@@ -80,6 +96,7 @@ impl<'a> Loader<'a> {
     pub fn load(mut self) -> Result<(Loaded, Measured), Vec<Problem>> {
         self.checker.structure();
         let delays = self.delays();
+        self.models();
         let tables: Vec<Rows> = (0..self.scenario.tables.len()).map(|i| self.table(i)).collect();
         let mut skipped = Vec::with_capacity(self.scenario.sources.len());
         let mut read = Vec::with_capacity(self.scenario.sources.len());
@@ -121,6 +138,7 @@ impl<'a> Loader<'a> {
                 ingests: self.ingests,
                 stock,
                 start,
+                models: self.checker.models,
             },
             delays,
         ))
@@ -134,6 +152,33 @@ impl<'a> Loader<'a> {
                 self.checker
                     .say(path, format!("the file `{name}` cannot be read: {why}"), help);
                 None
+            }
+        }
+    }
+
+    /// Reads the files of pre-trained models.
+    fn models(&mut self) {
+        let scenario = self.scenario;
+        for (i, operator) in scenario.operators.iter().enumerate() {
+            for (k, file) in operator.learn.iter().flat_map(|learn| &learn.pretrained).enumerate() {
+                let path = format!("operator[{i}].learn.pretrained[{k}].file");
+                let Some(bytes) = self.file(&path, &file.file) else {
+                    continue;
+                };
+                match LoadedModel::read(&file.file, &bytes, file.version.as_deref()) {
+                    Ok(model) => {
+                        self.checker.models.insert((i, k), Arc::new(model));
+                    }
+                    Err(error) => {
+                        let help = match error {
+                            ReadError::Version { .. } => "ask for the version that is there, or for another file",
+                            ReadError::Pmml(_) => "what is understood of PMML: wavetank explain machine-learner",
+                            _ => "wavetank train writes such files",
+                        };
+                        let message = format!("the model `{}` cannot be used: {error}", file.file);
+                        self.checker.say(&path, message, help.to_owned());
+                    }
+                }
             }
         }
     }

@@ -15,8 +15,8 @@
 
 use crate::query::{JoinBound, JoinKind, Limit, Query, Window};
 use crate::script::{
-    AfterMatch, Body, Future, GatherClock, LateWhen, Operator, Order, Panes, Precedence, Restart, ResultStamp, Since,
-    TransformStep, Versions, Watermark, WatermarkKind, WindowAlign, WindowBounds,
+    AfterMatch, Body, Future, GatherClock, LateWhen, LearnOrder, Operator, Order, Panes, Precedence, Restart,
+    ResultStamp, Since, TransformStep, Versions, Watermark, WatermarkKind, WindowAlign, WindowBounds,
 };
 use crate::sequence::{Part, Tree};
 use crate::time::{Span, Time};
@@ -183,6 +183,15 @@ impl Operator {
                 Reach::within(gather.within + gather.within + gather.within, settle, Span::ZERO)
             }
             Body::Sequence(sequence) => self.sequenced(sequence),
+            Body::Learn(learn) => {
+                if learn.online.is_some() {
+                    return Reach::never("what was learned goes back to events of any age");
+                }
+                if learn.order == LearnOrder::EventTime || learn.labels.is_some() || learn.pretrained.len() > 1 {
+                    return Reach::never("what waits for its label or its turn, and which version serves, is state");
+                }
+                Reach::single()
+            }
         }
     }
 

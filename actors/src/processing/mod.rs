@@ -1,10 +1,11 @@
 //! The processing patterns: transformation, filter and threshold, windowed aggregation, stream join, temporal event
-//! ordering.
+//! ordering, machine learner.
 
 pub mod expr;
 pub mod filter;
 pub mod join;
 pub mod keyed;
+mod learner;
 pub mod select;
 pub mod sequence;
 mod slab;
@@ -64,6 +65,7 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
     match operator.body().map_err(named)? {
         Body::Query(query) if !query.joins.is_empty() => return join::build(operator, query, around).map_err(named),
         Body::Gather(gather) => return join::gather(operator, gather, around).map_err(named),
+        Body::Learn(learn) => return learner::build(operator, learn, &around).map_err(named),
         _ => {}
     }
     if let Ok(Body::Sequence(sequence)) = operator.body() {
@@ -87,7 +89,7 @@ pub fn build(operator: &script::Operator, around: Surroundings<'_>) -> Result<Bo
         Body::Threshold(settings) => boxed(filter::threshold::Threshold::new(settings, fields).map(Filter)),
         Body::Change(settings) => boxed(filter::change::RateOfChange::new(settings, fields).map(Filter)),
         Body::Compensate(settings) => boxed(Compensation::new(settings, operator, schema, around.tick)),
-        Body::Gather(_) => Err("its inputs are put together, not read as one".into()),
+        Body::Gather(_) | Body::Learn(_) => Err("its inputs are put together, not read as one".into()),
         Body::Sequence(sequence) => sequence::build(operator, sequence, &around),
         Body::First(settings) => boxed(filter::first::FirstOfBurst::new(settings, schema).map(Filter)),
         Body::Reorder(settings) => ordering::build(operator, settings, fields, around.tick),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wavetank_scenarios::Time;
+use wavetank_scenarios::asking::{Answer, Question};
 use wavetank_scenarios::event::Position;
 
 use super::broker::Gap;
@@ -24,6 +25,10 @@ pub enum Control {
     },
     /// In band, from a copy of an operator to a receiver: what follows on this link.
     Head(Head),
+    /// From a learner to the service that has its model.
+    Question(Question),
+    /// From a service to whoever asked.
+    Answer(Answer),
     /// From a copy of an operator to its arbiter: it asks for the lease.
     Ask(Ask),
     /// To a copy of an operator: from the other, the arbiter or a receiver.
@@ -77,6 +82,8 @@ impl Control {
             Self::Head(head) => [45, head.token << 40 | head.place],
             Self::Ask(ask) => [46, ask.sent.micros() as u64],
             Self::Copy(message) => message.code(),
+            Self::Question(question) => [47, question.event.number],
+            Self::Answer(answer) => [48 | u64::from(answer.said.is_ok()) << 8, answer.event.number],
         }
     }
 }

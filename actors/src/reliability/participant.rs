@@ -476,7 +476,7 @@ impl<P: Part + Keeps> Part for Participant<P> {
                         }
                         _ => {}
                     }
-                    if let Control::Snapshot(Message::Completed { .. }) = *control
+                    if let Control::Snapshot(Message::Completed { .. }) | Control::Answer(_) = *control
                         && !self.away
                     {
                         let element = Element::Control(control);

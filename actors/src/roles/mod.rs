@@ -5,6 +5,7 @@ mod counter;
 mod operating;
 mod pair;
 mod room;
+mod service;
 mod sink;
 mod source;
 
@@ -14,5 +15,6 @@ pub(crate) use operating::Operating;
 pub(crate) use pair::{Arbitrating, Gating, Keeping, OwnDisk, Publishing, Ties};
 pub use room::RIPE;
 pub(crate) use room::Room;
+pub(crate) use service::Serving;
 pub(crate) use sink::{Sink, Written};
 pub(crate) use source::{Marked, Plan, Source};

@@ -9,7 +9,7 @@ use wavetank_scenarios::{Event, EventId, Producer, Row, Span, Time, Value};
 use crate::element::Element;
 use crate::host::{Keeps, Part};
 use crate::operator::{Dropped, Emitted, Operator, Output};
-use crate::reliability::{State, StateError, counted};
+use crate::reliability::{Control, State, StateError, counted};
 use crate::roles::room::{RIPE, Room};
 use crate::scaling::watermark::Valve;
 use crate::world::{Account, Effect, Input, Stage};
@@ -26,6 +26,10 @@ pub(crate) struct Operating {
     /// The watermark that was passed on.
     passed: Time,
     over: bool,
+    /// All inputs have ended, and the end waits for what has been asked.
+    ending: bool,
+    /// Who is asked what the operator asks.
+    service: Option<ActorId>,
     output: Output,
     /// Events since the state was last measured.
     unmeasured: u32,
@@ -55,6 +59,8 @@ impl Operating {
             producer: None,
             passed: Time::MIN,
             over: false,
+            ending: false,
+            service: None,
             output: Output::default(),
             unmeasured: 0,
             number: None,
@@ -71,6 +77,13 @@ impl Operating {
     #[must_use]
     pub const fn for_producer(mut self, producer: ActorId) -> Self {
         self.producer = Some(producer);
+        self
+    }
+
+    /// It asks that actor.
+    #[must_use]
+    pub const fn asking(mut self, service: Option<ActorId>) -> Self {
+        self.service = service;
         self
     }
 
@@ -191,7 +204,13 @@ impl Operating {
         if turned == Some(true) {
             stage.send(Port::Main, Element::Idle(true));
         }
-        if self.valve.ended() {
+        self.ending |= self.valve.ended();
+        self.end(stage);
+    }
+
+    /// Passes the end on when it has come and nothing is waited for.
+    fn end(&mut self, stage: &Stage) {
+        if self.ending && !self.over && self.operator.asked().is_empty() {
             self.over = true;
             stage.send(Port::Main, Element::End);
         }
@@ -265,6 +284,14 @@ impl Operating {
         for (after, token) in self.output.timers.drain(..) {
             stage.timer(after, token);
         }
+        for question in self.output.asked.drain(..) {
+            if let Some(service) = self.service {
+                stage.tell(service, Control::Question(question));
+            }
+        }
+        for note in self.output.notes.drain(..) {
+            stage.put(Effect::Note(note));
+        }
         if stage.watched() {
             for (metric, reading) in self.output.measured.drain(..) {
                 stage.put(Effect::Measured(metric, reading));
@@ -306,6 +333,7 @@ impl Part for Operating {
                     self.operator.on_timer(token, &mut self.output);
                     self.finish(stage);
                     self.pass_on(stage);
+                    self.end(stage);
                 }
             }
             Input::Element { input, lane, element } => match element {
@@ -325,7 +353,17 @@ impl Part for Operating {
                 }
                 // It comes when it has come on every input: all before it has been worked on, and put out.
                 Element::Epoch(number) => stage.send(Port::Main, Element::Epoch(number)),
-                Element::Ask | Element::Barrier(_) | Element::Control(_) => {}
+                Element::Control(control) => {
+                    if let Control::Answer(answer) = &*control
+                        && !self.over
+                    {
+                        self.operator.on_answer(answer, &mut self.output);
+                        self.finish(stage);
+                        self.pass_on(stage);
+                        self.end(stage);
+                    }
+                }
+                Element::Ask | Element::Barrier(_) => {}
                 Element::End => {
                     self.valve.end(input);
                     if self.valve.all_ended() {
@@ -353,7 +391,7 @@ impl Keeps for Operating {
         state.put(ACCOUNT, &(self.account, self.unmeasured));
         state.put("numbered", &self.numbered);
         state.put("passed", &self.passed);
-        state.put("over", &self.over);
+        state.put("over", &(self.over, self.ending));
         state.put("outside", &(self.waiting, self.limit));
         state.put("told", &self.told);
         if let Some(room) = &self.room {
@@ -372,7 +410,7 @@ impl Keeps for Operating {
         }
         self.numbered = counted("numbered", state.get("numbered")?)?;
         self.passed = state.get("passed")?;
-        self.over = state.get("over")?;
+        (self.over, self.ending) = state.get("over")?;
         (self.waiting, self.limit) = state.get("outside")?;
         StateError::unless(self.waiting <= books.taken, "outside", "more wait than have come")?;
         self.told = state.get("told")?;
@@ -387,6 +425,12 @@ impl Keeps for Operating {
     fn resume(&self, stage: &Stage) {
         if let Some(room) = &self.room {
             room.resume(stage);
+        }
+        // What was asked before may have been answered to nobody.
+        if let Some(service) = self.service {
+            for question in self.operator.asked() {
+                stage.tell(service, Control::Question(question));
+            }
         }
     }
 

@@ -142,7 +142,7 @@ impl World {
         let Some(waiting) = station.pop() else { return false };
         let depth = station.queue.len();
         let service = match &station.service {
-            Some((sampler, key)) if station::is_event(&waiting.input) => {
+            Some((sampler, key)) if station::takes_time(&waiting.input) => {
                 station.served += 1;
                 let drawn = sampler.sample(&mut key.rng(u64::from(node.incarnation), station.served, 0));
                 drawn.max(Span::ZERO).scale(node.slow)

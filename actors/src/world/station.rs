@@ -11,6 +11,8 @@ use wavetank_scenarios::{Event, EventId};
 
 use super::shedding::Shedding;
 use super::stage::{Effect, Input};
+use crate::element::Element;
+use crate::reliability::Control;
 
 /// Something in front of an actor.
 #[derive(Debug)]
@@ -109,4 +111,10 @@ impl Station {
 /// True for an element that carries an event: watermarks and timers take no room and no time.
 pub(crate) fn is_event(input: &Input) -> bool {
     matches!(input, Input::Element { element, .. } if element.event().is_some())
+}
+
+/// True for what a node works on for a while: an event, or a question to a service.
+pub(crate) fn takes_time(input: &Input) -> bool {
+    let question = |element: &Element| matches!(element, Element::Control(c) if matches!(**c, Control::Question(_)));
+    is_event(input) || matches!(input, Input::Element { element, .. } if question(element))
 }

@@ -4,6 +4,7 @@
 //! of rounds in which all cases take their turn, so that ratios within one run mean something. A harness of our own:
 //! criterion and divan measure one case after another and print no ratios.
 
+mod learners;
 mod patterns;
 mod snapshots;
 
@@ -418,6 +419,7 @@ fn main() {
         );
     }
     patterns::measure_all(quick, &|script| run(script, &bare));
+    learners::measure_all(quick, &|script| run(script, &bare));
     snapshots::measure_all(quick, &tank, &|script| run(script, &bare));
     println!("\npeak memory of this process: {}", peak_memory());
 }

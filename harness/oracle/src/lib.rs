@@ -59,6 +59,8 @@ pub mod expr;
 mod gather;
 mod join;
 mod joined_windows;
+mod learner;
+mod learner_gate;
 mod ordering;
 mod panes;
 pub mod publication;
@@ -77,6 +79,7 @@ mod windows;
 
 pub use aggregate::Bound;
 pub use reference::{Tables, reference, tables};
+use wavetank_scenarios::asking::{Answer, Question};
 use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::{Event, EventId, Pane, Row, Time};
 
@@ -120,6 +123,10 @@ pub struct Due {
     pub held: u64,
     /// No watermark above this may be passed on now, because events are held that will go out with their own stamps.
     pub limit: Option<Time>,
+    /// What it says of its decisions, in order.
+    pub notes: Vec<String>,
+    /// What it asks its service, in order.
+    pub asked: Vec<Question>,
 }
 
 /// A result that is due.
@@ -184,6 +191,14 @@ impl Clone for Box<dyn Reference> {
 pub trait Reference: Copied {
     /// The next arrival.
     fn arrive(&mut self, arrival: &Arrival) -> Due;
+    /// A service has answered. `None` where that means nothing to the operator.
+    fn answer(&mut self, _answer: &Answer) -> Option<Due> {
+        None
+    }
+    /// Whether it waits for answers, so that the end of its output waits with it.
+    fn waits(&self) -> bool {
+        false
+    }
     /// An input of a merge said how far it has come (the end: that it is done with everything). `None` where that means
     /// nothing to the operator.
     fn progress(&mut self, _input: usize, _progress: &Progress) -> Option<Due> {

@@ -11,6 +11,7 @@ use crate::counted::Counted;
 use crate::gather::Gather;
 use crate::join::Joined;
 use crate::joined_windows::JoinedWindows;
+use crate::learner::Learning;
 use crate::sequence::Sequences;
 use crate::windowed::Windowed;
 use crate::{Reference, ordering, single, transform};
@@ -69,6 +70,7 @@ pub fn reference(
         }
         Body::First(first) => single::first(first, schema),
         Body::Reorder(settings) => ordering::reorder(operator, settings, schema, tick),
+        Body::Learn(learn) => Learning::new(operator, learn, inputs, tick).map(|l| Box::new(l) as Box<dyn Reference>),
         Body::Transform(steps) => transform::transform(steps, schema, output, tables),
     });
     built.map_err(|why| format!("operator `{name}`: {why}"))

@@ -136,7 +136,7 @@ impl<'a> Truth<'a> {
                     None => Err(format!("nothing comes to actor {}", actor.0)),
                 }
             }
-            Some(Role::Counter | Role::Coordinator | Role::Store | Role::Arbiter { .. }) => {
+            Some(Role::Counter | Role::Coordinator | Role::Store | Role::Arbiter { .. } | Role::Service { .. }) => {
                 Ok(Box::new(std::iter::empty()))
             }
             Some(Role::Operator { operator }) => self.operator(actor, actor, operator, port),
@@ -247,6 +247,10 @@ impl<'a> Truth<'a> {
 fn calm(settings: &Operator) -> Operator {
     let mut settings = settings.clone();
     settings.emit = settings.emit.filter(|emit| emit.panes == Panes::Discarding);
+    // Nor on who has to be asked.
+    if let Some(learn) = &mut settings.learn {
+        learn.service = None;
+    }
     if settings.key_clocks().is_some() {
         if settings.flush_at_end {
             settings.watermark = None;

@@ -5,6 +5,7 @@
 //! end of all inputs all of them go. While something is on the list the operator is told no watermark that is less than
 //! two ticks below its stamp, and none that it has not been told is passed on.
 
+use wavetank_scenarios::asking::Answer;
 use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::script::{Future, Operator};
 use wavetank_scenarios::{Event, Span, Time};
@@ -101,6 +102,14 @@ impl Waiting {
         Some(due)
     }
 
+    /// A service has answered: see [`Reference::answer`].
+    pub fn answer(&mut self, reference: &mut dyn Reference, answer: &Answer) -> Option<Due> {
+        let mut due = reference.answer(answer)?;
+        self.last = (due.held, due.limit);
+        self.bound(&mut due);
+        Some(due)
+    }
+
     /// Anything else arrives at the operator.
     pub fn tell(&mut self, reference: &mut dyn Reference, arrival: &Arrival) -> Due {
         let mut due = reference.arrive(arrival);
@@ -138,5 +147,7 @@ fn taken(input: usize, event: &Event, now: Time, at: Time) -> Arrival {
 fn append(due: &mut Due, more: Due) {
     due.results.extend(more.results);
     due.dropped.extend(more.dropped);
+    due.notes.extend(more.notes);
+    due.asked.extend(more.asked);
     (due.held, due.limit) = (more.held, more.limit);
 }

@@ -2,14 +2,15 @@
 
 use clap::ValueEnum;
 use serde::Serialize;
+use wavetank_models::{LoadedModel, Predictor, Target};
 use wavetank_reports::table;
-use wavetank_scenarios::Scenario;
 use wavetank_scenarios::exit::Exit;
 use wavetank_scenarios::fault::FAULTS;
-use wavetank_scenarios::library::{Entry, LIBRARY};
+use wavetank_scenarios::library::{Entry, LIBRARY, LibraryFiles};
 use wavetank_scenarios::metric::METRICS;
 use wavetank_scenarios::pattern::PATTERNS;
 use wavetank_scenarios::script::Must;
+use wavetank_scenarios::{Files, Scenario};
 
 use super::Stop;
 use super::output::Output;
@@ -59,6 +60,16 @@ struct Listed {
     must: Must,
 }
 
+/// A pre-trained model of the library in a list.
+#[derive(Serialize)]
+struct ListedModel {
+    file: String,
+    name: String,
+    version: String,
+    answers: String,
+    features: Vec<String>,
+}
+
 /// Lists things.
 ///
 /// # Errors
@@ -69,17 +80,11 @@ pub fn list(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
             if args.format == Format::Json {
                 return json(PATTERNS, output);
             }
-            let state = |built| if built { "runs" } else { "planned" };
-            let rows = PATTERNS.iter().map(|p| {
-                vec![
-                    p.name.into(),
-                    p.family.name().into(),
-                    state(p.built).into(),
-                    first_sentence(p.summary),
-                ]
-            });
+            let rows = PATTERNS
+                .iter()
+                .map(|p| vec![p.name.into(), p.family.name().into(), first_sentence(p.summary)]);
             (
-                &["pattern", "family", "state", "what it does"],
+                &["pattern", "family", "what it does"],
                 rows.collect(),
                 "wavetank explain watermark",
             )
@@ -130,15 +135,31 @@ pub fn list(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
                 "wavetank run orders-per-minute",
             )
         }
-        What::Lessons | What::Models => {
+        What::Models => {
+            let all = models()?;
+            if args.format == Format::Json {
+                return json(&all, output);
+            }
+            let rows = all.iter().map(|m| {
+                vec![
+                    m.file.clone(),
+                    m.name.clone(),
+                    m.version.clone(),
+                    m.answers.clone(),
+                    m.features.join(", "),
+                ]
+            });
+            (
+                &["file", "model", "version", "answers", "from"],
+                rows.collect(),
+                "wavetank explain machine-learner",
+            )
+        }
+        What::Lessons => {
             if args.format == Format::Json {
                 return json(&[] as &[Listed], output);
             }
-            let text = match args.what {
-                What::Lessons => "There are no lessons yet.\nnext: wavetank explain watermark\n",
-                _ => "No models come with the command yet.\nnext: wavetank explain machine-learner\n",
-            };
-            output.print(text)?;
+            output.print("There are no lessons yet.\nnext: wavetank explain watermark\n")?;
             return Ok(Exit::AllHold);
         }
     };
@@ -159,6 +180,32 @@ fn scenarios() -> Result<Vec<Listed>, Stop> {
         })
     };
     LIBRARY.entries().map(read).collect()
+}
+
+/// The pre-trained models that are compiled in.
+fn models() -> Result<Vec<ListedModel>, Stop> {
+    let broken = |file: &str, why: String| Stop::new(Exit::Internal, format!("data/{file}: {why}"));
+    let files = LIBRARY
+        .data()
+        .filter(|file| file.ends_with(".model") || file.ends_with(".pmml"));
+    let read = |file: &str| {
+        let bytes = LibraryFiles.read(file).map_err(|why| broken(file, why))?;
+        let model = LoadedModel::read(file, &bytes, None).map_err(|error| broken(file, error.to_string()))?;
+        let schema = model.schema();
+        Ok(ListedModel {
+            file: file.to_owned(),
+            name: model.name().to_owned(),
+            version: model.version().to_owned(),
+            answers: match schema.target() {
+                Target::Number { name } => format!("{name}: a number"),
+                Target::Class { name, classes } => format!("{name}: {}", classes.join(" or ")),
+                Target::Cluster => "a cluster".into(),
+                Target::Anomaly => "how unusual".into(),
+            },
+            features: schema.features().iter().map(|feature| feature.name.clone()).collect(),
+        })
+    };
+    files.map(read).collect()
 }
 
 fn json<T: Serialize>(all: &[T], output: &mut Output) -> Result<Exit, Stop> {

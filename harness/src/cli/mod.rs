@@ -27,6 +27,7 @@ mod schema;
 mod sweep;
 mod tap;
 mod targets;
+mod train;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,8 @@ enum Command {
     Tap(tap::Args),
     /// Write a page about runs: what happened, when, and why
     Report(report::Args),
+    /// Train a model on a table in a file
+    Train(Box<train::Args>),
     /// Write a commented scenario to start from
     New(new::Args),
     /// Say whether scenarios are valid, and everything that is wrong with them
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
         Some(Command::Diff(args)) => diff::diff(&args, &mut output),
         Some(Command::Tap(args)) => tap::tap(&args, &mut output),
         Some(Command::Report(args)) => report::report(&args, &mut output),
+        Some(Command::Train(args)) => train::train(&args, &mut output),
         Some(Command::New(args)) => new::new(&args, &mut output),
         Some(Command::Check(args)) => check::check(&args, &mut output),
         Some(Command::List(args)) => list::list(&args, &mut output),

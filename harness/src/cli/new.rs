@@ -31,45 +31,31 @@ fn pattern(name: &str) -> Result<&'static PatternDescriptor, String> {
     })
 }
 
-/// The scenario to start from; nothing for patterns that cannot be run yet.
-fn template(pattern: Pattern) -> Option<&'static str> {
+/// The scenario to start from.
+fn template(pattern: Pattern) -> &'static str {
     match pattern {
-        Pattern::Transformation => Some(include_str!("templates/transformation.toml")),
-        Pattern::Filter => Some(include_str!("templates/filter.toml")),
-        Pattern::WindowedAggregation => Some(include_str!("templates/windowed-aggregation.toml")),
-        Pattern::CourseCorrection => Some(include_str!("templates/course-correction.toml")),
-        Pattern::BufferedEventOrdering => Some(include_str!("templates/buffered-event-ordering.toml")),
-        Pattern::Watermark => Some(include_str!("templates/watermark.toml")),
-        Pattern::SequentialConvey => Some(include_str!("templates/sequential-convey.toml")),
-        Pattern::StreamJoin => Some(include_str!("templates/stream-join.toml")),
-        Pattern::TemporalEventOrdering => Some(include_str!("templates/temporal-event-ordering.toml")),
-        Pattern::TwoNodeFailover => Some(include_str!("templates/two-node-failover.toml")),
-        Pattern::Replay => Some(include_str!("templates/replay.toml")),
-        Pattern::PeriodicSnapshot => Some(include_str!("templates/periodic-snapshot.toml")),
-        Pattern::MachineLearner => None,
+        Pattern::Transformation => include_str!("templates/transformation.toml"),
+        Pattern::Filter => include_str!("templates/filter.toml"),
+        Pattern::WindowedAggregation => include_str!("templates/windowed-aggregation.toml"),
+        Pattern::CourseCorrection => include_str!("templates/course-correction.toml"),
+        Pattern::BufferedEventOrdering => include_str!("templates/buffered-event-ordering.toml"),
+        Pattern::Watermark => include_str!("templates/watermark.toml"),
+        Pattern::SequentialConvey => include_str!("templates/sequential-convey.toml"),
+        Pattern::StreamJoin => include_str!("templates/stream-join.toml"),
+        Pattern::TemporalEventOrdering => include_str!("templates/temporal-event-ordering.toml"),
+        Pattern::TwoNodeFailover => include_str!("templates/two-node-failover.toml"),
+        Pattern::Replay => include_str!("templates/replay.toml"),
+        Pattern::PeriodicSnapshot => include_str!("templates/periodic-snapshot.toml"),
+        Pattern::MachineLearner => include_str!("templates/machine-learner.toml"),
     }
 }
 
 /// Prints or writes a scenario.
 ///
 /// # Errors
-/// When the pattern cannot be run yet, or the file cannot be written.
+/// When the file cannot be written, or is there already.
 pub fn new(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
-    let Some(text) = template(args.pattern.pattern) else {
-        let built: Vec<&str> = PATTERNS
-            .iter()
-            .filter(|p| template(p.pattern).is_some())
-            .map(|pattern| pattern.name)
-            .collect();
-        let message = format!(
-            "there is no scenario to start from for {} yet; there is one for {}.\n\
-             What the pattern is: wavetank explain {}",
-            args.pattern.name,
-            built.join(", "),
-            args.pattern.name
-        );
-        return Err(Stop::new(Exit::Usage, message));
-    };
+    let text = template(args.pattern.pattern);
     let Some(path) = &args.output else {
         output.print(text)?;
         return Ok(Exit::AllHold);
@@ -103,9 +89,7 @@ mod tests {
     #[test]
     fn every_template_is_valid_passes_and_uses_its_pattern() {
         for descriptor in PATTERNS {
-            let Some(text) = template(descriptor.pattern) else {
-                continue;
-            };
+            let text = template(descriptor.pattern);
             let script = Script::load(text, descriptor.name, &LibraryFiles, &[]);
             let script = Arc::new(script.unwrap_or_else(|problems| panic!("{}: {problems:?}", descriptor.name)));
             assert_eq!(script.scenario.pattern, descriptor.pattern);
@@ -123,18 +107,6 @@ mod tests {
                     record.expectations
                 );
             }
-        }
-    }
-
-    #[test]
-    fn there_is_a_template_for_every_pattern_that_can_be_run() {
-        for descriptor in PATTERNS {
-            assert_eq!(
-                template(descriptor.pattern).is_some(),
-                descriptor.built,
-                "{}",
-                descriptor.name
-            );
         }
     }
 }

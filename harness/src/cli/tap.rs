@@ -109,8 +109,8 @@ impl<'a> Chosen<'a> {
     }
 
     fn takes(&mut self, line: &TraceLine) -> bool {
-        // The trace says twice what a sink takes: as delivered, and as taken.
-        if line.kind == TraceKind::Note {
+        // The trace says twice what a sink takes: as delivered, and as taken. What an actor says of itself is about no event.
+        if line.kind == TraceKind::Note && (line.event.is_some() || line.link.is_some()) {
             return false;
         }
         let followed = self.follow.is_none() || self.belongs(line);

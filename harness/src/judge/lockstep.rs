@@ -5,18 +5,21 @@ mod comparing;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use wavetank_actors::Element;
 use wavetank_actors::reliability::Control;
 use wavetank_actors::reliability::snapshot::Message;
 use wavetank_actors::world::NodeClock;
 use wavetank_actors::{RIPE, TELL};
+use wavetank_models::{LoadedModel, Predictor};
 use wavetank_oracle::conservation::{self, Step};
 use wavetank_oracle::convey::{Sent, Split};
 use wavetank_oracle::convey_worker::Worker;
 use wavetank_oracle::waiting::Waiting;
 use wavetank_oracle::watermark::{Generator, Heard, Minimum, Signal};
 use wavetank_oracle::{Arrival, Due, DueResult, Reference, Why};
+use wavetank_scenarios::asking::Answer;
 use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::script::ValveSettings;
 use wavetank_scenarios::topology::Port;
@@ -46,6 +49,10 @@ pub enum Did {
     Control(Element),
     /// It was done with an event, without a result.
     Ended(EventId, Why),
+    /// It said that it had decided something.
+    Note(String),
+    /// It asked a service, or answered as one.
+    Told(Arc<Control>),
     /// It held an input back (`true`), or let it go.
     Hold(usize, bool),
     /// A fault acted on a watermark that it was about to pass on: by its index in the scenario.
@@ -108,6 +115,8 @@ pub enum Model {
         /// When it entered, by its node's monotonic clock.
         entered: Time,
     },
+    /// A service that has the versions of a model.
+    Service(Vec<Arc<LoadedModel>>),
 }
 
 impl Model {
@@ -223,7 +232,8 @@ impl Lockstep {
     /// The actor does something.
     pub fn act(&mut self, did: Did) {
         // What it holds back after it has gone back it held back when it was saved.
-        if self.back && matches!(did, Did::Hold(..)) {
+        // So it is with what it had asked, which it asks again.
+        if self.back && matches!(did, Did::Hold(..) | Did::Told(_)) {
             return;
         }
         self.did.push(did);
@@ -295,6 +305,7 @@ impl Lockstep {
                 account.crash();
                 *minimum = minimum.afresh();
             }
+            Model::Service(_) => {}
         }
         (self.held, self.caused, self.caused_before, self.limit) = (0, 0, 0, None);
     }
@@ -320,7 +331,7 @@ impl Lockstep {
                     };
                     self.hold_to(at, None, &due);
                 }
-                Model::Operator { .. } | Model::Worker { .. } => {}
+                Model::Operator { .. } | Model::Worker { .. } | Model::Service(_) => {}
             }
             if first && let Model::Split { .. } = self.model {
                 // The moments of moves are counted from here, whatever begins again.
@@ -387,6 +398,7 @@ impl Lockstep {
                 Did::Result(event) => results.push(event.origins()),
                 Did::Ended(id, why) => dropped.push((*id, *why)),
                 Did::Control(_) | Did::Hold(..) | Did::Fault(_) | Did::Sent(..) => {}
+                Did::Note(_) | Did::Told(_) => {}
             }
         }
         let caused = self.caused.saturating_sub(self.caused_before);
@@ -416,6 +428,7 @@ impl Lockstep {
             };
         }
         match &mut self.model {
+            Model::Service(versions) => expect_of_service(versions, given),
             Model::Split { .. } => self.expect_of_split(given),
             Model::Worker { .. } => self.expect_of_worker(at, given),
             Model::Generator { .. } => self.expect_of_generator(at, given),
@@ -439,6 +452,8 @@ impl Lockstep {
             Element::Barrier(number) => *number,
             Element::Control(control) => match **control {
                 Control::Snapshot(Message::Trigger { number, .. }) if !self.away => number,
+                Control::Answer(_) if !self.away => return None,
+                Control::Question(_) => return None,
                 _ => return Some(vec![]),
             },
             _ => return None,
@@ -447,6 +462,7 @@ impl Lockstep {
             Model::Operator { minimum, .. } | Model::Worker { minimum, .. } => minimum.over(),
             Model::Split { model, .. } => model.over(),
             Model::Generator { model, .. } => model.over(),
+            Model::Service(_) => true,
         };
         let new = number > self.barrier;
         self.barrier = self.barrier.max(number);
@@ -602,6 +618,20 @@ impl Lockstep {
                         ..
                     } => (waiting.event(reference, *lane, event, wall, monotonic), None),
                     Given::Element {
+                        element: Element::Control(control),
+                        ..
+                    } => {
+                        let still = Due {
+                            limit: self.limit,
+                            ..nothing
+                        };
+                        let due = match &**control {
+                            Control::Answer(answer) if !minimum.over() => waiting.answer(reference, answer),
+                            _ => None,
+                        };
+                        (due.unwrap_or(still), None)
+                    }
+                    Given::Element {
                         input,
                         element: Element::Progress(progress),
                         ..
@@ -624,6 +654,8 @@ impl Lockstep {
                             let Some(more) = more else { return };
                             due.results.extend(more.results);
                             due.dropped.extend(more.dropped);
+                            due.notes.extend(more.notes);
+                            due.asked.extend(more.asked);
                             (due.held, due.limit) = (more.held, more.limit);
                         };
                         let before = minimum.watermark();
@@ -640,10 +672,13 @@ impl Lockstep {
                     }
                 };
                 self.limit = due.limit;
-                let controls = minimum.say(due.limit.unwrap_or(Time::MAX), said.is_some());
+                let limit = due.limit.unwrap_or(Time::MAX);
+                let controls = minimum.say_when(limit, said.is_some(), reference.waits());
                 (due, controls)
             }
-            Model::Generator { .. } | Model::Split { .. } | Model::Worker { .. } => (Due::default(), vec![]),
+            Model::Generator { .. } | Model::Split { .. } | Model::Worker { .. } | Model::Service(_) => {
+                (Due::default(), vec![])
+            }
         }
     }
 }
@@ -655,6 +690,25 @@ impl Did {
             _ => None,
         }
     }
+}
+
+/// What a service must answer: what the model says that was asked, or why it says nothing.
+fn expect_of_service(versions: &[Arc<LoadedModel>], given: &Given) -> Implied {
+    let mut implied = Implied::default();
+    if let Given::Element {
+        element: Element::Control(control),
+        ..
+    } = given
+        && let Control::Question(asked) = &**control
+    {
+        let said = match versions.get(asked.version as usize) {
+            Some(model) => model.predict(&asked.features).map_err(|error| error.to_string()),
+            None => Err(format!("there is no version number {}", asked.version)),
+        };
+        let (event, version) = (asked.event, asked.version);
+        implied.answer = Some(Answer { event, version, said });
+    }
+    implied
 }
 
 /// What a generator hears when it is given something; `at` counts from when it entered, and `wall` is its node's clock.
@@ -697,6 +751,8 @@ struct Implied {
     sent: Vec<Sent>,
     /// The number of each result, which part of it it is, and whether it is the last; of sub-streams.
     numbers: Option<Vec<Option<(u64, u32, bool)>>>,
+    /// What a service answers.
+    answer: Option<Answer>,
     /// The event that a generator passes on, and whether what it sends because of it goes before it.
     passed: Option<Event>,
     leads: bool,

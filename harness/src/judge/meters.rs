@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use wavetank_actors::world::{Account, LinkCounts};
 use wavetank_reports::histogram::Histogram;
 use wavetank_reports::record::ActorCounts;
-use wavetank_scenarios::metric::{Form, Metric};
+use wavetank_scenarios::metric::{Form, Metric, Unit};
 use wavetank_scenarios::topology::{Actor, Role};
 use wavetank_scenarios::{Event, EventId, Span, Time};
 
@@ -318,7 +318,11 @@ impl ActorMeter {
         let form = metric.descriptor().form;
         match self.own.get(&metric) {
             Some(own) if form == Form::Histogram => Reading::Histogram(&own.histogram),
-            Some(own) => Reading::Number(if max { own.max } else { own.now } as f64),
+            Some(own) => {
+                let reading = if max { own.max } else { own.now } as f64;
+                let ratio = metric.descriptor().unit == Unit::Ratio;
+                Reading::Number(if ratio { reading / 1e6 } else { reading })
+            }
             None if form == Form::Counter => Reading::Number(0.0),
             None => Reading::Nothing,
         }
@@ -375,6 +379,14 @@ impl ActorMeter {
             | Metric::NotRedundant => return self.own(metric, max),
             Metric::Incomplete | Metric::Asked => return self.own(metric, max),
             Metric::MergeWait | Metric::MovedKeys => return self.own(metric, max),
+            Metric::Learned | Metric::Unlearned | Metric::Fallbacks => return self.own(metric, max),
+            Metric::MissingLabels | Metric::Unmatched | Metric::AwaitingLabels => return self.own(metric, max),
+            Metric::LabelDelay | Metric::Drifts | Metric::DriftWarnings => return self.own(metric, max),
+            Metric::Switches | Metric::OnlineServed | Metric::ModelVersion => return self.own(metric, max),
+            Metric::Accuracy | Metric::BalancedAccuracy | Metric::MacroF1 => return self.own(metric, max),
+            Metric::Precision | Metric::Recall | Metric::Kappa => return self.own(metric, max),
+            Metric::Mae | Metric::Rmse => return self.own(metric, max),
+            Metric::PretrainedLoss | Metric::OnlineLoss => return self.own(metric, max),
             Metric::CacheHits | Metric::CacheMisses => return self.own(metric, max),
             Metric::Kept | Metric::Repeated | Metric::Expired | Metric::Gap => return self.own(metric, max),
             Metric::Replayed | Metric::Redelivered | Metric::Dead => return self.own(metric, max),

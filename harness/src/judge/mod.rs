@@ -338,7 +338,12 @@ impl Judge {
             Happening::Measured { actor, metric, reading } => {
                 self.actors[actor.0 as usize].measure(*metric, *reading);
             }
-            Happening::Noted { actor, text } => self.note(at, *actor, text),
+            Happening::Noted { actor, text } => {
+                self.note(at, *actor, text);
+                if let Some(lockstep) = &mut self.lockstep[actor.0 as usize] {
+                    lockstep.act(Did::Note((*text).into()));
+                }
+            }
             Happening::Dropped { actor, id, why } => {
                 let why = match why {
                     Dropped::Filtered => Why::Filtered,
@@ -437,6 +442,12 @@ impl Judge {
             Happening::Answered { link, .. } => self.put_on(*link, None),
             Happening::Told { link, element } => {
                 self.handed(at, *link, element);
+                let from = self.topology.links[link.0 as usize].from;
+                if let (Element::Control(control), Some(lockstep)) = (element, &mut self.lockstep[from.0 as usize])
+                    && let Control::Question(_) | Control::Answer(_) = **control
+                {
+                    lockstep.act(Did::Told(Arc::clone(control)));
+                }
                 self.put_on(*link, element.event().map(|event| event.id));
             }
             Happening::Cut { actor, snapshot } => self.cut(*actor, *snapshot),

@@ -96,6 +96,12 @@ impl<'a> Models<'a> {
                     }
                 })
             }
+            Role::Service { operator } => {
+                let learn = script.scenario.operators[operator].learn.as_ref();
+                let files = learn.into_iter().flat_map(|learn| &learn.pretrained);
+                let models = files.filter_map(|file| Some(Arc::clone(&file.read.as_ref()?.model)));
+                Some(Model::Service(models.collect()))
+            }
             Role::Sink { .. } | Role::Source { .. } | Role::Broker { .. } => None,
             Role::Counter | Role::Coordinator | Role::Store => None,
             Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => None,

@@ -12,6 +12,7 @@ use wavetank_oracle::table::Table;
 use wavetank_scenarios::topology::{ActorId, LinkId, NodeId, Role, Topology};
 use wavetank_scenarios::{EventId, Row, Time};
 
+use super::words::{show_answer, show_question};
 use super::{Breach, Judge, Loss};
 use crate::judge::meters::{ActorMeter, Waits};
 
@@ -356,6 +357,8 @@ pub(crate) fn show_control(control: &Control) -> String {
         Control::Seek { attempt, from } => format!("recovery {attempt}: send again {}", show_from(from)),
         Control::Head(head) => format!("what follows: token {}, behind place {}", head.token, head.place),
         Control::Ask(_) => "asks for the lease".into(),
+        Control::Question(question) => show_question(question),
+        Control::Answer(answer) => show_answer(answer),
         Control::Copy(message) => super::pair::show(message),
         Control::Acknowledge(positions) => format!("{} acknowledged", positions.len()),
         Control::Missing(gap) => format!("not there any more: {gap}"),

@@ -4,6 +4,7 @@ use wavetank_actors::Element;
 use wavetank_oracle::convey::Sent;
 use wavetank_oracle::watermark::Signal;
 use wavetank_oracle::{DueResult, Why};
+use wavetank_scenarios::asking::{Answer, Question};
 use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::{Event, EventId, Time};
 
@@ -104,5 +105,24 @@ pub(super) fn show_signal(signal: &Signal) -> String {
         Signal::Barrier(number) => format!("barrier {number}"),
         Signal::Hold(input, true) => format!("input {input} held back"),
         Signal::Hold(input, false) => format!("input {input} let go"),
+    }
+}
+
+/// What a service is asked, in words.
+pub(super) fn show_question(question: &Question) -> String {
+    let Question {
+        event,
+        version,
+        features,
+    } = question;
+    format!("asks version number {version} about event {event}: {features:?}")
+}
+
+/// What a service answers, in words.
+pub(super) fn show_answer(answer: &Answer) -> String {
+    let Answer { event, version, said } = answer;
+    match said {
+        Ok(said) => format!("version number {version} says of event {event}: {said:?}"),
+        Err(why) => format!("version number {version} says nothing of event {event}: {why}"),
     }
 }

@@ -176,6 +176,7 @@ const fn role_name(role: Role) -> &'static str {
         Role::Counter => "counter",
         Role::Coordinator => "coordinator",
         Role::Store => "store",
+        Role::Service { .. } => "model service",
     }
 }
 

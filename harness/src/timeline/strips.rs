@@ -235,6 +235,7 @@ impl Strips {
                     Unit::Count => "count",
                     Unit::Micros => "us",
                     Unit::Bytes => "bytes",
+                    Unit::Ratio => "millionths",
                 };
                 series.extend(strip.finish(descriptor.name, unit, width));
             }

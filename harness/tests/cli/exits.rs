@@ -41,7 +41,6 @@ fn a_wrong_command_line_is_2() {
         &["tap", "calm.toml", "--at", "nobody"],
         &["explain", "qqqq"],
         &["new", "nothing"],
-        &["new", "machine-learner"],
         &["run", "calm.toml", "--junit", "no/such/folder.xml"],
     ] {
         let ran = place.run(args).ends(2);

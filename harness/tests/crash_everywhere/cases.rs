@@ -418,6 +418,70 @@ pub fn watermarks() -> Vec<Case> {
     cases
 }
 
+pub fn learners() -> Vec<Case> {
+    vec![
+        one(
+            "learns-at-once",
+            r#"learn = { features = ["n", "lasts"], target = { number = "v" }, online = { linear-regression = { scale = true } }, drift = { page-hinkley = { min_instances = 5, threshold = 30.0 } }, on_drift = "forget" }"#,
+        ),
+        one(
+            "clusters",
+            r#"learn = { features = ["n", "v"], target = "cluster", online = { decaying-k-means = {} }, fallback = 0 }"#,
+        ),
+        two(
+            "learns-by-event-time",
+            r#"learn = { features = ["v", { k = ["x", "y"] }], target = { number = "v" }, order = "event-time", labels = { input = "b_log", by = ["n"], within = "3s" }, online = { linear-regression = { scale = true } } }
+watermark = { behind = "700ms" }
+late = "side""#,
+        )
+        .aside(),
+        two(
+            "outcomes-by-event-time",
+            r#"learn = { features = ["v", "lasts"], target = { number = "v" }, order = "event-time", results = "outcomes", labels = { input = "b_log", by = ["n"], within = "3s" }, online = { passive-aggressive = {} }, fallback = 1 }
+watermark = { behind = "3s" }"#,
+        ),
+        // Which of two logs is first after a crash is another matter: what is learned by arrival is in step all the same.
+        two(
+            "learns-by-arrival",
+            r#"learn = { features = ["v", "lasts"], target = { number = "v" }, labels = { input = "b_log", by = ["n"], within = "3s" }, online = { linear-regression = { scale = true } } }
+watermark = { behind = "3s" }"#,
+        )
+        .by_clock(),
+        Case {
+            operators: vec![payments(), ("score", vec!["op"], ASKING)],
+            sinks: vec!["score"],
+            ..one("asks-a-service", "")
+        },
+        Case {
+            operators: vec![payments(), ("score", vec!["op"], IMPATIENT)],
+            sinks: vec!["score"],
+            ..one("asks-a-service-that-is-often-too-slow", "")
+        }
+        .by_clock(),
+    ]
+}
+
+/// What the model of the library looks at, and what is true.
+fn payments() -> (&'static str, Vec<&'static str>, &'static str) {
+    let body = r#"transform = [{ derive = { amount = "v * 1.5", abroad = "lasts > 1", fraud = "v > 60" } }]"#;
+    ("op", vec!["a_log"], body)
+}
+
+/// Both models, a gate between them, and a cache; answers take a while and are waited for.
+const ASKING: &str = r#"learn = { features = ["amount", "abroad"], target = { class = { field = "fraud", of = ["false", "true"] } }, pretrained = [{ file = "fraud.pmml" }], online = { logistic-regression = {} }, gate = { window = 6, least_labels = 3, test_every = 1, in_a_row = 1, confidence = 0.6 }, service = { within = "5s" }, cache = 2 }
+watermark = { behind = "1s" }
+[[link]]
+from = "score"
+to = "score.service"
+delay = { uniform = ["5ms", "400ms"] }"#;
+
+const IMPATIENT: &str = r#"learn = { features = ["amount", "abroad"], target = { class = { field = "fraud", of = ["false", "true"] } }, pretrained = [{ file = "fraud.pmml" }], online = { logistic-regression = {} }, gate = {}, fallback = "false", service = { within = "200ms" } }
+[[link]]
+from = "score"
+to = "score.service"
+kind = "datagram"
+delay = { uniform = ["5ms", "400ms"] }"#;
+
 pub fn joins() -> Vec<Case> {
     vec![
         two(

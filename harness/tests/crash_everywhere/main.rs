@@ -223,6 +223,11 @@ fn joins_recover_from_every_crash() {
 }
 
 #[test]
+fn learners_recover_from_every_crash() {
+    prove(&cases::learners());
+}
+
+#[test]
 fn sub_streams_recover_from_every_crash() {
     prove(&cases::conveys());
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// What becomes of the window after a drift.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AfterDrift {
     /// The next value starts an empty window, as in river since 0.10.
@@ -24,7 +24,7 @@ pub enum AfterDrift {
 }
 
 /// Settings of [`Adwin`]. The defaults are river's.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdwinSettings {
     /// Probability of a false alarm at one test, between 0 and 1: 0.002.

@@ -11,7 +11,7 @@ use crate::error::positive;
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Ddm`]. The defaults are those of the paper and of river.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DdmSettings {
     /// Values before anything is said: 30.

@@ -42,7 +42,7 @@ pub trait DriftDetector {
 }
 
 /// Which detector, with which settings.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DetectorSettings {
     /// Adaptive windowing.

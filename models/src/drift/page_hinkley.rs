@@ -11,7 +11,7 @@ use crate::error::{not_negative, positive};
 use serde::{Deserialize, Serialize};
 
 /// Which changes of the mean count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// Only a rise.
@@ -24,7 +24,7 @@ pub enum Direction {
 }
 
 /// Settings of [`PageHinkley`]. The defaults are river's.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PageHinkleySettings {
     /// Values before anything is said: 30.

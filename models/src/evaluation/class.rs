@@ -67,6 +67,11 @@ impl ClassMetrics {
         Ok(())
     }
 
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
     /// How many events were seen, those that are forgotten included.
     pub fn seen(&self) -> u64 {
         self.seen

@@ -17,7 +17,7 @@ use crate::{Label, ModelError, Prediction, Schema, Target};
 use serde::{Deserialize, Serialize};
 
 /// Which events count.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Memory {
     /// All.

@@ -11,7 +11,7 @@ use crate::{Label, Learner, ModelError, Prediction, Predictor, Schema, Target};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`DecayingKMeans`]. The defaults are Siddhi's.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DecayingKMeansSettings {
     /// Number of clusters: 2.
@@ -45,6 +45,11 @@ pub struct DecayingKMeans {
 }
 
 impl DecayingKMeans {
+    /// Roughly how many bytes its state takes.
+    pub fn state_bytes(&self) -> usize {
+        self.inputs.state_bytes() + self.centres.len() * self.inputs.width() * size_of::<f64>()
+    }
+
     /// Clusters without centres.
     ///
     /// # Errors

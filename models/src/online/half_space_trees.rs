@@ -12,7 +12,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`HalfSpaceTrees`]. The defaults are river's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HalfSpaceTreesSettings {
     /// Number of trees: 10.
@@ -120,6 +120,14 @@ pub struct HalfSpaceTrees {
 }
 
 impl HalfSpaceTrees {
+    /// Roughly how many bytes its state takes.
+    pub fn state_bytes(&self) -> usize {
+        self.trees
+            .iter()
+            .map(|tree| tree.cuts.len() * size_of::<Cut>() + tree.reference.len() * 2 * size_of::<u64>())
+            .sum()
+    }
+
     /// Trees whose cuts are drawn from the seed.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::{FeatureKind, Label, Learner, ModelError, Prediction, Predictor, Sche
 use serde::{Deserialize, Serialize};
 
 /// What a leaf answers with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeafPrediction {
     /// The shares of the classes.
@@ -29,7 +29,7 @@ pub enum LeafPrediction {
 }
 
 /// Settings of [`HoeffdingTree`]. The defaults are river's.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HoeffdingTreeSettings {
     /// Events in a leaf between two attempts to split it: 200.
@@ -449,6 +449,12 @@ pub struct HoeffdingTree {
 }
 
 impl HoeffdingTree {
+    /// Roughly how many bytes its state takes.
+    pub fn state_bytes(&self) -> usize {
+        let width = self.schema.width() * self.schema.classes().len().max(1);
+        self.nodes.len() * (size_of::<Node>() + width * size_of::<[f64; 5]>())
+    }
+
     /// A tree that is a single leaf.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::{Label, Learner, ModelError, Prediction, Predictor, Schema, Target};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`LinearRegression`] and [`LogisticRegression`]. The defaults are river's.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinearSettings {
     /// Length of a step for the weights: 0.01.
@@ -102,6 +102,10 @@ struct Gradient {
 }
 
 impl Gradient {
+    fn state_bytes(&self) -> usize {
+        self.inputs.state_bytes()
+    }
+
     fn new(schema: Schema, settings: LinearSettings) -> Result<Self, ModelError> {
         settings.check()?;
         let inputs = Inputs::new(schema, settings.scale);
@@ -141,6 +145,11 @@ impl Gradient {
 pub struct LinearRegression(Gradient);
 
 impl LinearRegression {
+    /// Roughly how many bytes its state takes.
+    pub fn state_bytes(&self) -> usize {
+        self.0.state_bytes()
+    }
+
     /// A regression whose weights are 0.
     ///
     /// # Errors
@@ -191,6 +200,11 @@ impl Learner for LinearRegression {
 pub struct LogisticRegression(Gradient);
 
 impl LogisticRegression {
+    /// Roughly how many bytes its state takes.
+    pub fn state_bytes(&self) -> usize {
+        self.0.state_bytes()
+    }
+
     /// A regression whose weights are 0, so that both classes have probability one half.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ fn failed(error: impl std::fmt::Display) -> ModelError {
 }
 
 /// Settings of [`Ftrl`]. The defaults are linfa's.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FtrlSettings {
     /// How fast weights move: 0.005.
@@ -85,6 +85,11 @@ struct FtrlFields {
 }
 
 impl Ftrl {
+    /// Roughly how many bytes its state takes.
+    pub fn state_bytes(&self) -> usize {
+        self.inputs.state_bytes() + self.inputs.width() * size_of::<f64>()
+    }
+
     /// A learner whose weights are 0.
     ///
     /// # Errors
@@ -184,7 +189,7 @@ impl Learner for Ftrl {
 }
 
 /// Settings of [`NaiveBayes`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NaiveBayesSettings {
     /// Examples that are gathered before they are learned together: 10.
@@ -235,6 +240,12 @@ struct ClassFields {
 const LEAST_VARIANCE: f64 = 1e-12;
 
 impl NaiveBayes {
+    /// Roughly how many bytes its state takes.
+    pub fn state_bytes(&self) -> usize {
+        let width = self.inputs.width() * size_of::<f64>();
+        self.inputs.state_bytes() + (self.waiting.len() + 2 * self.model.class_info.len()) * width
+    }
+
     /// A learner that has seen nothing.
     ///
     /// # Errors
@@ -332,7 +343,7 @@ impl Learner for NaiveBayes {
 }
 
 /// Settings of [`KMeans`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KMeansSettings {
     /// Number of clusters: 2.
@@ -372,6 +383,11 @@ struct KMeansFields {
 }
 
 impl KMeans {
+    /// Roughly how many bytes its state takes.
+    pub fn state_bytes(&self) -> usize {
+        self.inputs.state_bytes() + self.centres.len() * self.inputs.width() * size_of::<f64>()
+    }
+
     /// Clusters without centres.
     ///
     /// # Errors

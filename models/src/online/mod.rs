@@ -49,7 +49,7 @@ fn two_classes(schema: &Schema, what: &str) -> Result<(), ModelError> {
 macro_rules! learners {
     ($($(#[$doc:meta])* $name:ident($settings:ty),)*) => {
         /// Which learner, with which settings.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
         #[serde(rename_all = "kebab-case")]
         pub enum OnlineSettings {
             $($(#[$doc])* $name($settings),)*
@@ -71,6 +71,16 @@ macro_rules! learners {
                 Ok(match settings {
                     $(OnlineSettings::$name(settings) => Self::$name($name::new(schema, settings)?),)*
                 })
+            }
+
+            /// Roughly how many bytes its state takes.
+            pub fn state_bytes(&self) -> usize {
+                match self { $(Self::$name(model) => model.state_bytes(),)* }
+            }
+
+            /// Whether two are of the same kind, for the same schema.
+            pub fn like(&self, other: &Self) -> bool {
+                std::mem::discriminant(self) == std::mem::discriminant(other) && self.schema() == other.schema()
             }
         }
 

@@ -12,7 +12,7 @@ use crate::{Label, Learner, ModelError, Prediction, Predictor, Schema, Target};
 use serde::{Deserialize, Serialize};
 
 /// How large a step may be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Aggressiveness {
     /// As large as it takes (PA).
@@ -25,7 +25,7 @@ pub enum Aggressiveness {
 }
 
 /// Settings of [`PassiveAggressive`]. The defaults are river's.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PassiveAggressiveSettings {
     /// How aggressive a step is: 1.
@@ -62,6 +62,11 @@ pub struct PassiveAggressive {
 }
 
 impl PassiveAggressive {
+    /// Roughly how many bytes its state takes.
+    pub fn state_bytes(&self) -> usize {
+        self.inputs.state_bytes()
+    }
+
     /// A learner whose weights are 0.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::{Label, Learner, ModelError, Prediction, Predictor, Schema};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Perceptron`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PerceptronSettings {
     /// Length of a step: 1.
@@ -67,6 +67,11 @@ pub struct Perceptron {
 }
 
 impl Perceptron {
+    /// Roughly how many bytes its state takes.
+    pub fn state_bytes(&self) -> usize {
+        self.inputs.state_bytes()
+    }
+
     /// A perceptron whose weights are 0.
     ///
     /// # Errors

@@ -68,6 +68,12 @@ const PANELS: &[(&str, &str, &str, &str)] = &[
     ),
     (
         "machine-learner",
+        "said",
+        "Drifts, switches and versions",
+        "When the learner saw a drift, when its gate switched from one model to the other and why, and when another version came.",
+    ),
+    (
+        "machine-learner",
         "value",
         "Value over time",
         "Each event by its event time and value.",
@@ -299,6 +305,7 @@ pub fn groups(record: &Record, timeline: &Timeline) -> Vec<Group> {
             "mapped" | "order" => timeline.planes.iter().any(|plane| !plane.points.at.is_empty()),
             "panes" => timeline.planes.iter().any(|plane| !plane.windows.start.is_empty()),
             "pairs" | "arcs" => !timeline.made.is_empty(),
+            "said" => timeline.marks.iter().any(|mark| mark.kind == "note"),
             "gantt" => timeline.spans.iter().any(|span| span.kind == "work"),
             "slack" => record.metrics.values().any(|all| all.contains_key("slack.max")),
             "answers" => !timeline.answers.is_empty(),

@@ -73,7 +73,7 @@ export function bytes(value) {
 }
 
 /** How a series' unit is written. */
-export const writes = { us: span, bytes, count: number };
+export const writes = { us: span, bytes, count: number, millionths: (value) => number(value === null || value === undefined ? value : value / 1e6) };
 
 /** Steps of time that people read easily, in microseconds. */
 const STEPS = [1, 1e3].flatMap((unit) => [1, 2, 5, 10, 20, 50, 100, 200, 500].map((k) => k * unit)).concat(

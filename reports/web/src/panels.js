@@ -420,6 +420,34 @@ export function snapshots(run, box, label) {
   });
 }
 
+/** What actors said of themselves, when: pointed at, and the first of it below. */
+const LISTED = 12;
+export function said(run, box, label) {
+  const notes = run.timeline.marks.filter((mark) => mark.kind === "note");
+  const actors = [...new Set(notes.map((mark) => mark.actor))];
+  const names = actors.map((actor) => actorName(run, actor));
+  const lanes = el("div", { class: "canvas" });
+  const list = el("ol", { class: "fine" }, ...notes.slice(0, LISTED).map((mark) => el("li", {}, `${run.clock.full(mark.at)} ${actorName(run, mark.actor)}: ${mark.text}`)));
+  box.replaceChildren(lanes, list);
+  if (notes.length > LISTED) box.append(el("p", { class: "fine" }, `and ${notes.length - LISTED} more: point at the marks`));
+  return again(() => {
+    lanes.replaceChildren();
+    const chart = timed(run, lanes, { height: actors.length * 30 + 46, left: nameRoom(names, lanes), label });
+    const places = [];
+    actors.forEach((actor, k) => {
+      const y = chart.top + 16 + k * 30;
+      chart.lane(names[k], y);
+      for (const mark of notes.filter((mark) => mark.actor === actor)) {
+        const x = chart.x(mark.at);
+        if (x >= chart.left && x <= chart.right) places.push({ x, y, text: `${names[k]}: ${mark.text}\n${run.clock.full(mark.at)}` });
+      }
+    });
+    chart.ground.append(marks({ shape: "diamond", r: 4, colour: "--c1" }, places.map((place) => [place.x, place.y])));
+    chart.mark(run.view.mark);
+    tips(chart, () => places, (place) => place.text);
+  });
+}
+
 /** Two copies: who is the primary, who is down, and what they tell each other. */
 export function roles(run, box, label) {
   const { timeline } = run;

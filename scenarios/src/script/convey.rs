@@ -191,7 +191,7 @@ impl Body<'_> {
             Body::Change(change) => Keeps::Keys(change.by.clone()),
             Body::First(first) => Keeps::Keys(first.by.clone()),
             Body::Compensate(compensate) => Keeps::Windows(compensate.by.clone()),
-            Body::Reorder(_) | Body::Gather(_) | Body::Sequence(_) => Keeps::All,
+            Body::Reorder(_) | Body::Gather(_) | Body::Sequence(_) | Body::Learn(_) => Keeps::All,
             Body::Query(query) if !query.joins.is_empty() => Keeps::All,
             Body::Query(query) if !query.aggregates() => Keeps::Nothing,
             Body::Query(query) => {

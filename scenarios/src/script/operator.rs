@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Compensate, Convey, Emit, Failover, FirstOfBurst, Gather, JoinSettings, RateOfChange, Reorder, Scope, Sequence,
-    Threshold, TransformStep, ValveSettings, Watermark, WindowAlign, WindowBounds,
+    Compensate, Convey, Emit, Failover, FirstOfBurst, Gather, JoinSettings, Learn, RateOfChange, Reorder, Scope,
+    Sequence, Threshold, TransformStep, ValveSettings, Watermark, WindowAlign, WindowBounds,
 };
 use crate::query::{Predicate, Query};
 use crate::schema::StreamId;
@@ -66,6 +66,9 @@ pub struct Operator {
     /// A sequence of events, or their absence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Sequence>,
+    /// A model that predicts, learns, or both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learn: Option<Learn>,
     /// What happens to an event that the operator cannot work on.
     #[serde(default)]
     pub on_error: OnError,
@@ -75,7 +78,7 @@ pub struct Operator {
     /// How the watermarks of several inputs are combined.
     #[serde(default)]
     pub valve: ValveSettings,
-    /// Windows, joins, reordering and sequences: what happens to late events. (An event is late for a sequence at or behind
+    /// Windows, joins, reordering, sequences and learners: what happens to late events. (An event is late for a sequence at or behind
     /// the watermark.)
     #[serde(default)]
     pub late: Late,
@@ -141,6 +144,7 @@ pub enum Body<'a> {
     Gather(&'a Gather),
     /// `sequence`, or a query with `match_recognize`.
     Sequence(&'a Sequence),
+    Learn(&'a Learn),
 }
 
 impl Operator {
@@ -156,6 +160,7 @@ impl Operator {
         "reorder",
         "gather",
         "sequence",
+        "learn",
     ];
 
     /// All that it is said to do, with the key that says so, in the order of [`Operator::BODIES`]. A checked scenario
@@ -175,6 +180,7 @@ impl Operator {
             self.reorder.as_ref().map(Body::Reorder),
             self.gather.as_ref().map(Body::Gather),
             self.sequence.as_ref().map(Body::Sequence),
+            self.learn.as_ref().map(Body::Learn),
         ];
         Self::BODIES
             .iter()
@@ -199,7 +205,9 @@ impl Operator {
 
     /// Whether it pairs events of inputs that may have different fields.
     pub fn joins(&self) -> bool {
-        self.gather.is_some() || self.query.as_ref().is_some_and(|query| !query.joins.is_empty())
+        self.gather.is_some()
+            || self.learn.is_some()
+            || self.query.as_ref().is_some_and(|query| !query.joins.is_empty())
     }
 
     /// What it does.

@@ -119,6 +119,7 @@ pub(crate) fn build(scenario: &Scenario, sources: &[Schema], operators: &[Schema
             }
         }
     }
+    builder.services();
     builder.controls();
     builder.fill();
     builder.topology
@@ -402,7 +403,7 @@ impl<'a> Builder<'a> {
                 scenario.snapshot.is_some() && scenario.sinks[sink].delivery == script::Delivery::Transactional
             }
             Role::Source { .. } | Role::Broker { .. } | Role::Counter | Role::Coordinator | Role::Store => false,
-            Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } => false,
+            Role::Replica { .. } | Role::Arbiter { .. } | Role::Gate { .. } | Role::Service { .. } => false,
         };
         let all = self.topology.actors.iter().enumerate();
         let all = all.map(|(index, actor)| (ActorId(index as u32), actor));
@@ -439,7 +440,7 @@ impl<'a> Builder<'a> {
     }
 
     /// A control link.
-    fn control(&mut self, from: ActorId, to: ActorId) {
+    pub(crate) fn control(&mut self, from: ActorId, to: ActorId) {
         // As on links for events, a generator goes by its operator's name.
         let name = |actor: ActorId| {
             let name = &self.topology.actors[actor.0 as usize].name;

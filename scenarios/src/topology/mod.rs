@@ -26,8 +26,8 @@ pub struct NodeId(pub u32);
 
 /// A scenario's actors, nodes and links. The order of actors is: sources (each part), then operators, each preceded by
 /// its watermark generator (in place of a conveyed operator its split, its sub-streams and its merge), then sinks, as the
-/// file lists them, then brokers, then the counter of epochs, the coordinator of snapshots and their store, as far as there
-/// are any.
+/// file lists them, then brokers, then the counter of epochs, services of models, the coordinator of snapshots and their
+/// store, as far as there are any.
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
     /// All actors.
@@ -128,6 +128,11 @@ pub enum Role {
         /// Which of its sub-streams, where it is conveyed.
         stream: Option<u32>,
     },
+    /// What has the pre-trained model of a learner, and is asked.
+    Service {
+        /// Which operator asks.
+        operator: usize,
+    },
     /// The counter of epochs.
     Counter,
     /// Who has snapshots made, and sets everybody back after a crash.
@@ -150,6 +155,7 @@ impl Role {
             | Self::Replica { .. }
             | Self::Arbiter { .. }
             | Self::Gate { .. }
+            | Self::Service { .. }
             | Self::Counter
             | Self::Coordinator
             | Self::Store => None,
@@ -173,6 +179,7 @@ impl Role {
             Self::Watermark { .. } => Measured::Generator,
             Self::Operator { .. } | Self::Split { .. } | Self::Worker { .. } | Self::Merge { .. } => Measured::Operator,
             Self::Replica { .. } | Self::Arbiter { .. } | Self::Gate { .. } => Measured::Operator,
+            Self::Service { .. } => Measured::Operator,
             Self::Sink { .. } => Measured::Sink,
         }
     }
@@ -227,7 +234,7 @@ pub enum Port {
     Back,
     /// Of a source: what it asks the counter of epochs.
     Counter,
-    /// What snapshots, brokers and replicas agree on: one link for each who is told.
+    /// What snapshots, brokers, replicas and services agree on: one link for each who is told.
     Control,
 }
 

@@ -17,6 +17,7 @@ use wavetank_scenarios::query::Query;
 use wavetank_scenarios::script;
 
 use self::names::Streams;
+pub(super) use self::results::draft;
 use super::{Operator, Surroundings};
 
 /// Builds the operator of a scatter-gather.

@@ -1,4 +1,4 @@
-//! What a look-up remembers: the keys that were asked for last.
+//! What a look-up, or whoever asks a model, remembers: the keys that were asked for last.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::reliability::{State, StateError, counted};
 
 /// The memory of one look-up step: the least recently used key goes first.
 #[derive(Debug)]
-pub(super) struct Cache {
+pub struct Cache {
     size: usize,
     cost: Span,
     /// When each key was used last, in look-ups.
@@ -28,6 +28,12 @@ impl Cache {
             order: BTreeMap::new(),
             lookups: 0,
         }
+    }
+
+    /// Forgets all keys.
+    pub fn clear(&mut self) {
+        self.used.clear();
+        self.order.clear();
     }
 
     /// Whether anybody wants to know of hits and misses.

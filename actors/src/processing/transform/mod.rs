@@ -7,7 +7,7 @@
 //! `nest` in the same transformation, else every name that later steps or the operator's output ask for and nothing else
 //! provides; what a record has besides is left out, and what it lacks is null.
 
-mod cache;
+pub(super) mod cache;
 mod codec;
 
 use std::collections::BTreeSet;

@@ -12,6 +12,8 @@ pub struct Minimum {
     /// The watermark that has passed.
     passed: Time,
     idle: bool,
+    /// All inputs have ended, and the end was held back.
+    ending: bool,
     over: bool,
 }
 
@@ -22,6 +24,7 @@ impl Minimum {
             channels: Channels::new(inputs, settings),
             passed: Time::MIN,
             idle: false,
+            ending: false,
             over: false,
         }
     }
@@ -67,6 +70,12 @@ impl Minimum {
     /// watermark if it is larger than the last one that passed, the end. Only the watermark where `signalled` is false:
     /// nothing came on an input but an event, or a timer.
     pub fn say(&mut self, limit: Time, signalled: bool) -> Vec<Signal> {
+        self.say_when(limit, signalled, false)
+    }
+
+    /// The same of a stage that may still wait for something when all inputs have ended: the end then comes when it does not
+    /// any more.
+    pub fn say_when(&mut self, limit: Time, signalled: bool, waits: bool) -> Vec<Signal> {
         let mut due = Vec::new();
         if self.over {
             return due;
@@ -84,9 +93,9 @@ impl Minimum {
             due.push(Signal::Watermark(allowed));
         }
         due.extend((turns && silent).then_some(Signal::Idle(true)));
-        if signalled && self.channels.all_ended() {
-            self.over = true;
-            due.push(Signal::End);
+        if (signalled || self.ending) && self.channels.all_ended() {
+            (self.ending, self.over) = (waits, !waits);
+            due.extend(self.over.then_some(Signal::End));
         }
         due
     }

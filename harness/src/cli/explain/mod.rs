@@ -242,9 +242,6 @@ fn wrapped(head: &str, text: &str, width: usize) -> Vec<String> {
 
 fn pattern(pattern: &PatternDescriptor) -> Topic {
     let mut page = vec![Part::Text(pattern.summary.into()), Part::Gap];
-    if !pattern.built {
-        page.push(Part::Text("It is described here and cannot be run yet.".into()));
-    }
     if !pattern.settings.is_empty() {
         page.push(Part::Entry("settings".into(), pattern.settings.join(", ")));
     }
@@ -255,9 +252,7 @@ fn pattern(pattern: &PatternDescriptor) -> Topic {
     if !pattern.example.is_empty() {
         page.push(Part::Next(format!("wavetank run {}", pattern.example)));
     }
-    if pattern.built {
-        page.push(Part::Next(format!("wavetank new {}", pattern.name)));
-    }
+    page.push(Part::Next(format!("wavetank new {}", pattern.name)));
     let what = format!("a pattern of {}: {}", pattern.family.name(), pattern.title);
     Topic {
         sort: Sort::Pattern,
@@ -317,6 +312,7 @@ fn metric(metric: &MetricDescriptor) -> Topic {
         Unit::Count => "how many",
         Unit::Micros => "virtual time; an expectation writes it with a unit: 250ms, 2s",
         Unit::Bytes => "bytes",
+        Unit::Ratio => "a share from 0 to 1, or a number in the unit of what is predicted",
     };
     let form = match metric.form {
         Form::Counter => "counts up".to_owned(),

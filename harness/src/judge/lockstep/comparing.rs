@@ -8,7 +8,10 @@ use wavetank_scenarios::numbering::Progress;
 use wavetank_scenarios::topology::Port;
 use wavetank_scenarios::{Event, Time};
 
-use super::super::words::{count, list, row, show, show_due, show_end, show_sent, show_signal, show_stamped};
+use super::super::recovery::show_control;
+use super::super::words::{
+    count, list, row, show, show_answer, show_due, show_end, show_question, show_sent, show_signal, show_stamped,
+};
 use super::{Did, Implied, Lockstep, Model, signal};
 
 impl Lockstep {
@@ -38,6 +41,7 @@ impl Lockstep {
                     }
                 }
                 Did::Ended(..) | Did::Fault(_) | Did::Sent(..) => {}
+                Did::Note(_) | Did::Told(_) => {}
             }
         }
         if *controls == came {
@@ -54,8 +58,12 @@ impl Lockstep {
         let mut results = Vec::new();
         let mut ended = Vec::new();
         let mut sent = Vec::new();
+        let mut notes = Vec::new();
+        let mut told = Vec::new();
         for did in &self.did {
             match did {
+                Did::Note(text) => notes.push(text),
+                Did::Told(control) => told.push(show_control(control)),
                 Did::Result(event) => results.push(event),
                 Did::Ended(id, why) => ended.push((*id, *why)),
                 Did::Control(_) | Did::Hold(..) | Did::Fault(_) => {}
@@ -99,6 +107,14 @@ impl Lockstep {
                 if came != *numbers {
                     return Err((format!("numbers {numbers:?}"), format!("numbers {came:?}")));
                 }
+            }
+            let asked = due.asked.iter().map(show_question);
+            let due_told: Vec<String> = asked.chain(implied.answer.iter().map(show_answer)).collect();
+            if due_told != told {
+                return Err((list(due_told.into_iter()), list(told.into_iter())));
+            }
+            if !due.notes.iter().eq(notes.iter().copied()) {
+                return Err((list(due.notes.iter().cloned()), list(notes.into_iter().cloned())));
             }
             ended.sort_unstable();
             let mut dropped = due.dropped.clone();
