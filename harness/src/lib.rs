@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod disk;
 pub mod everywhere;
+pub mod exposition;
 pub mod faults;
 pub mod folder;
 mod judge;

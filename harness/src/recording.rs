@@ -9,7 +9,7 @@ use wavetank_reports::record::{
     ColumnDistance, DataProblem, DataProblems, Distance, Fault, LinkCounts, Metric, Must, Number, Record, Reference,
     SinkTable, TraceHash,
 };
-use wavetank_scenarios::metric::{Form, METRICS, Measured, Unit};
+use wavetank_scenarios::metric::{Form, METRICS, Measured, MetricDescriptor, Unit};
 use wavetank_scenarios::script;
 use wavetank_scenarios::topology::ActorId;
 use wavetank_scenarios::{Time, Value};
@@ -171,10 +171,10 @@ fn about(fault: &script::Fault) -> String {
 /// Puts everything that was measured into the record, by name.
 fn metrics(judge: &Judge, record: &mut Record) {
     for descriptor in METRICS {
-        let metric = descriptor.metric;
-        let mut put = |of: &str, reading: Reading<'_>, suffix: &str| match reading {
+        readings(judge, descriptor, |_, of, largest, reading| match reading {
             Reading::Nothing => {}
             Reading::Number(number) => {
+                let suffix = if largest { ".max" } else { "" };
                 let value = match descriptor.unit {
                     Unit::Count => Metric::Count(number as u64),
                     Unit::Micros => Metric::Us(wavetank_reports::time::Span(number as i64)),
@@ -189,28 +189,40 @@ fn metrics(judge: &Judge, record: &mut Record) {
                     histograms.insert(descriptor.name.to_owned(), histogram.clone());
                 }
             }
-        };
-        let gauge = descriptor.form == Form::Gauge;
-        for (actor, meter) in judge.topology.actors.iter().zip(&judge.actors) {
-            if descriptor.of.contains(&actor.role.measured()) {
-                put(&actor.name, meter.read(metric, false), "");
-                if gauge {
-                    put(&actor.name, meter.read(metric, true), ".max");
-                }
+        });
+    }
+}
+
+/// What a metric shows of everything that has it: what that is, its name, whether this is the largest reading of a gauge
+/// instead of the one now, and the reading.
+pub fn readings(judge: &Judge, descriptor: &MetricDescriptor, mut take: impl FnMut(Measured, &str, bool, Reading<'_>)) {
+    let metric = descriptor.metric;
+    let gauge = descriptor.form == Form::Gauge;
+    for (actor, meter) in judge.topology.actors.iter().zip(&judge.actors) {
+        let measured = actor.role.measured();
+        if descriptor.of.contains(&measured) {
+            take(measured, &actor.name, false, meter.read(metric, false));
+            if gauge {
+                take(measured, &actor.name, true, meter.read(metric, true));
             }
         }
-        for (link, meter) in judge.topology.links.iter().zip(&judge.links) {
-            if descriptor.of.contains(&Measured::Link) {
-                put(&link.name, meter.read(metric, false), "");
-                if gauge {
-                    put(&link.name, meter.read(metric, true), ".max");
-                }
+    }
+    for (link, meter) in judge.topology.links.iter().zip(&judge.links) {
+        if descriptor.of.contains(&Measured::Link) {
+            take(Measured::Link, &link.name, false, meter.read(metric, false));
+            if gauge {
+                take(Measured::Link, &link.name, true, meter.read(metric, true));
             }
         }
-        for (fault, meter) in judge.script.scenario.faults.iter().zip(&judge.faults) {
-            if descriptor.of.contains(&Measured::Fault) {
-                put(&format!("fault.{}", fault.id), meter.read(metric), "");
-            }
+    }
+    for (fault, meter) in judge.script.scenario.faults.iter().zip(&judge.faults) {
+        if descriptor.of.contains(&Measured::Fault) {
+            take(
+                Measured::Fault,
+                &format!("fault.{}", fault.id),
+                false,
+                meter.read(metric),
+            );
         }
     }
 }

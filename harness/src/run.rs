@@ -22,6 +22,7 @@ use wavetank_scenarios::topology::{ActorId, Role, Topology};
 use wavetank_scenarios::{Row, Schema, Script, Span, Time};
 
 use crate::disk::RealDisk;
+use crate::exposition::{Exposer, Shown};
 use crate::faults::{Faults, Run};
 use crate::judge::{Ending, Judge, Scope};
 use crate::recording;
@@ -41,6 +42,8 @@ pub struct Options {
     pub trace: bool,
     /// Gather what plots need over time.
     pub timeline: bool,
+    /// Put what is measured on show while the run follows the machine's clock.
+    pub exposition: Option<Shown>,
     /// Hash the trace.
     pub hash: bool,
     /// Leave how long things took out of the record until so much time has gone by.
@@ -75,6 +78,7 @@ impl Default for Options {
             watch: true,
             trace: false,
             timeline: false,
+            exposition: None,
             hash: true,
             warm_up: Span::ZERO,
             real_time: None,
@@ -185,6 +189,7 @@ impl Tank {
             let calm = Options {
                 trace: false,
                 timeline: false,
+                exposition: None,
                 hash: false,
                 progress: None,
                 disk: None,
@@ -200,6 +205,7 @@ impl Tank {
         judge.close(&ending);
         let wall = started.elapsed();
         let mut record = recording::record(&judge, &ending, wall);
+        record.real_time = options.real_time;
         let snapshot = script.scenario.snapshot.as_ref();
         if options.keys.is_none() && snapshot.is_some_and(|snapshot| snapshot.encrypt) {
             let remark = "the key of its snapshots follows from the seed: it protects nothing";
@@ -228,6 +234,7 @@ impl Tank {
             judge: Judge::new(script, &clocks, scope, run)?,
             tracer: options.trace.then(|| Tracer::new(script)),
             gatherer: options.timeline.then(|| Gatherer::new(script, run)),
+            exposer: options.exposition.clone().map(Exposer::new),
             progress: options.progress.clone(),
             run,
             told: run.start,
@@ -268,6 +275,9 @@ impl Tank {
         let watchers = Rc::try_unwrap(watchers)
             .map_err(|_| "the world is still watched after its end")?
             .into_inner();
+        if let Some(exposer) = &watchers.exposer {
+            exposer.show(&watchers.judge);
+        }
         Ok(Played {
             judge: watchers.judge,
             tracer: watchers.tracer,
@@ -444,6 +454,7 @@ struct Watchers {
     judge: Judge,
     tracer: Option<Tracer>,
     gatherer: Option<Gatherer>,
+    exposer: Option<Exposer>,
     progress: Option<Progress>,
     run: Run,
     told: Time,
@@ -465,7 +476,11 @@ impl Observer for Shared {
     }
     fn instant_over(&mut self, at: Time) -> bool {
         let mut watchers = self.0.borrow_mut();
+        let watchers = &mut *watchers;
         watchers.judge.instant_over(at);
+        if let Some(exposer) = &mut watchers.exposer {
+            exposer.see(&watchers.judge);
+        }
         // Twenty times a run is often enough for a person.
         let step = Span::from_micros((watchers.run.length.micros() / 20).max(1));
         if let Some(progress) = &watchers.progress

@@ -29,7 +29,8 @@ fn the_arrows_between_crates_point_one_way() {
         ("models/Cargo.toml", &[]),
         ("reports/Cargo.toml", &[]),
         ("actors/Cargo.toml", &["scenarios", "models"]),
-        ("harness/oracle/Cargo.toml", &["scenarios"]),
+        // What surrounds a model is judged; models are judged by what other programs say.
+        ("harness/oracle/Cargo.toml", &["scenarios", "models"]),
         (
             "harness/Cargo.toml",
             &["scenarios", "models", "reports", "actors", "oracle"],

@@ -164,7 +164,8 @@ fn twin(about: &str) -> Option<&str> {
     rest.split('`').nth(1)
 }
 
-/// The settings in which two scenarios differ, but for what they are called.
+/// The settings in which two scenarios differ, but for what they are called. A setting of several keys that only one of
+/// them has is one.
 fn differences(a: &Scenario, b: &Scenario) -> BTreeSet<String> {
     let settings = |scenario: &Scenario| {
         let text = load::expand(scenario).expect("a scenario can be written");
@@ -180,8 +181,29 @@ fn differences(a: &Scenario, b: &Scenario) -> BTreeSet<String> {
     let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     keys.into_iter()
         .filter(|key| a.get(*key) != b.get(*key))
-        .cloned()
+        .map(|key| match (a.contains_key(key), b.contains_key(key)) {
+            (true, true) => key.clone(),
+            (true, false) => missing_in(&b, key),
+            _ => missing_in(&a, key),
+        })
         .collect()
+}
+
+/// The outermost setting around a key of which the other scenario has nothing.
+fn missing_in(other: &BTreeMap<String, String>, key: &str) -> String {
+    let mut missing = key;
+    while let Some((around, _)) = missing.rsplit_once('.') {
+        let inside = format!("{around}.");
+        let item = around
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.parse::<u32>().is_ok());
+        if item || other.keys().any(|key| key.starts_with(&inside)) {
+            break;
+        }
+        missing = around;
+    }
+    missing.to_owned()
 }
 
 fn flatten(path: &str, value: &Value, leaves: &mut BTreeMap<String, String>) {

@@ -117,7 +117,7 @@ macro_rules! metrics {
 metrics! {
     Sent "sent" [Source, Link] Count Counter "elements sent, copies and repetitions included";
     Bad "bad" [Source] Count Counter "rows of the source's file that could not be read and were skipped";
-    Behind "behind" [Source] Micros Histogram "how far behind its plan an event was sent, where one ever was";
+    SendDelay "send_delay" [Source] Micros Histogram "how far behind its plan an event was sent, where one ever was";
     Arrived "arrived" [Operator, Broker, Generator, Sink] Count Counter "events that were taken in";
     Emitted "emitted" [Operator, Generator] Count Counter "events that were put out";
     Caused "caused" [Operator] Count Counter "input events that are done and caused a result";

@@ -6,6 +6,7 @@
 
 mod learners;
 mod patterns;
+mod reports;
 mod snapshots;
 
 use std::sync::Arc;
@@ -420,6 +421,7 @@ fn main() {
     }
     patterns::measure_all(quick, &|script| run(script, &bare));
     learners::measure_all(quick, &|script| run(script, &bare));
+    reports::measure(&tank, scale, rounds);
     snapshots::measure_all(quick, &tank, &|script| run(script, &bare));
     println!("\npeak memory of this process: {}", peak_memory());
 }

@@ -13,7 +13,6 @@ use std::thread;
 
 use clap::ValueEnum;
 use wavetank_reports::bench::{Bench, Case, Clock, Comparison};
-use wavetank_reports::histogram;
 use wavetank_reports::record::Metric;
 use wavetank_reports::{Record, time};
 use wavetank_scenarios::exit::Exit;
@@ -25,7 +24,7 @@ use super::run::{Seeds, parse_seeds, parse_speed};
 use super::runs::{self, Came};
 use super::sweep::{self, Shown};
 use super::targets::{self, Ready, Target};
-use super::{Stop, batch, interrupt, notice};
+use super::{Stop, batch, distributions, interrupt, notice};
 use crate::{Options, Tank};
 
 /// What `wavetank bench` takes.
@@ -83,6 +82,10 @@ pub struct Args {
     /// On virtual time: do not hold operators to their models nor compare with truth; never done on the machine's clock
     #[arg(long)]
     no_oracle: bool,
+    /// Also say what latency is made of: links, faults, queues, reordering, windows, work; this watches every message, and
+    /// makes the runs slower
+    #[arg(long)]
+    causes: bool,
     /// How results are written
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
@@ -178,7 +181,11 @@ pub fn bench(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let interrupted = measure(args, &plans, &mut bench)?;
 
     if let Some(folder) = &args.histograms {
-        write_histograms(folder, &bench)?;
+        for case in &bench.cases {
+            let length = case.trials.iter().map(|trial| trial.simulated.0).sum();
+            distributions::write(folder, &case.name(), &case.histograms, time::Span(length))?;
+        }
+        notice::note(&format!("distributions are in {}", folder.display()));
     }
     let json = || {
         bench
@@ -339,6 +346,7 @@ fn measure(args: &Args, plans: &[Plan], bench: &mut Bench) -> Result<bool, Stop>
         // The hash names a run of virtual time; the machine's clock gives none.
         hash: args.real_time.is_none(),
         warm_up: args.warm_up.unwrap_or(Span::ZERO),
+        timeline: args.causes,
         real_time: args.real_time,
         interrupt: interrupt.clone(),
         progress: progress.of_run(),
@@ -382,6 +390,9 @@ fn measure(args: &Args, plans: &[Plan], bench: &mut Bench) -> Result<bool, Stop>
                     }
                     if let Some(case) = bench.cases.last_mut() {
                         case.add(&ran.record, judged, numbers(&plan.shown, &ran.record));
+                        if let Some(timeline) = &ran.timeline {
+                            case.split(timeline);
+                        }
                     }
                     return ControlFlow::Continue(());
                 }
@@ -427,40 +438,6 @@ fn numbers(shown: &[Option<Shown>], record: &Record) -> Vec<Option<Metric>> {
         .iter()
         .map(|shown| shown.as_ref().and_then(|shown| shown.read(record)))
         .collect()
-}
-
-/// A name as part of a file name: what is no letter, digit, dot or dash becomes an underscore.
-fn file_name(name: &str) -> String {
-    let plain = |c: char| {
-        if c.is_alphanumeric() || ".-".contains(c) {
-            c
-        } else {
-            '_'
-        }
-    };
-    name.chars().map(plain).collect()
-}
-
-fn write_histograms(folder: &Path, bench: &Bench) -> Result<(), Stop> {
-    for case in &bench.cases {
-        let of_case = folder.join(file_name(&case.name()));
-        fs::create_dir_all(&of_case)
-            .map_err(|error| Stop::new(Exit::Invalid, format!("the folder {}: {error}", of_case.display())))?;
-        let mut named = Vec::new();
-        for (of, histograms) in &case.histograms {
-            for (metric, histogram) in histograms {
-                let name = file_name(&format!("{of}.{metric}"));
-                write(&of_case.join(format!("{name}.hgrm")), &histogram.to_hgrm())?;
-                named.push((name, histogram));
-            }
-        }
-        let length = case.trials.iter().map(|trial| trial.simulated.0).sum();
-        let log = histogram::to_log(named.iter().map(|(name, h)| (name.as_str(), *h)), time::Span(length))
-            .map_err(|error| Stop::new(Exit::Internal, error.to_string()))?;
-        write(&of_case.join("all.hlog"), &log)?;
-    }
-    notice::note(&format!("distributions are in {}", folder.display()));
-    Ok(())
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Stop> {

@@ -9,6 +9,7 @@ mod bench;
 mod check;
 mod completions;
 mod diff;
+mod distributions;
 mod everywhere;
 mod explain;
 mod interrupt;

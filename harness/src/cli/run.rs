@@ -24,6 +24,7 @@ use super::runs::{self, Came};
 use super::targets::{self, Ready};
 use super::{Stop, batch, everywhere, interrupt, notice, report, sweep};
 use crate::clock::Stopwatch;
+use crate::exposition::{Exposition, Shown};
 use crate::store::{self, Store};
 use crate::{Options, Tank};
 
@@ -98,6 +99,9 @@ pub struct Args {
     /// On the machine's clock: brokers keep their events in this folder, where a run that is started again finds them
     #[arg(long, value_name = "FOLDER", requires = "real_time")]
     disk: Option<PathBuf>,
+    /// On the machine's clock: answer at http://ADDRESS/metrics what is measured, for Prometheus (port 0: any that is free)
+    #[arg(long, value_name = "ADDRESS", requires = "real_time", conflicts_with = "jobs")]
+    metrics: Option<String>,
     /// The run store
     #[arg(long, value_name = "DIR", default_value = store::DEFAULT)]
     store: PathBuf,
@@ -154,6 +158,18 @@ pub(super) fn parse_speed(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Answers what is measured at an address, and says where.
+fn expose(address: &str, shown: Shown) -> Result<Exposition, Stop> {
+    let exposition = Exposition::listen(address, shown).map_err(|error| {
+        let message = format!("--metrics {address}: {error}; an address is a host and a port, as in 127.0.0.1:9464");
+        Stop::new(Exit::Usage, message)
+    })?;
+    if let Some(address) = exposition.address() {
+        notice::note(&format!("what is measured is at http://{address}/metrics"));
+    }
+    Ok(exposition)
+}
+
 /// One run of the command.
 struct Job<'a> {
     ready: &'a Ready,
@@ -208,11 +224,15 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         })
         .collect();
     let interrupt = interrupt::listen();
+    let shown = args.metrics.as_ref().map(|_| Shown::default());
+    let exposition = args.metrics.as_deref().zip(shown.clone());
+    let exposition = exposition.map(|(address, shown)| expose(address, shown)).transpose()?;
     let progress = Progress::new(args.progress, jobs.len());
     let options = Options {
         oracle: !args.no_oracle,
         trace: args.trace,
         timeline: args.report.is_some(),
+        exposition: shown,
         real_time: args.real_time,
         disk: args.disk.clone(),
         keys: args.keys.read()?,
@@ -268,6 +288,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         },
     );
     progress.finish();
+    drop(exposition);
     failed?;
     taken.conclude()?;
     if let (Some(store), Some(record)) = (

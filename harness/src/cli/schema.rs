@@ -1,6 +1,7 @@
 //! `wavetank schema`: the JSON Schemas of what Wavetank reads and writes, for editors and other programs.
 
 use clap::ValueEnum;
+use wavetank_reports::bench::Bench;
 use wavetank_reports::json::{line_schema, record_schema};
 use wavetank_reports::trace::TraceLine;
 use wavetank_scenarios::exit::Exit;
@@ -26,6 +27,8 @@ enum Of {
     Line,
     /// A line of a trace, as `tap` prints it
     Trace,
+    /// A benchmark, as `bench --format json` and --save-baseline write it
+    Bench,
 }
 
 /// Prints a schema.
@@ -38,6 +41,7 @@ pub fn schema(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         Of::Record => record_schema().to_value(),
         Of::Line => line_schema().to_value(),
         Of::Trace => schemars::schema_for!(TraceLine).to_value(),
+        Of::Bench => schemars::schema_for!(Bench).to_value(),
     };
     output.print(&format!("{schema:#}\n"))?;
     Ok(Exit::AllHold)

@@ -60,7 +60,7 @@ pub struct ActorMeter {
     pub latency_sent: Histogram,
     pub sent_late: bool,
     /// Of a source: how far behind its plan events were sent.
-    pub behind: Histogram,
+    pub send_delay: Histogram,
     pub lateness: Histogram,
     pub wait: Histogram,
     /// Events put out, or taken by a sink, with a stamp below `ahead`.
@@ -122,7 +122,7 @@ impl Default for ActorMeter {
             latency: Histogram::default(),
             latency_sent: Histogram::default(),
             sent_late: false,
-            behind: Histogram::default(),
+            send_delay: Histogram::default(),
             lateness: Histogram::default(),
             wait: Histogram::default(),
             unordered: 0,
@@ -280,7 +280,7 @@ impl ActorMeter {
             &mut self.emit_delay,
             &mut self.latency,
             &mut self.latency_sent,
-            &mut self.behind,
+            &mut self.send_delay,
             &mut self.lateness,
             &mut self.wait,
         ];
@@ -409,8 +409,8 @@ impl ActorMeter {
             }
             Metric::EmitDelay => return Reading::Histogram(&self.emit_delay),
             Metric::Latency => return Reading::Histogram(&self.latency),
-            Metric::Behind if self.behind.max().is_none_or(|max| max.0 == 0) => return Reading::Nothing,
-            Metric::Behind => return Reading::Histogram(&self.behind),
+            Metric::SendDelay if self.send_delay.max().is_none_or(|max| max.0 == 0) => return Reading::Nothing,
+            Metric::SendDelay => return Reading::Histogram(&self.send_delay),
             Metric::LatencySent if self.sent_late => return Reading::Histogram(&self.latency_sent),
             Metric::LatencySent => return Reading::Nothing,
             Metric::Lateness => return Reading::Histogram(&self.lateness),

@@ -612,7 +612,10 @@ impl Judge {
             self.buried(at, actor, event.id);
         }
         if let (Role::Source { .. }, Some(event)) = (&spec.role, event) {
-            meters::record(&mut self.actors[index].behind, at.since(event.planned).max(Span::ZERO));
+            meters::record(
+                &mut self.actors[index].send_delay,
+                at.since(event.planned).max(Span::ZERO),
+            );
             if at > event.planned {
                 // Of several that were planned for one moment the last.
                 self.sent_late.insert(event.planned, at);

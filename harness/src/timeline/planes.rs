@@ -6,6 +6,7 @@ use wavetank_actors::Element;
 use wavetank_actors::operator::Dropped;
 use wavetank_actors::world::Happening;
 use wavetank_reports::timeline::{Fate, LeftOut, Named, Plane, Points, Sample, Steps, Timeline, Windows, sample};
+use wavetank_scenarios::pattern::Pattern;
 use wavetank_scenarios::schema::FieldType;
 use wavetank_scenarios::script::Body;
 use wavetank_scenarios::topology::{ActorId, Port, Role};
@@ -302,6 +303,12 @@ fn value_of(script: &Script, actor: ActorId, operator: usize) -> (Option<Field>,
     let Some((_, body)) = settings.bodies().next() else {
         return (None, vec![]);
     };
+    // In a scenario about learners, what is looked at is what they learn from.
+    let learns = matches!(body, Body::Learn(_));
+    if learns != (script.scenario.pattern == Pattern::MachineLearner) {
+        return (None, vec![]);
+    }
+    let first;
     let (text, rules) = match body {
         Body::Threshold(threshold) => {
             let low = threshold.low.map(|low| ("low".to_owned(), low));
@@ -311,6 +318,13 @@ fn value_of(script: &Script, actor: ActorId, operator: usize) -> (Option<Field>,
             (threshold.value.text.as_str(), rules)
         }
         Body::Filter(predicate) => (predicate.text.as_str(), vec![]),
+        Body::Learn(learn) => {
+            let Some(feature) = learn.features.first() else {
+                return (None, vec![]);
+            };
+            first = feature.0.name.clone();
+            (first.as_str(), vec![])
+        }
         Body::Change(_) | Body::First(_) | Body::Transform(_) => ("", vec![]),
         _ => return (None, vec![]),
     };

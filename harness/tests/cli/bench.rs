@@ -215,7 +215,7 @@ fn on_the_machines_clock_every_run_is_repeated_and_what_sources_hide_is_shown() 
     assert!(most("latency") >= most("latency_sent"));
     // Half of each run was left out.
     let all = json(&place, &["calm.toml"])["cases"][0].take();
-    assert!(counts(case, "sensors", "behind") < 3 * counts(&all, "high", "lateness"));
+    assert!(counts(case, "sensors", "send_delay") < 3 * counts(&all, "high", "lateness"));
 }
 
 #[test]
@@ -234,4 +234,31 @@ fn distributions_are_written_for_other_tools() {
     fs::write(place.join("taken"), "").expect("written");
     let refused = place.run(&["bench", "slow.toml", "--histograms", "taken"]).ends(3);
     assert!(refused.err.contains("taken"), "{}", refused.err);
+}
+
+#[test]
+fn what_latency_is_made_of_adds_up_to_all_of_it() {
+    let place = Place::new();
+    slow(&place, "10ms");
+    let case = json(&place, &["slow.toml", "--causes", "--seeds", "1..4"])["cases"][0].take();
+    let split = &case["causes"]["board"];
+    let results = counts(&case, "board", "latency");
+    assert!(results > 0);
+    assert_eq!(split["results"], results);
+    let us = |cause: &str| split["us"][cause].as_u64().expect(cause);
+    let all: u64 = split["us"]
+        .as_object()
+        .expect("causes")
+        .keys()
+        .map(|cause| us(cause))
+        .sum();
+    assert!(us("link") > 0 && all >= 10_000 * results, "{split}");
+    // Nothing of it is said where it was not asked for.
+    let plain = json(&place, &["slow.toml"])["cases"][0].take();
+    assert!(plain.get("causes").is_none(), "{plain}");
+    let said = place.run(&["bench", "slow.toml", "--causes"]).ends(0).out;
+    assert!(
+        said.contains("board is made of ") && said.contains("on the way 100.0 %"),
+        "{said}"
+    );
 }

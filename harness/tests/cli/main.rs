@@ -5,6 +5,7 @@ mod commands;
 mod crashes;
 mod disk;
 mod exits;
+mod exposing;
 mod report;
 mod screens;
 mod support;

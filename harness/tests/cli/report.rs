@@ -142,3 +142,89 @@ fn a_run_writes_its_report_as_it_ends_and_a_sweep_its_trade_offs() {
     let page = place.read("sweep.html");
     assert!(page.contains("id=\"sweep-data\"") && page.contains("high.arrived"));
 }
+
+#[test]
+fn a_run_is_written_in_the_form_that_another_program_reads() {
+    let place = Place::new();
+    let ran = place.run(&["run", "must-fail.toml", "--format", "json"]).ends(0);
+    let json = place.run(&["report", "--format", "json", "-o", "-"]).ends(0).out;
+    let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("it is JSON");
+    assert_eq!(
+        parsed(&json)["runs"],
+        parsed(&ran.out)["runs"],
+        "what is on record is what was printed"
+    );
+
+    let said = place.run(&["report", "--format", "junit"]).ends(0).out;
+    assert!(said.contains("report of readings@7: report.xml ("), "{said}");
+    assert!(
+        place
+            .read("report.xml")
+            .contains("<testsuite name=\"readings\" tests=\"8\""),
+        "{}",
+        place.read("report.xml")
+    );
+
+    place.run(&["report", "--format", "markdown"]).ends(0);
+    assert!(
+        place
+            .read("report.md")
+            .starts_with("# Wavetank: 1 of 1 run as they must")
+    );
+
+    // The distributions of the record, each in a file, and their counts.
+    place.run(&["report", "--format", "hgrm", "-o", "p"]).ends(0);
+    let run = std::fs::read_dir(place.join("p")).expect("a folder").next();
+    let folder = run.expect("one run").expect("it can be read").path();
+    let histograms = parsed(&json)["runs"][0]["histograms"].clone();
+    let mut files = 0;
+    for (of, metrics) in histograms.as_object().expect("distributions") {
+        for (metric, histogram) in metrics.as_object().expect("each by its name") {
+            let name: String = format!("{of}.{metric}")
+                .chars()
+                .map(|c| {
+                    if c.is_alphanumeric() || ".-".contains(c) {
+                        c
+                    } else {
+                        '_'
+                    }
+                })
+                .collect();
+            let text = std::fs::read_to_string(folder.join(format!("{name}.hgrm"))).expect(&name);
+            let total = format!("Total count    = {:12}]", histogram["count"].as_u64().expect("a count"));
+            assert!(text.contains(&total), "{name}: {total}\n{text}");
+            files += 1;
+        }
+    }
+    assert!(files > 3 && folder.join("all.hlog").exists());
+}
+
+#[test]
+fn a_trace_is_of_one_run_and_has_every_delivery_on_the_track_of_its_node() {
+    let place = Place::new();
+    let ran = place.run(&["run", "calm.toml", "--format", "json"]).ends(0);
+    let record: serde_json::Value = serde_json::from_str(&ran.out).expect("it is JSON");
+    place.run(&["report", "--format", "perfetto"]).ends(0);
+    let drawn: serde_json::Value = serde_json::from_str(&place.read("trace.json")).expect("it is JSON");
+    assert_eq!(drawn["otherData"]["trace"], record["runs"][0]["trace_hash"]);
+    let events = drawn["traceEvents"].as_array().expect("events");
+    let named = |name: &str| {
+        let of = |event: &&serde_json::Value| event["ph"] == "M" && event["args"]["name"] == name;
+        events.iter().any(|event| of(&event))
+    };
+    for actor in record["runs"][0]["actors"].as_array().expect("actors") {
+        let actor = actor["actor"].as_str().expect("a name");
+        assert!(named(actor), "no track of {actor}");
+    }
+    let starts = events.iter().filter(|event| event["ph"] == "s").count() as u64;
+    let ends = events.iter().filter(|event| event["ph"] == "f").count() as u64;
+    assert!(starts > 0 && starts == ends, "{starts} arrows begin and {ends} end");
+    place.run(&["report", "--format", "perfetto", "-o", "-"]).ends(0);
+
+    let ran = place
+        .run(&["report", "calm.toml", "must-fail.toml", "--format", "perfetto"])
+        .ends(2);
+    assert!(ran.err.contains("a trace is of one run"), "{}", ran.err);
+    let ran = place.run(&["report", "--format", "hgrm", "-o", "-"]).ends(2);
+    assert!(ran.err.contains("name a folder"), "{}", ran.err);
+}

@@ -18,6 +18,7 @@ pub use compare::{Change, Comparison, Judgement};
 
 use crate::record::{Histograms, Metric, Record, TraceHash, Verdict};
 use crate::time::Span;
+use crate::timeline::{Cause, Timeline};
 
 /// The version of the format that this program writes, and the newest that it reads.
 pub const BENCH_SCHEMA: u32 = 1;
@@ -68,6 +69,44 @@ pub struct Case {
     pub trials: Vec<Trial>,
     /// The distributions of all runs together.
     pub histograms: Histograms,
+    /// By sink: what the latency of its results was made of, where that was asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub causes: BTreeMap<String, Causes>,
+}
+
+/// What the latency of results was made of.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Causes {
+    /// How many results were split.
+    pub results: u64,
+    /// All time of all of them, by cause, in microseconds.
+    pub us: BTreeMap<Cause, u64>,
+}
+
+impl Causes {
+    /// Each cause and its share of the time, from 0 to 1, the largest first.
+    pub fn shares(&self) -> Vec<(Cause, f64)> {
+        let all: u64 = self.us.values().sum();
+        let mut shares: Vec<(Cause, f64)> = self
+            .us
+            .iter()
+            .filter(|(_, us)| **us > 0)
+            .map(|(cause, us)| (*cause, *us as f64 / all as f64))
+            .collect();
+        shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+        shares
+    }
+    fn in_words(&self) -> String {
+        let shares = self.shares();
+        if shares.is_empty() {
+            return "no time at all".to_owned();
+        }
+        let words: Vec<String> = shares
+            .iter()
+            .map(|(cause, share)| format!("{} {:.1} %", cause.name(), share * 100.0))
+            .collect();
+        words.join(", ")
+    }
 }
 
 /// One run.
@@ -135,6 +174,20 @@ impl Case {
             load,
             trials: Vec::new(),
             histograms: Histograms::new(),
+            causes: BTreeMap::new(),
+        }
+    }
+    /// Takes in what the time of a run's results went to.
+    pub fn split(&mut self, timeline: &Timeline) {
+        for why in &timeline.why {
+            let Some(track) = timeline.actors.get(why.actor) else {
+                continue;
+            };
+            let causes = self.causes.entry(track.actor.clone()).or_default();
+            causes.results += why.results;
+            for (cause, us) in Cause::ALL.into_iter().zip(why.total) {
+                *causes.us.entry(cause).or_default() += us;
+            }
         }
     }
     /// Takes a run in, `judged` against models and truth or not.

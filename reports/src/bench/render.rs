@@ -67,6 +67,14 @@ impl Bench {
         if !timeless.is_empty() {
             text += &format!("  {}\n", styled(DIM, format!("{} more took no time", timeless.len())));
         }
+        for (sink, causes) in &case.causes {
+            let made = format!("{} is made of {}", printable(sink), causes.in_words());
+            let options = textwrap::Options::new(width)
+                .initial_indent("  ")
+                .subsequent_indent("    ");
+            text += &textwrap::fill(&made, options);
+            text.push('\n');
+        }
         text
     }
 
@@ -222,6 +230,14 @@ impl Bench {
                     cell("max")
                 );
             }
+            for (sink, causes) in &case.causes {
+                text += &format!(
+                    "\n{}: the time of {} went to {}.\n",
+                    sink.replace('|', "\\|"),
+                    plural(causes.results, "result"),
+                    causes.in_words()
+                );
+            }
         }
         text
     }
@@ -232,7 +248,11 @@ impl Case {
     fn done(&self, load: f64) -> f64 {
         let events: u64 = self.trials.iter().map(|trial| trial.events).sum();
         let planned = events as f64 / self.trials.len().max(1) as f64 / load;
-        let behind = self.histograms.values().filter_map(|of| of.get("behind")?.max()).max();
+        let behind = self
+            .histograms
+            .values()
+            .filter_map(|of| of.get("send_delay")?.max())
+            .max();
         let behind = behind.map_or(0.0, |behind| behind.0 as f64 / 1e6);
         load * planned / (planned + behind)
     }

@@ -286,7 +286,11 @@ pub fn groups(record: &Record, timeline: &Timeline) -> Vec<Group> {
             "The shortest and the longest in each bucket.",
         );
     }
-    for why in timeline.why.iter().filter(|why| why.results > 1) {
+    for why in timeline
+        .why
+        .iter()
+        .filter(|why| why.results > 1 && why.total.iter().any(|part| *part > 0))
+    {
         let Some(track) = timeline.actors.get(why.actor) else {
             continue;
         };

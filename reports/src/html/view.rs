@@ -83,6 +83,10 @@ pub struct WhyBars {
     pub sink: String,
     pub results: String,
     pub unsplit: String,
+    /// How many the groups are made of, when that is not all of them.
+    pub sample: String,
+    /// Whether no result took any time.
+    pub at_once: bool,
     pub rows: Vec<WhyRow>,
     pub legend: Vec<(usize, &'static str, String)>,
 }
@@ -119,6 +123,8 @@ pub struct Run {
     pub judgement: String,
     pub events: String,
     pub simulated: String,
+    /// Whether it followed the machine's clock.
+    pub real_time: bool,
     pub facts: Vec<(String, String)>,
     pub reproduce: String,
     pub holds: usize,
@@ -239,6 +245,7 @@ impl Run {
             judgement: without_styles(&judgement(record, 100)).trim().to_owned(),
             events: count(record.events),
             simulated: record.simulated.short(),
+            real_time: record.real_time.is_some(),
             facts,
             reproduce: record.reproduce.clone(),
             holds: holds(Holds::Yes),
@@ -750,7 +757,11 @@ fn latencies(record: &Record, id: String) -> Option<Table> {
     let head = [
         "of", "what", "#count", "#min", "#p50", "#p90", "#p99", "#p99.9", "#p99.99", "#max", "#mean",
     ];
-    let mut table = table(id, "Distributions, all of them simulated", &head, rows);
+    let caption = match record.real_time {
+        Some(_) => "Distributions, as they were measured",
+        None => "Distributions, all of them simulated",
+    };
+    let mut table = table(id, caption, &head, rows);
     if nought > 0 {
         table.note = format!("{} of nothing but zeros left away.", plural(nought, "distribution"));
     }
@@ -822,6 +833,11 @@ fn bars(timeline: &Timeline, why: &Why) -> WhyBars {
         } else {
             String::new()
         },
+        sample: match why.parts.iter().map(|(_, results, _)| results).sum() {
+            grouped if grouped < why.results => count(grouped),
+            _ => String::new(),
+        },
+        at_once: total == 0,
         rows: rows.collect(),
         legend: legend
             .map(|(cause, part)| (*cause as usize, cause.name(), share(part)))

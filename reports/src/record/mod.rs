@@ -77,6 +77,10 @@ pub struct Record {
     /// What the run cost on this machine, wall clock. The only number here that differs from run to run.
     #[serde(rename = "wall_us")]
     pub wall: Span,
+    /// How many times as fast as the machine's clock the run went, when it followed that: its times are then measured, and
+    /// differ from run to run. None for a run in virtual time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub real_time: Option<f64>,
     /// True when the run was stopped before its end: what is here is what there was until then.
     #[serde(default)]
     pub interrupted: bool,
@@ -420,6 +424,7 @@ impl Record {
             start: Time::default(),
             simulated: Span::default(),
             wall: Span::default(),
+            real_time: None,
             interrupted: false,
             remarks: Vec::new(),
             faults: Vec::new(),

@@ -340,7 +340,14 @@ fn latencies(record: &Record, width: usize) -> String {
     }
     let title = format!(
         "{}{:>8}{:>8}{:>8}{:>8}{:>8}",
-        fit("simulated time", name_width + 2),
+        fit(
+            if record.real_time.is_some() {
+                "measured time"
+            } else {
+                "simulated time"
+            },
+            name_width + 2
+        ),
         "count",
         "p50",
         "p99",

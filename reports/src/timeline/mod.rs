@@ -14,6 +14,7 @@ pub mod strip;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::record::TraceHash;
@@ -354,7 +355,7 @@ pub struct Offsets {
 }
 
 /// What a result's time went to. The order is that of the numbers in [`Why::parts`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// It left its source later than planned.

@@ -123,10 +123,15 @@ impl<'a> Walk<'a> {
             what,
             page,
         });
+        // The command stays on one line of a screen.
+        let named = match path.rsplit_once('.') {
+            Some((_, last)) if path.len() > 45 => last,
+            _ => path,
+        };
         for choice in choices {
             let page = vec![
                 Part::Text(format!("As {path}: {}", choice.meaning)),
-                Part::Next(format!("wavetank explain setting:{path}")),
+                Part::Next(format!("wavetank explain setting:{named}")),
             ];
             let what = format!("a choice of {path}");
             self.topics.push(Topic {
