@@ -65,7 +65,9 @@ impl Shown {
     pub fn text(&self) -> Arc<str> {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
-    fn show(&self, text: String) {
+    /// Puts what a judge has measured on show.
+    pub(crate) fn show(&self, judge: &Judge) {
+        let text = text(judge);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text.into();
     }
 }
@@ -83,18 +85,14 @@ impl Exposer {
     /// Looks at the judge after a step.
     pub fn see(&mut self, judge: &Judge) {
         if self.since.is_none_or(|since| since.elapsed() >= EVERY) {
-            self.show(judge);
+            self.shown.show(judge);
             self.since = Some(Stopwatch::start());
         }
-    }
-    /// Puts the readings of this moment on show.
-    pub fn show(&self, judge: &Judge) {
-        self.shown.show(text(judge));
     }
 }
 
 /// What a judge has measured, as OpenMetrics text.
-pub(crate) fn text(judge: &Judge) -> String {
+fn text(judge: &Judge) -> String {
     let mut registry = Registry::with_prefix_and_labels(
         "wavetank",
         [

@@ -206,6 +206,9 @@ impl Tank {
         let wall = started.elapsed();
         let mut record = recording::record(&judge, &ending, wall);
         record.real_time = options.real_time;
+        if let Some(shown) = &options.exposition {
+            shown.show(&judge);
+        }
         let snapshot = script.scenario.snapshot.as_ref();
         if options.keys.is_none() && snapshot.is_some_and(|snapshot| snapshot.encrypt) {
             let remark = "the key of its snapshots follows from the seed: it protects nothing";
@@ -275,9 +278,6 @@ impl Tank {
         let watchers = Rc::try_unwrap(watchers)
             .map_err(|_| "the world is still watched after its end")?
             .into_inner();
-        if let Some(exposer) = &watchers.exposer {
-            exposer.show(&watchers.judge);
-        }
         Ok(Played {
             judge: watchers.judge,
             tracer: watchers.tracer,

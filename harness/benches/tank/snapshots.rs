@@ -103,7 +103,7 @@ fn recovery(quick: bool, tank: &Tank, run: &dyn Fn(&Arc<Script>), rounds: usize)
     if !super::wanted(title) {
         return;
     }
-    let (accounts, orders) = if quick { (100, 100) } else { (10_000, 5_000) };
+    let (accounts, orders) = if quick { (100, 100) } else { (5_000, 1_000) };
     let lengths: &[u64] = if quick { &[4] } else { &[15, 30, 60] };
     let delay = "[[link]]\nfrom = \"log\"\nto = \"totals\"\ndelay = \"5ms\"\n";
     let mut scripts = Vec::new();
@@ -154,5 +154,5 @@ fn recovery(quick: bool, tank: &Tank, run: &dyn Fn(&Arc<Script>), rounds: usize)
 pub fn measure_all(quick: bool, tank: &Tank, run: &dyn Fn(&Arc<Script>)) {
     let rounds = if quick { 1 } else { 5 };
     cost(quick, tank, run, rounds);
-    recovery(quick, tank, run, rounds);
+    recovery(quick, tank, run, rounds.min(3));
 }
