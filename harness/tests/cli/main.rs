@@ -7,3 +7,4 @@ mod exits;
 mod screens;
 mod support;
 mod sweep;
+mod training;
