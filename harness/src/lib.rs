@@ -11,6 +11,7 @@ mod judge;
 mod recording;
 pub mod run;
 pub mod store;
+mod timeline;
 mod tracing;
 
 pub use run::{Options, Ran, RunError, Tank, run};

@@ -15,6 +15,7 @@ use wavetank_actors::{Players, Vault, processing};
 use wavetank_oracle::table::Table;
 use wavetank_oracle::truth::Truth;
 use wavetank_reports::record::Record;
+use wavetank_reports::timeline::Timeline;
 use wavetank_reports::trace::TraceLine;
 use wavetank_scenarios::input::Planned;
 use wavetank_scenarios::topology::{ActorId, Role, Topology};
@@ -24,6 +25,7 @@ use crate::disk::RealDisk;
 use crate::faults::{Faults, Run};
 use crate::judge::{Ending, Judge, Scope};
 use crate::recording;
+use crate::timeline::Gatherer;
 use crate::tracing::Tracer;
 
 /// How a scenario is run.
@@ -37,8 +39,12 @@ pub struct Options {
     pub watch: bool,
     /// Keep every line of the trace.
     pub trace: bool,
+    /// Gather what plots need over time.
+    pub timeline: bool,
     /// Hash the trace.
     pub hash: bool,
+    /// Leave how long things took out of the record until so much time has gone by.
+    pub warm_up: Span,
     /// Follow the machine's clock instead of virtual time, this many times as fast.
     pub real_time: Option<f64>,
     /// On the machine's clock: brokers keep their events in this folder, and find there what was kept before.
@@ -68,7 +74,9 @@ impl Default for Options {
             oracle: true,
             watch: true,
             trace: false,
+            timeline: false,
             hash: true,
+            warm_up: Span::ZERO,
             real_time: None,
             disk: None,
             keys: None,
@@ -85,6 +93,8 @@ pub struct Ran {
     pub record: Record,
     /// The trace, when it was asked for.
     pub trace: Vec<TraceLine>,
+    /// What went on over time, when it was asked for.
+    pub timeline: Option<Box<Timeline>>,
 }
 
 /// Why a run could not begin.
@@ -126,10 +136,13 @@ impl Tank {
     /// When the scenario asks for something that cannot be built; everything that happens in the run itself is in the
     /// record.
     pub fn run(&self, script: &Arc<Script>, options: &Options) -> Result<Ran, RunError> {
-        let (record, _, tracer) = self.judged(script, options)?;
+        let judged = self.judged(script, options)?;
+        let trace = judged.tracer.map_or_else(Vec::new, Tracer::into_lines);
+        let (record, timeline) = (judged.record, judged.timeline.map(Box::new));
         Ok(Ran {
             record,
-            trace: tracer.map_or_else(Vec::new, Tracer::into_lines),
+            trace,
+            timeline,
         })
     }
 
@@ -139,11 +152,11 @@ impl Tank {
         script: &Arc<Script>,
         options: &Options,
     ) -> Result<(Record, crate::everywhere::Outcome), RunError> {
-        let (record, judge, _) = self.judged(script, options)?;
-        Ok((record, crate::everywhere::Outcome::new(judge)))
+        let judged = self.judged(script, options)?;
+        Ok((judged.record, crate::everywhere::Outcome::new(judged.judge)))
     }
 
-    fn judged(&self, script: &Arc<Script>, options: &Options) -> Result<(Record, Judge, Option<Tracer>), RunError> {
+    fn judged(&self, script: &Arc<Script>, options: &Options) -> Result<Judged, RunError> {
         let build = |why: String| RunError::Build {
             scenario: script.scenario.name.clone(),
             why,
@@ -155,11 +168,13 @@ impl Tank {
         let scope = Scope {
             oracle: options.oracle,
             resumes: options.disk.is_some(),
+            warm_up: options.warm_up,
         };
         let faults = Faults::new(&script.scenario, &script.topology, run);
         let started = crate::clock::Stopwatch::start();
         let played = self.play(script, options, &faults, run, scope).map_err(build)?;
-        let (mut judge, tracer, outcome) = (played.judge, played.tracer, played.outcome);
+        let (mut judge, tracer, gatherer) = (played.judge, played.tracer, played.gatherer);
+        let outcome = played.outcome;
         let wants_twin = judge.wants_twin();
         let truth = if options.oracle {
             Some(truth(script, run.seed).map_err(build)?)
@@ -169,6 +184,7 @@ impl Tank {
         let twin = if wants_twin {
             let calm = Options {
                 trace: false,
+                timeline: false,
                 hash: false,
                 progress: None,
                 disk: None,
@@ -189,7 +205,13 @@ impl Tank {
             let remark = "the key of its snapshots follows from the seed: it protects nothing";
             record.remarks.push(remark.to_owned());
         }
-        Ok((record, judge, tracer))
+        let timeline = gatherer.map(|gatherer| gatherer.finish(&record, ending.truth.as_ref()));
+        Ok(Judged {
+            record,
+            judge,
+            tracer,
+            timeline,
+        })
     }
 
     /// Plays one world to its end.
@@ -205,6 +227,7 @@ impl Tank {
         let watchers = Rc::new(RefCell::new(Watchers {
             judge: Judge::new(script, &clocks, scope, run)?,
             tracer: options.trace.then(|| Tracer::new(script)),
+            gatherer: options.timeline.then(|| Gatherer::new(script, run)),
             progress: options.progress.clone(),
             run,
             told: run.start,
@@ -248,6 +271,7 @@ impl Tank {
         Ok(Played {
             judge: watchers.judge,
             tracer: watchers.tracer,
+            gatherer: watchers.gatherer,
             outcome,
         })
     }
@@ -257,7 +281,16 @@ impl Tank {
 struct Played {
     judge: Judge,
     tracer: Option<Tracer>,
+    gatherer: Option<Gatherer>,
     outcome: Result<Outcome, WorldError>,
+}
+
+/// A world that has been played and judged.
+struct Judged {
+    record: Record,
+    judge: Judge,
+    tracer: Option<Tracer>,
+    timeline: Option<Timeline>,
 }
 
 /// Runs a scenario on a tank of its own.
@@ -410,6 +443,7 @@ fn truth(script: &Script, seed: u64) -> Result<BTreeMap<ActorId, Table>, String>
 struct Watchers {
     judge: Judge,
     tracer: Option<Tracer>,
+    gatherer: Option<Gatherer>,
     progress: Option<Progress>,
     run: Run,
     told: Time,
@@ -424,6 +458,9 @@ impl Observer for Shared {
         watchers.judge.see(at, happening);
         if let Some(tracer) = &mut watchers.tracer {
             tracer.see(at, happening);
+        }
+        if let Some(gatherer) = &mut watchers.gatherer {
+            gatherer.see(at, happening);
         }
     }
     fn instant_over(&mut self, at: Time) -> bool {

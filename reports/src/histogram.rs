@@ -341,7 +341,9 @@ mod tests {
     fn an_interval_log_is_read_back_by_its_tags() {
         use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
         let mut a = Histogram::default();
-        [10, 20, 30_000].map(|us| a.record(Span(us)));
+        for us in [10, 20, 30_000] {
+            a.record(Span(us));
+        }
         let log = to_log([("sink.latency", &a), ("b", &Histogram::default())], Span(2_500_000)).unwrap();
         let entries: Vec<_> = IntervalLogIterator::new(log.as_bytes()).map(Result::unwrap).collect();
         let [LogEntry::Interval(first), LogEntry::Interval(second)] = entries.as_slice() else {

@@ -7,9 +7,11 @@
 pub mod bench;
 pub mod diff;
 pub mod histogram;
+pub mod html;
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod perfetto;
 pub mod picture;
 pub mod record;
 pub mod sweep;
@@ -17,6 +19,7 @@ pub mod table;
 pub mod terminal;
 pub mod text;
 pub mod time;
+pub mod timeline;
 pub mod trace;
 
 pub use histogram::Histogram;

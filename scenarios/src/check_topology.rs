@@ -17,6 +17,7 @@ impl Checker<'_> {
             self.fault(i, fault, topology);
         }
         self.nodes_stand(topology);
+        self.sheds(topology);
         self.expectations(topology)
     }
 

@@ -18,6 +18,7 @@ mod check_lengths;
 mod check_recovery;
 mod check_reorder;
 mod check_sequence;
+mod check_shed;
 mod check_topology;
 mod check_watermark;
 mod check_window;

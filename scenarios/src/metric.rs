@@ -117,13 +117,14 @@ macro_rules! metrics {
 metrics! {
     Sent "sent" [Source, Link] Count Counter "elements sent, copies and repetitions included";
     Bad "bad" [Source] Count Counter "rows of the source's file that could not be read and were skipped";
+    Behind "behind" [Source] Micros Histogram "how far behind its plan an event was sent, where one ever was";
     Arrived "arrived" [Operator, Broker, Generator, Sink] Count Counter "events that were taken in";
     Emitted "emitted" [Operator, Generator] Count Counter "events that were put out";
     Caused "caused" [Operator] Count Counter "input events that are done and caused a result";
     Filtered "filtered" [Operator] Count Counter "input events that are done without a result, because a predicate was not true";
     Late "late" [Operator] Count Counter "input events that came too late, those that a reordering buffer put out all the same included";
     Failed "failed" [Operator] Count Counter "input events that could not be worked on";
-    Shed "shed" [Operator, Generator, Sink] Count Counter "events dropped at a full mailbox";
+    Shed "shed" [Operator, Generator, Sink] Count Counter "events given up in front of it: its mailbox was full, or more waited than its node lets wait";
     LostInCrash "lost_in_crash" [Operator, Broker, Generator, Sink] Count Counter "events that were held or waiting when the node crashed";
     Held "held" [Operator] Count Gauge "input events in the state that have no fate yet";
     Corrections "corrections" [Operator, Sink] Count Counter "answers after the first for the same window and group";
@@ -192,6 +193,7 @@ metrics! {
     HeldBack "held_back" [Operator, Generator, Sink] Count Gauge "elements that wait in front of a merge for a marker on another input";
     EmitDelay "emit_delay" [Operator] Micros Histogram "from the end of a window (or an event's stamp) to the first answer";
     Latency "latency" [Sink] Micros Histogram "from the moment the latest event behind a result was planned to its arrival";
+    LatencySent "latency_sent" [Sink] Micros Histogram "the same from the moment that event was sent, where a source was ever behind its plan: what it hides";
     Lateness "lateness" [Operator] Micros Histogram "how far an event's stamp is behind the largest one seen, when it arrives";
     Results "results" [Sink] Count Gauge "rows in the sink's table, its answers folded";
     Differs "differs" [Sink] Count Gauge "rows that differ between the sink's table and truth, at the end";

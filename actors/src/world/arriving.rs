@@ -1,5 +1,6 @@
 //! What arrives: at merges of epochs, at mailboxes, and at the actors that serve them.
 
+use super::shedding::Verdict;
 use super::*;
 
 impl World {
@@ -31,6 +32,22 @@ impl World {
         let Some(station) = &mut self.players[actor.0 as usize].station else {
             return self.deliver(sequence, arriving);
         };
+        if let (Some(shedding), Some(event)) = (&station.shedding, arriving.element.event()) {
+            let producer = self.producers[event.id.producer.0 as usize];
+            match shedding.look(station.events, arriving.link, event, producer) {
+                Verdict::Admit => {}
+                Verdict::Shed => return self.shed(actor, arriving.link, &arriving.element),
+                Verdict::Least => {
+                    let Some(least) = station.shed_least(arriving.link, event) else {
+                        return self.shed(actor, arriving.link, &arriving.element);
+                    };
+                    if let (Input::Element { element, .. }, Some(link)) = (&least.input, least.link) {
+                        self.shed(actor, link, element);
+                    }
+                    return self.admit(sequence, arriving);
+                }
+            }
+        }
         if !link.blocked.is_empty() {
             link.blocked.push_back(arriving);
         } else if is_event && station.full() {

@@ -35,6 +35,7 @@ mod meddling;
 mod merge;
 mod nodes;
 mod quiescence;
+mod shedding;
 mod stage;
 mod station;
 mod trace;
@@ -63,6 +64,7 @@ use align::Recovery;
 use fabric::Fabric;
 use link::{Arriving, Link, Shipped};
 use merge::Merge;
+use shedding::Shedding;
 use station::{Station, Waiting};
 
 /// Who plays: makes the actor of an id, at the start and again after each crash.
@@ -358,12 +360,17 @@ impl World {
                 None => None,
             };
             let stops = actor.outputs.iter().any(|l| links[l.0 as usize].capacity.is_some());
-            let station = (service.is_some() || node.mailbox.is_some() || stops).then(|| Station {
-                service,
-                bound: node.mailbox.map(|bound| bound as usize),
-                overflow: node.overflow,
-                ..Station::open()
-            });
+            let station =
+                (service.is_some() || node.mailbox.is_some() || node.shed.is_some() || stops).then(|| Station {
+                    service,
+                    bound: node.mailbox.map(|bound| bound as usize),
+                    overflow: node.overflow,
+                    shedding: node
+                        .shed
+                        .as_ref()
+                        .map(|shed| Shedding::new(shed, &topology, id, setup.seed)),
+                    ..Station::open()
+                });
             players.push(Player {
                 node: actor.node,
                 address: None,

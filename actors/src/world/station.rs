@@ -3,12 +3,13 @@
 
 use std::collections::VecDeque;
 
-use wavetank_scenarios::EventId;
 use wavetank_scenarios::distribution::Sampler;
 use wavetank_scenarios::draw::DrawKey;
 use wavetank_scenarios::script::Overflow;
 use wavetank_scenarios::topology::LinkId;
+use wavetank_scenarios::{Event, EventId};
 
+use super::shedding::Shedding;
 use super::stage::{Effect, Input};
 use crate::element::Element;
 use crate::reliability::Control;
@@ -31,6 +32,7 @@ pub(crate) struct Station {
     pub service: Option<(Sampler, DrawKey)>,
     pub bound: Option<usize>,
     pub overflow: Overflow,
+    pub shedding: Option<Shedding>,
     pub queue: VecDeque<Waiting>,
     /// Events among what waits.
     pub events: usize,
@@ -50,6 +52,7 @@ impl Station {
             service: None,
             bound: None,
             overflow: Overflow::BackPressure,
+            shedding: None,
             queue: VecDeque::new(),
             events: 0,
             busy: false,
@@ -79,6 +82,23 @@ impl Station {
         let waiting = self.queue.pop_front()?;
         self.events -= usize::from(is_event(&waiting.input));
         Some(waiting)
+    }
+    /// Takes the event out that its policy finds least worth of those that wait, the newest of several, if it is worth less
+    /// than one that comes by `link`.
+    pub fn shed_least(&mut self, link: LinkId, event: &Event) -> Option<Waiting> {
+        let shedding = self.shedding.as_ref()?;
+        let each = self.queue.iter().enumerate().filter_map(|(index, waiting)| {
+            let (Input::Element { element, .. }, Some(link)) = (&waiting.input, waiting.link) else {
+                return None;
+            };
+            Some((shedding.priority(link, element.event()?), std::cmp::Reverse(index)))
+        });
+        let (worth, std::cmp::Reverse(least)) = each.min()?;
+        if worth >= shedding.priority(link, event) {
+            return None;
+        }
+        self.events -= 1;
+        self.queue.remove(least)
     }
     /// Takes the oldest waiting event out, for a newer one.
     pub fn shed_oldest(&mut self) -> Option<Waiting> {

@@ -108,6 +108,7 @@ impl Tank {
             service: None,
             mailbox: None,
             overflow: script::Overflow::BackPressure,
+            shed: None,
             offset: Span::ZERO,
             drift_ppm: 0.0,
         });

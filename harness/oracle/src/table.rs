@@ -132,6 +132,11 @@ impl Table {
         rows
     }
 
+    /// The row of that name.
+    pub fn get(&self, name: &Name) -> Option<&Entry> {
+        self.rows.get(name)
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.rows.len()

@@ -5,6 +5,7 @@
 //! [`crate::Tank`]s, and prints what [`wavetank_reports`] makes of the records.
 
 mod batch;
+mod bench;
 mod check;
 mod completions;
 mod diff;
@@ -19,6 +20,7 @@ mod output;
 mod problems;
 mod progress;
 mod replay;
+mod report;
 mod run;
 mod runs;
 mod schema;
@@ -50,12 +52,16 @@ struct Cli {
 enum Command {
     /// Run scenarios and check what they expect
     Run(Box<run::Args>),
+    /// Measure latency and throughput, in virtual time or on the machine's clock, and compare
+    Bench(Box<bench::Args>),
     /// Run a recorded run again and verify it, or walk through it
     Replay(replay::Args),
     /// Compare two runs: outputs, expectations, faults, numbers
     Diff(diff::Args),
     /// Show the elements at an actor as JSON Lines
     Tap(tap::Args),
+    /// Write a page about runs: what happened, when, and why
+    Report(report::Args),
     /// Train a model on a table in a file
     Train(Box<train::Args>),
     /// Write a commented scenario to start from
@@ -109,9 +115,11 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         None => output.print(GREETING).map(|()| Exit::AllHold),
         Some(Command::Run(args)) => run::run(&args, &mut output),
+        Some(Command::Bench(args)) => bench::bench(&args, &mut output),
         Some(Command::Replay(args)) => replay::replay(&args, &mut output),
         Some(Command::Diff(args)) => diff::diff(&args, &mut output),
         Some(Command::Tap(args)) => tap::tap(&args, &mut output),
+        Some(Command::Report(args)) => report::report(&args, &mut output),
         Some(Command::Train(args)) => train::train(&args, &mut output),
         Some(Command::New(args)) => new::new(&args, &mut output),
         Some(Command::Check(args)) => check::check(&args, &mut output),

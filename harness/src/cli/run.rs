@@ -1,5 +1,6 @@
 //! `wavetank run`: runs scenarios, says which of them did what they must, and why the others did not.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Write;
 use std::num::NonZero;
@@ -12,6 +13,7 @@ use clap::ValueEnum;
 use wavetank_reports::record::{Outcome, conclude_range};
 use wavetank_reports::terminal::{Detail, StatusLines, Summary, details};
 use wavetank_reports::text::{STRONG, styled};
+use wavetank_reports::timeline::Timeline;
 use wavetank_reports::{Record, json, junit};
 use wavetank_scenarios::exit::Exit;
 
@@ -20,7 +22,7 @@ use super::output::Output;
 use super::progress::{Progress, Style};
 use super::runs::{self, Came};
 use super::targets::{self, Ready};
-use super::{Stop, batch, everywhere, interrupt, notice, sweep};
+use super::{Stop, batch, everywhere, interrupt, notice, report, sweep};
 use crate::clock::Stopwatch;
 use crate::store::{self, Store};
 use crate::{Options, Tank};
@@ -80,6 +82,9 @@ pub struct Args {
     /// Also write a JUnit report to this file
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Also write a page about the runs to this file; with --sweep about how what was measured follows from the setting
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["crash_everywhere", "break_writes"])]
+    pub(super) report: Option<PathBuf>,
     /// How progress is shown, on standard error
     #[arg(long, value_enum, default_value = "auto", value_name = "STYLE")]
     pub(super) progress: Style,
@@ -118,12 +123,12 @@ pub(super) enum Format {
 
 /// A range of seeds, the last one included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Seeds {
-    first: u64,
-    last: u64,
+pub(super) struct Seeds {
+    pub(super) first: u64,
+    pub(super) last: u64,
 }
 
-fn parse_seeds(text: &str) -> Result<Seeds, String> {
+pub(super) fn parse_seeds(text: &str) -> Result<Seeds, String> {
     let how = "write A..B, like 0..20 for twenty seeds";
     let (first, last) = text.split_once("..").ok_or(how)?;
     let number = |text: &str| text.trim().parse::<u64>().map_err(|_| how.to_owned());
@@ -140,7 +145,7 @@ fn parse_seeds(text: &str) -> Result<Seeds, String> {
     Ok(Seeds { first, last })
 }
 
-fn parse_speed(text: &str) -> Result<f64, String> {
+pub(super) fn parse_speed(text: &str) -> Result<f64, String> {
     let speed: f64 = text.parse().map_err(|_| "write a number, like 1 or 0.5".to_owned())?;
     if speed.is_finite() && speed > 0.0 {
         Ok(speed)
@@ -183,6 +188,9 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     }
     // Better now than after all runs.
     let mut junit = args.junit.as_ref().map(|path| open(path)).transpose()?;
+    if let Some(path) = &args.report {
+        report::open(path)?;
+    }
     let seeds = || match (args.seed, args.seeds) {
         (_, Some(range)) => (range.first..=range.last).map(Some).collect(),
         (seed, None) => vec![seed],
@@ -204,6 +212,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let options = Options {
         oracle: !args.no_oracle,
         trace: args.trace,
+        timeline: args.report.is_some(),
         real_time: args.real_time,
         disk: args.disk.clone(),
         keys: args.keys.read()?,
@@ -289,6 +298,8 @@ struct Taken<'a> {
     /// Runs in all.
     runs: usize,
     records: Vec<Record>,
+    /// What the report needs of each record besides: timeline and scenario.
+    told: Vec<(Option<Box<Timeline>>, String)>,
     /// The records from here on belong to the scenario whose runs are not all there yet.
     open: usize,
     unbuildable: bool,
@@ -308,6 +319,7 @@ impl<'a> Taken<'a> {
             output,
             runs: jobs.len(),
             records: Vec::new(),
+            told: Vec::new(),
             open: 0,
             unbuildable: false,
             panicked: false,
@@ -340,8 +352,13 @@ impl<'a> Taken<'a> {
                     self.warn(warning);
                 }
                 let mut record = ran.record;
+                if self.args.report.is_some() {
+                    let scenario = runs::expanded(&job.ready.script, record.seed).unwrap_or_default();
+                    self.told.push((ran.timeline, scenario));
+                }
                 bad = !record.outcome.is_ok() && record.outcome != Outcome::Inconclusive;
-                if self.args.seeds.is_some() && self.args.format != Format::Json && record.outcome.is_ok() {
+                let slims = self.args.seeds.is_some() && self.args.format != Format::Json && self.args.report.is_none();
+                if slims && record.outcome.is_ok() {
                     slim(&mut record);
                 }
                 self.records.push(record);
@@ -409,6 +426,21 @@ impl<'a> Taken<'a> {
                     format!("--junit {}: cannot be written: {error}", path.display()),
                 )
             })?;
+        }
+        if let Some(path) = &self.args.report {
+            let reported: Vec<report::Reported<'_>> = self
+                .records
+                .iter()
+                .zip(&self.told)
+                .map(|(record, (timeline, scenario))| report::Reported {
+                    record: Cow::Borrowed(record),
+                    timeline: timeline.as_deref().map(Cow::Borrowed),
+                    scenario: Cow::Borrowed(scenario),
+                })
+                .collect();
+            if !reported.is_empty() {
+                report::write(&reported, path, self.output)?;
+            }
         }
         let not_begun = self.runs - self.records.len();
         match self.args.format {

@@ -90,7 +90,10 @@ pub fn keep(store: &Store, ready: &Ready, options: &Options, ran: &mut Ran) -> R
 }
 
 /// The text of a scenario with nothing left to defaults, for one seed.
-fn expanded(script: &Arc<Script>, seed: u64) -> Result<String, String> {
+///
+/// # Errors
+/// When a setting has no text.
+pub fn expanded(script: &Arc<Script>, seed: u64) -> Result<String, String> {
     let mut script = Script::clone(script);
     script.scenario.time.seed = seed;
     script.expand()

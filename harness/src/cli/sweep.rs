@@ -20,13 +20,14 @@ use super::progress::Progress;
 use super::run::{Args, Format};
 use super::runs::{self, Came};
 use super::targets::{self, Ready};
-use super::{Stop, batch, interrupt, notice};
+use super::{Stop, batch, interrupt, notice, report};
 use crate::{Options, Tank};
 
 /// A setting and the values that it is to have.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Values {
-    key: String,
+    /// The setting.
+    pub key: String,
     values: Vec<String>,
 }
 
@@ -60,7 +61,7 @@ pub fn parse(text: &str) -> Result<Values, String> {
 }
 
 /// Every combination of values, the last setting changing fastest.
-fn combinations(sweeps: &[Values]) -> Vec<Vec<String>> {
+pub fn combinations(sweeps: &[Values]) -> Vec<Vec<String>> {
     sweeps.iter().fold(vec![vec![]], |before, sweep| {
         let with = |done: &Vec<String>| -> Vec<Vec<String>> {
             let each = sweep
@@ -74,7 +75,7 @@ fn combinations(sweeps: &[Values]) -> Vec<Vec<String>> {
 }
 
 /// A number of a record, by the name that an expectation would give it.
-struct Shown {
+pub struct Shown {
     of: String,
     /// The metric, with `.max` for the largest value of a gauge.
     name: String,
@@ -84,7 +85,10 @@ struct Shown {
 
 impl Shown {
     /// Finds what a name means in a scenario.
-    fn new(name: &str, script: &Script) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// There is nothing of that name; with what was probably meant.
+    pub fn new(name: &str, script: &Script) -> Result<Self, String> {
         let topology = &script.topology;
         let mut places: Vec<(String, Measured)> = Vec::new();
         for actor in &topology.actors {
@@ -150,7 +154,7 @@ impl Shown {
     }
 
     /// What it was in a run.
-    fn read(&self, record: &Record) -> Option<Metric> {
+    pub fn read(&self, record: &Record) -> Option<Metric> {
         let Some(statistic) = &self.statistic else {
             return record.metrics.get(&self.of)?.get(&self.name).copied();
         };
@@ -175,6 +179,9 @@ pub fn sweep(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let [path] = args.paths.as_slice() else {
         return Err(usage("--sweep compares runs of one scenario: name one".into()));
     };
+    if let Some(path) = &args.report {
+        report::open(path)?;
+    }
     let target = targets::find_one(path)?;
     let combinations = combinations(&args.sweeps);
     let keys: Vec<String> = args.sweeps.iter().map(|sweep| sweep.key.clone()).collect();
@@ -265,6 +272,11 @@ pub fn sweep(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         }
     };
     output.print(&text)?;
+    if let Some(path) = &args.report {
+        let page = wavetank_reports::html::sweep(&sweep);
+        let page = page.map_err(|error| Stop::new(Exit::Internal, error.to_string()))?;
+        report::put(&page, path, output)?;
+    }
     if interrupted {
         notice::note("not all values were run");
         return Ok(Exit::Interrupted);

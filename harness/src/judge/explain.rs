@@ -207,10 +207,17 @@ impl Judge {
             ),
             Loss::Mailbox(id) => format!("in the mailbox of {} when its node crashed", actor(id)),
             Loss::State(id) => format!("in the state of {} when its node crashed", actor(id)),
+            Loss::Shed(id) if self.node_of(id).shed.is_some() => {
+                format!("shed in front of {}, where too many waited", actor(id))
+            }
             Loss::Shed(id) => format!("shed at the full mailbox of {}", actor(id)),
             Loss::Late(id) => format!("late at {}", actor(id)),
             Loss::Failed(id) => format!("failed at {}", actor(id)),
         }
+    }
+
+    fn node_of(&self, actor: ActorId) -> &script::Node {
+        &self.topology.nodes[self.topology.actors[actor.0 as usize].node.0 as usize]
     }
 
     fn touched(&self, touches: &[(usize, Time)]) -> Vec<Touched> {
@@ -280,8 +287,15 @@ impl Judge {
             }
             Some(Loss::Failed(id)) => (Some(format!("operator.{}", actor(id).name)), "cannot work on it".into()),
             Some(Loss::Shed(id)) => {
-                let node = &self.topology.nodes[actor(id).node.0 as usize].name;
-                (Some(format!("node.{node}.mailbox")), "the mailbox is full".into())
+                let node = self.node_of(id);
+                if node.shed.is_some() {
+                    (Some(format!("node.{}.shed", node.name)), "too many wait".into())
+                } else {
+                    (
+                        Some(format!("node.{}.mailbox", node.name)),
+                        "the mailbox is full".into(),
+                    )
+                }
             }
             Some(Loss::Mailbox(_) | Loss::State(_) | Loss::Crash(_)) => {
                 (fault(&[FaultKind::Crash]), "what was not saved is lost".into())
@@ -542,8 +556,11 @@ impl Judge {
                 vec![idea(change, "what is lost is sent again", price)]
             }
             Some((_, Loss::Shed(actor))) => {
-                let node = &self.topology.nodes[self.topology.actors[actor.0 as usize].node.0 as usize].name;
-                let change = format!("node.{node}.overflow = \"back-pressure\"");
+                let node = self.node_of(actor);
+                let change = match &node.shed {
+                    Some(shed) => format!("node.{}.shed.above = {}", node.name, u64::from(shed.above) * 4),
+                    None => format!("node.{}.overflow = \"back-pressure\"", node.name),
+                };
                 vec![idea(
                     change,
                     "nothing is shed",

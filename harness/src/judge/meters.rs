@@ -56,6 +56,11 @@ pub struct ActorMeter {
     pub held_back_max: u64,
     pub emit_delay: Histogram,
     pub latency: Histogram,
+    /// As `latency`, from the moment of sending; whether that was ever another one.
+    pub latency_sent: Histogram,
+    pub sent_late: bool,
+    /// Of a source: how far behind its plan events were sent.
+    pub behind: Histogram,
     pub lateness: Histogram,
     pub wait: Histogram,
     /// Events put out, or taken by a sink, with a stamp below `ahead`.
@@ -115,6 +120,9 @@ impl Default for ActorMeter {
             held_back_max: 0,
             emit_delay: Histogram::default(),
             latency: Histogram::default(),
+            latency_sent: Histogram::default(),
+            sent_late: false,
+            behind: Histogram::default(),
             lateness: Histogram::default(),
             wait: Histogram::default(),
             unordered: 0,
@@ -264,6 +272,22 @@ impl ActorMeter {
             inside.pop_back();
         }
     }
+    /// Forgets how long things took up to now: they belong to the warm-up.
+    pub fn warm(&mut self) {
+        let own = self.own.values_mut().map(|own| &mut own.histogram);
+        let all = [
+            &mut self.lag,
+            &mut self.emit_delay,
+            &mut self.latency,
+            &mut self.latency_sent,
+            &mut self.behind,
+            &mut self.lateness,
+            &mut self.wait,
+        ];
+        all.into_iter()
+            .chain(own)
+            .for_each(|histogram| *histogram = Histogram::default());
+    }
     /// The node has crashed, and what was held is gone.
     pub fn forget(&mut self) {
         self.inside.clear();
@@ -385,6 +409,10 @@ impl ActorMeter {
             }
             Metric::EmitDelay => return Reading::Histogram(&self.emit_delay),
             Metric::Latency => return Reading::Histogram(&self.latency),
+            Metric::Behind if self.behind.max().is_none_or(|max| max.0 == 0) => return Reading::Nothing,
+            Metric::Behind => return Reading::Histogram(&self.behind),
+            Metric::LatencySent if self.sent_late => return Reading::Histogram(&self.latency_sent),
+            Metric::LatencySent => return Reading::Nothing,
             Metric::Lateness => return Reading::Histogram(&self.lateness),
             Metric::Wait => return Reading::Histogram(&self.wait),
             Metric::Delivered

@@ -94,6 +94,8 @@ pub struct Scope {
     pub oracle: bool,
     /// Brokers may have events that were kept before the run began.
     pub resumes: bool,
+    /// How long things take is forgotten once, after so long.
+    pub warm_up: Span,
 }
 
 /// The judge of one run.
@@ -132,6 +134,10 @@ pub struct Judge {
     epochs: wavetank_oracle::epoch::Epochs,
     /// The first event or marker that was in a wrong epoch.
     misplaced: Option<(ActorId, Breach)>,
+    /// When the warm-up is over, until then.
+    warm: Option<Time>,
+    /// When events were sent that were planned for an earlier moment, by that moment.
+    pub(crate) sent_late: FxHashMap<Time, Time>,
     pub(crate) losses: FxHashMap<Loss, (u64, Time, EventId)>,
     /// What was lost, with when and how: for explanations.
     pub(crate) lost: FxHashMap<EventId, (Time, Loss)>,
@@ -255,6 +261,8 @@ impl Judge {
             stepped_back: None,
             epochs: wavetank_oracle::epoch::Epochs::default(),
             misplaced: None,
+            warm: (scope.warm_up > Span::ZERO).then(|| run.start + scope.warm_up),
+            sent_late: FxHashMap::default(),
             losses: FxHashMap::default(),
             lost: FxHashMap::default(),
             late: BTreeSet::new(),
@@ -472,6 +480,13 @@ impl Judge {
 
     /// Nothing more happens at `at`: statements about single instants are judged now.
     pub fn instant_over(&mut self, at: Time) {
+        if self.warm.is_some_and(|warm| at >= warm) {
+            self.warm = None;
+            self.actors.iter_mut().for_each(ActorMeter::warm);
+            self.links
+                .iter_mut()
+                .for_each(|link| link.transit = wavetank_reports::Histogram::default());
+        }
         self.tick += 1;
         if self.watches.is_empty() {
             return;
@@ -595,6 +610,13 @@ impl Judge {
         }
         if let (Port::Failed, Some(event)) = (port, event) {
             self.buried(at, actor, event.id);
+        }
+        if let (Role::Source { .. }, Some(event)) = (&spec.role, event) {
+            meters::record(&mut self.actors[index].behind, at.since(event.planned).max(Span::ZERO));
+            if at > event.planned {
+                // Of several that were planned for one moment the last.
+                self.sent_late.insert(event.planned, at);
+            }
         }
         let sends = matches!(port, Port::Stream(_)) || matches!(element, Element::Progress(_));
         if sends && let Some(lockstep) = &mut self.lockstep[index] {

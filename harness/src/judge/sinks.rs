@@ -44,6 +44,9 @@ impl Judge {
     pub(super) fn took(&mut self, at: Time, actor: ActorId, event: &Event) {
         let meter = &mut self.actors[actor.0 as usize];
         meters::record(&mut meter.latency, at.since(event.planned));
+        let sent = self.sent_late.get(&event.planned).copied();
+        meter.sent_late |= sent.is_some();
+        meters::record(&mut meter.latency_sent, at.since(sent.unwrap_or(event.planned)));
         meter.in_order(event.stamp);
         meter.corrections += u64::from(event.pane.as_ref().is_some_and(|pane| pane.revision > 0));
         if !self.scope.oracle {

@@ -176,11 +176,16 @@ impl Comparison {
         };
         text += &head;
         text += &styled(DIM, format!("  ({} the same)\n", plural(self.same, "statistic")));
-        let rows: Vec<Vec<String>> = self.changes.iter().map(Change::row).collect();
-        if !rows.is_empty() {
+        let mut cases: Vec<&str> = self.changes.iter().map(|change| change.case.as_str()).collect();
+        cases.sort_unstable();
+        cases.dedup();
+        for case in cases {
+            let rows = self.changes.iter().filter(|change| change.case == case);
+            let rows: Vec<Vec<String>> = rows.map(|change| change.cells().to_vec()).collect();
+            text += &format!("  {}\n", printable(case));
             let header = ["before", "now", "change", "95 % interval", "", "what"].map(ToOwned::to_owned);
-            for line in table::numbers(&header, &rows, width.saturating_sub(2)).lines() {
-                text += &format!("  {line}\n");
+            for line in table::numbers(&header, &rows, width.saturating_sub(4)).lines() {
+                text += &format!("    {line}\n");
             }
         }
         for missing in &self.missing {
@@ -249,11 +254,8 @@ impl Change {
             share(self.now - self.before),
             interval,
             word.to_owned(),
-            format!("{} {}", self.case, self.name),
+            printable(&self.name),
         ]
-    }
-    fn row(&self) -> Vec<String> {
-        self.cells().to_vec()
     }
 }
 
@@ -322,7 +324,7 @@ fn judge(before: f64, now: f64, interval: Option<(f64, f64)>, tolerance: f64, ex
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{TraceHash, Verdict};
+    use crate::record::TraceHash;
 
     fn bench(clock: Clock, trials: &[&[i64]]) -> Bench {
         let mut bench = Bench::new(clock, Span(0), vec![]);
@@ -337,7 +339,7 @@ mod tests {
                 events: 1,
                 simulated: Span(1),
                 wall: Span(1),
-                verdict: Verdict::Pass,
+                verdict: None,
                 trace_hash: TraceHash::default(),
                 spans: spans.collect(),
                 shown: vec![],

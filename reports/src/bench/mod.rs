@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 
 pub use compare::{Change, Comparison, Judgement};
 
-use crate::histogram::Histogram;
 use crate::record::{Histograms, Metric, Record, TraceHash, Verdict};
 use crate::time::Span;
 
@@ -33,6 +32,10 @@ pub struct Bench {
     /// What was left out at the beginning of each run.
     #[serde(default, rename = "warm_up_us")]
     pub warm_up: Span,
+    /// Settings that were changed in all cases, each as `key=value`. A case is compared with the one of the same name,
+    /// whatever was changed in both: that is how a change is measured.
+    #[serde(default)]
+    pub overrides: Vec<String>,
     /// What is shown of each case side by side, as expectations name it.
     #[serde(default)]
     pub show: Vec<String>,
@@ -55,7 +58,7 @@ pub enum Clock {
 pub struct Case {
     /// The scenario.
     pub scenario: String,
-    /// Settings that were changed, each as `key=value`.
+    /// Settings that tell it from other cases, each as `key=value`.
     #[serde(default)]
     pub set: Vec<String>,
     /// Events a second of all sources together, where that was asked for.
@@ -80,9 +83,10 @@ pub struct Trial {
     /// What it cost on this machine, judging included.
     #[serde(rename = "wall_us")]
     pub wall: Span,
-    /// What the judge says.
-    pub verdict: Verdict,
-    /// The hash of its trace; all zeros where none was made.
+    /// What the judge says; nothing where operators were not held to their models.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+    /// The hash of its trace; empty where none was made.
     pub trace_hash: TraceHash,
     /// Statistics of its distributions, as expectations name them: `dashboard.latency.p99`.
     #[serde(default)]
@@ -96,8 +100,8 @@ pub struct Trial {
 const COMPARED: [&str; 3] = ["p50", "p99", "max"];
 
 impl Trial {
-    /// What is kept of a run.
-    pub fn of(record: &Record, shown: Vec<Option<Metric>>) -> Self {
+    /// What is kept of a run; its verdict where it was judged in full.
+    fn of(record: &Record, judged: bool, shown: Vec<Option<Metric>>) -> Self {
         let each = record.histograms.iter().flat_map(|(of, histograms)| {
             histograms.iter().flat_map(move |(metric, histogram)| {
                 let name = move |statistic: &str| format!("{of}.{metric}.{statistic}");
@@ -110,7 +114,7 @@ impl Trial {
             events: record.events,
             simulated: record.simulated,
             wall: record.wall,
-            verdict: record.verdict,
+            verdict: judged.then_some(record.verdict),
             trace_hash: record.trace_hash.clone(),
             spans: each.collect(),
             shown,
@@ -133,15 +137,13 @@ impl Case {
             histograms: Histograms::new(),
         }
     }
-    /// Takes a run in.
-    pub fn add(&mut self, record: &Record, shown: Vec<Option<Metric>>) {
-        self.trials.push(Trial::of(record, shown));
+    /// Takes a run in, `judged` against models and truth or not.
+    pub fn add(&mut self, record: &Record, judged: bool, shown: Vec<Option<Metric>>) {
+        self.trials.push(Trial::of(record, judged, shown));
         for (of, histograms) in &record.histograms {
             let all = self.histograms.entry(of.clone()).or_default();
             for (metric, histogram) in histograms {
-                all.entry(metric.clone())
-                    .or_insert_with(Histogram::default)
-                    .merge(histogram);
+                all.entry(metric.clone()).or_default().merge(histogram);
             }
         }
     }
@@ -176,6 +178,7 @@ impl Bench {
             bench: BENCH_SCHEMA,
             clock,
             warm_up,
+            overrides: Vec::new(),
             show,
             cases: Vec::new(),
         }

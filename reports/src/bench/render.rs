@@ -7,6 +7,9 @@ use crate::record::{Metric, Verdict};
 use crate::table;
 use crate::text::{BAD, DIM, STRONG, count, plural, printable, short_count, styled};
 
+/// From so many columns on there is room for all percentiles.
+const WIDE: usize = 110;
+
 impl Bench {
     /// Every case with its percentiles, in at most `width` columns.
     pub fn render(&self, width: usize) -> String {
@@ -25,7 +28,7 @@ impl Bench {
         let broken = case
             .trials
             .iter()
-            .filter(|trial| trial.verdict == Verdict::Fail)
+            .filter(|trial| trial.verdict == Some(Verdict::Fail))
             .count();
         if broken > 0 {
             let runs = plural(case.trials.len() as u64, "run");
@@ -34,22 +37,35 @@ impl Bench {
                 styled(BAD, format!("an expectation is broken in {broken} of {runs}"))
             );
         }
+        // In a narrow terminal names need the room.
+        let percentiles: Vec<&str> = PERCENTILES
+            .iter()
+            .map(|(name, _)| *name)
+            .filter(|name| width >= WIDE || !["p75", "p999"].contains(name))
+            .collect();
+        let named = |name: &str| match name {
+            "p999" => "p99.9".to_owned(),
+            "p9999" => "p99.99".to_owned(),
+            name => name.to_owned(),
+        };
         let header: Vec<String> = ["count"]
             .into_iter()
-            .chain(PERCENTILES.iter().map(|(name, _)| *name))
+            .chain(percentiles.iter().copied())
             .chain(["max", "what"])
-            .map(|name| match name {
-                "p999" => "p99.9".to_owned(),
-                "p9999" => "p99.99".to_owned(),
-                name => name.to_owned(),
-            })
+            .map(named)
             .collect();
-        let rows: Vec<Vec<String>> = self.distributions(case).map(|(name, h)| row(&name, h)).collect();
+        let (timeless, all): (Vec<_>, Vec<_>) = self
+            .distributions(case)
+            .partition(|(_, h)| h.max().is_some_and(|max| max.0 == 0) && h.min().is_some_and(|min| min.0 == 0));
+        let rows: Vec<Vec<String>> = all.iter().map(|(name, h)| row(name, h, &percentiles)).collect();
         if rows.is_empty() {
-            return text + "  nothing was measured: no event reached anything that takes time\n";
+            return text + "  nothing took any time\n";
         }
         for line in table::numbers(&header, &rows, width.saturating_sub(2)).lines() {
             text += &format!("  {line}\n");
+        }
+        if !timeless.is_empty() {
+            text += &format!("  {}\n", styled(DIM, format!("{} more took no time", timeless.len())));
         }
         text
     }
@@ -86,10 +102,15 @@ impl Bench {
         let throughput: f64 = case.trials.iter().map(super::Trial::throughput).sum();
         let throughput = short_count((throughput / case.trials.len().max(1) as f64) as u64);
         let events = plural(events, "event");
+        let changed: String = self
+            .overrides
+            .iter()
+            .map(|set| format!(", {}", printable(set)))
+            .collect();
         match self.clock {
-            Clock::Virtual => format!(
-                "virtual time, exact; {at}, {events}; this machine worked on {throughput} events a second, judging included"
-            ),
+            Clock::Virtual => {
+                format!("virtual time, exact; {at}, {events}{changed}; {throughput} a second on this machine")
+            }
             Clock::Real => {
                 let warm_up = if self.warm_up.0 > 0 {
                     format!(" without the first {}", self.warm_up.short())
@@ -97,7 +118,7 @@ impl Bench {
                     String::new()
                 };
                 let runs = plural(case.trials.len() as u64, "repetition");
-                format!("the machine's clock; {at}, {runs}{warm_up}, {events}, {throughput} a second")
+                format!("the machine's clock; {at}, {runs}{warm_up}, {events}{changed}")
             }
         }
     }
@@ -114,7 +135,7 @@ impl Bench {
             let first = loaded
                 .iter()
                 .find(|first| first.scenario == case.scenario && first.set == case.set);
-            let knee = first.is_some_and(|first| is_knee(first, case, self.clock));
+            let knee = first.is_some_and(|first| case.beyond_the_knee(first));
             let all = case
                 .histograms
                 .values()
@@ -123,11 +144,14 @@ impl Bench {
             let worst = all.map(|(_, h)| h).max_by_key(|h| h.percentile(99.0));
             let cell = |statistic: &str| {
                 let span = worst.and_then(|h| h.statistic(statistic));
-                span.map_or_else(|| "-".to_owned(), |span| span.short())
+                span.map_or_else(|| "-".to_owned(), crate::time::Span::short)
             };
             rows.push(vec![
-                format!("{}/s", short_count(case.load.unwrap_or(0.0) as u64)),
-                format!("{}/s", short_count(done(case, self.clock) as u64)),
+                format!("{}/s", short_count(case.load.unwrap_or(0.0).round() as u64)),
+                format!(
+                    "{}/s",
+                    short_count(case.load.map_or(0.0, |load| case.done(load)).round() as u64)
+                ),
                 cell("p50"),
                 cell("p99"),
                 cell("max"),
@@ -183,7 +207,10 @@ impl Bench {
             text += &format!("\n## {}\n\n{}\n\n", case.name(), self.circumstances(case));
             text += "| what | count | p50 | p90 | p99 | p99.99 | max |\n|---|--:|--:|--:|--:|--:|--:|\n";
             for (name, h) in self.distributions(case) {
-                let cell = |statistic| h.statistic(statistic).map_or_else(String::new, |span| span.short());
+                let cell = |statistic| {
+                    h.statistic(statistic)
+                        .map_or_else(String::new, crate::time::Span::short)
+                };
                 text += &format!(
                     "| {} | {} | {} | {} | {} | {} | {} |\n",
                     name.replace('|', "\\|"),
@@ -200,29 +227,25 @@ impl Bench {
     }
 }
 
-/// Events a second that were done: on the machine's clock those of wall-clock time, on virtual time those of virtual time.
-fn done(case: &Case, clock: Clock) -> f64 {
-    let events: u64 = case.trials.iter().map(|trial| trial.events).sum();
-    let micros: i64 = case
-        .trials
-        .iter()
-        .map(|trial| match clock {
-            Clock::Virtual => trial.simulated.0,
-            Clock::Real => trial.wall.0,
-        })
-        .sum();
-    events as f64 * 1e6 / micros.max(1) as f64
-}
-
-/// Whether a load is more than can be done: a twentieth of it is not done in its time, or the slowest sink waits ten times
-/// as long as under the first load, and more than ten milliseconds longer.
-pub(super) fn is_knee(first: &Case, case: &Case, clock: Clock) -> bool {
-    let behind = case.load.is_some_and(|load| done(case, clock) < load * 0.95);
-    let slower = match (first.slowest(), case.slowest()) {
-        (Some(first), Some(now)) => now.0 > first.0 * 10 && now.0 > first.0 + 10_000,
-        _ => false,
-    };
-    behind || slower
+impl Case {
+    /// Events a second that were sent of a load: less than that where the sources fell behind their plan.
+    fn done(&self, load: f64) -> f64 {
+        let events: u64 = self.trials.iter().map(|trial| trial.events).sum();
+        let planned = events as f64 / self.trials.len().max(1) as f64 / load;
+        let behind = self.histograms.values().filter_map(|of| of.get("behind")?.max()).max();
+        let behind = behind.map_or(0.0, |behind| behind.0 as f64 / 1e6);
+        load * planned / (planned + behind)
+    }
+    /// Whether the load is more than can be done, held against the `first` and smallest one: a twentieth of it is not done in
+    /// its time, or the slowest sink waits ten times as long as under the first load, and more than ten milliseconds longer.
+    pub fn beyond_the_knee(&self, first: &Self) -> bool {
+        let behind = self.load.is_some_and(|load| self.done(load) < load * 0.95);
+        let slower = match (first.slowest(), self.slowest()) {
+            (Some(first), Some(now)) => now.0 > first.0.saturating_mul(10) && now.0 > first.0 + 10_000,
+            _ => false,
+        };
+        behind || slower
+    }
 }
 
 /// A number of a case: that of its only run, else the mean over all.
@@ -269,9 +292,13 @@ fn cell(metric: Metric) -> String {
     }
 }
 
-fn row(name: &str, histogram: &Histogram) -> Vec<String> {
-    let statistics = PERCENTILES.iter().map(|(name, _)| *name).chain(["max"]);
-    let spans = statistics.map(|statistic| histogram.statistic(statistic).map_or_else(String::new, |s| s.short()));
+fn row(name: &str, histogram: &Histogram, percentiles: &[&str]) -> Vec<String> {
+    let statistics = percentiles.iter().copied().chain(["max"]);
+    let spans = statistics.map(|statistic| {
+        histogram
+            .statistic(statistic)
+            .map_or_else(String::new, crate::time::Span::short)
+    });
     [short_count(histogram.count())]
         .into_iter()
         .chain(spans)

@@ -20,6 +20,7 @@ mod operator;
 mod recovery;
 mod reorder;
 mod sequence;
+mod shed;
 mod source;
 mod transform;
 mod watermark;
@@ -47,6 +48,7 @@ pub use operator::*;
 pub use recovery::*;
 pub use reorder::*;
 pub use sequence::*;
+pub use shed::*;
 pub use source::*;
 pub use transform::*;
 pub use watermark::*;
@@ -216,6 +218,9 @@ pub struct Node {
     /// What happens when the mailbox is full.
     #[serde(default)]
     pub overflow: Overflow,
+    /// Which events are given up before the mailbox is full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shed: Option<Shed>,
     /// How far its wall clock is ahead of true time; negative for behind.
     #[serde(default)]
     pub offset: Span,
@@ -232,6 +237,7 @@ impl Node {
             service: None,
             mailbox: None,
             overflow: Overflow::default(),
+            shed: None,
             offset: Span::ZERO,
             drift_ppm: 0.0,
         }

@@ -120,6 +120,9 @@ static WORDS: &[Word] = &[
             "An event is shed when it finds a full mailbox that gives up events instead of holding up the sender: the new one \
          (overflow = \"drop\") or the oldest (overflow = \"shed\"). With overflow = \"back-pressure\" nothing is shed: the \
          sender waits, and latency grows.",
+            "A node may shed earlier: `shed = { above = 20, share = 0.5 }` gives up every other event while twenty wait; with \
+         `by = \"store\"` those of some stores and none of others, whose results stay right; `priority = \"amount\"` \
+         gives up what is worth least.",
         ],
         "wavetank explain overflow",
     ),
