@@ -13,6 +13,7 @@
 //! | [`drift`] | ADWIN, DDM and Page-Hinkley: has the stream changed? |
 //! | [`evaluation`] | prequential metrics, intervals and tests |
 //! | [`gate`] | which of two models is served, and why |
+//! | `onnx` | models made elsewhere, read from ONNX; where the feature `onnx` is asked for |
 //! | [`online`] | models that learn from one event at a time |
 //! | [`pmml`] | models made elsewhere, read from PMML |
 //! | [`pretrained`] | models trained on a table, saved with a version, a schema and a checksum |
@@ -61,6 +62,8 @@ mod inputs;
 pub mod learner;
 pub mod loaded;
 pub mod online;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod pmml;
 pub mod pretrained;
 pub mod schema;

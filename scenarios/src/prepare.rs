@@ -172,8 +172,9 @@ impl<'a> Loader<'a> {
                     Err(error) => {
                         let help = match error {
                             ReadError::Version { .. } => "ask for the version that is there, or for another file",
-                            ReadError::Pmml(_) => "what is understood of PMML: wavetank explain machine-learner",
-                            _ => "wavetank train writes such files",
+                            ReadError::Trained(_) | ReadError::Foreign => "wavetank train writes such files",
+                            ReadError::WithoutOnnx => "build it with what reads them: cargo build --features onnx",
+                            _ => "what is understood: wavetank explain operator.learn.pretrained.file",
                         };
                         let message = format!("the model `{}` cannot be used: {error}", file.file);
                         self.checker.say(&path, message, help.to_owned());

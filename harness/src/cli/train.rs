@@ -16,7 +16,8 @@ use wavetank_reports::text::printable;
 use wavetank_scenarios::exit::Exit;
 use wavetank_scenarios::input::What;
 use wavetank_scenarios::library::DiskFiles;
-use wavetank_scenarios::{Event, EventId, Producer, Row, Schema, Script, Time, Value};
+
+use wavetank_scenarios::{Event, EventId, Problem, Producer, Row, Schema, Script, Time, Value};
 
 use super::output::Output;
 use super::{Stop, notice};
@@ -93,6 +94,8 @@ impl Kind {
     }
 }
 
+const SKIPS: &str = "--skip-bad leaves such rows out; or select others in --query";
+
 fn setting(text: &str) -> Result<(String, Json), String> {
     let (key, value) = text.split_once('=').ok_or("write it as key=value")?;
     let value = serde_json::from_str(value).unwrap_or_else(|_| Json::String(value.to_owned()));
@@ -107,8 +110,8 @@ fn setting(text: &str) -> Result<(String, Json), String> {
 pub fn train(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let invalid = |why: String| Stop::new(Exit::Invalid, why);
     let settings = settings(args.model, &args.settings).map_err(|why| Stop::new(Exit::Usage, why))?;
-    let (schema, rows) = examples(&args.file, &args.query).map_err(invalid)?;
-    let (table, bad) = table(args, &schema, &rows)?;
+    let examples = examples(args).map_err(invalid)?;
+    let (table, bad) = table(args, &examples.schema, &examples.rows)?;
     let stem = args.output.file_stem().unwrap_or_default().to_string_lossy();
     let name = args.name.as_deref().unwrap_or(&stem);
     let model = Pretrained::train(name, args.version.as_str(), &table, settings, args.seed);
@@ -119,7 +122,7 @@ pub fn train(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let path = args.output.display();
     std::fs::write(&args.output, &bytes)
         .map_err(|error| Stop::new(Exit::Usage, format!("{path}: the model cannot be written: {error}")))?;
-    for row in bad.iter().take(3) {
+    for row in examples.unread.iter().chain(&bad).take(3) {
         notice::note(&format!("left out: {row}"));
     }
     let features: Vec<&str> = model.schema().features().iter().map(|f| f.name.as_str()).collect();
@@ -129,7 +132,7 @@ pub fn train(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         printable(model.version()),
         args.model.key(),
         model.examples(),
-        bad.len(),
+        examples.skipped + bad.len() as u64,
         printable(&features.join(", "))
     );
     text += &on_its_own(&model, &table).map_err(|error| invalid(error.to_string()))?;
@@ -174,18 +177,30 @@ fn settings(kind: Kind, given: &[(String, Json)]) -> Result<TrainingSettings, St
     read.map_err(|error| format!("the settings of {} do not fit: {error}", kind.key()))
 }
 
-/// What the query selects from the file: its columns and rows.
-fn examples(file: &Path, query: &str) -> Result<(Schema, Vec<Row>), String> {
+/// What a query selects from a file.
+struct Examples {
+    schema: Schema,
+    rows: Vec<Row>,
+    /// How many lines are left out because they could not be read.
+    skipped: u64,
+    /// What is wrong with the first of them.
+    unread: Vec<String>,
+}
+
+/// What the query selects from the file.
+fn examples(args: &Args) -> Result<Examples, String> {
+    let file = args.file.as_path();
     let name = file.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| format!("{}: this names no file", file.display()))?;
     let quoted = |text: &str| Json::from(text).to_string();
     let text = format!(
         "schema = 1\nname = \"train\"\npattern = \"machine-learner\"\n\
-         [[source]]\nname = \"data\"\nfile = {}\nrate = \"1000/s\"\n\
+         [[source]]\nname = \"data\"\nfile = {}\nrate = \"1000/s\"\non_bad = \"{}\"\n\
          [[operator]]\nname = \"examples\"\ninput = [\"data\"]\nquery = {}\n\
          [[sink]]\nname = \"out\"\ninput = [\"examples\"]\n",
         quoted(name),
-        quoted(query)
+        if args.skip_bad { "skip" } else { "stop" },
+        quoted(&args.query)
     );
     let files = DiskFiles::new(file.parent().unwrap_or(Path::new("")));
     let script = Script::load(&text, "the query", &files, &[]).map_err(|problems| {
@@ -196,10 +211,19 @@ fn examples(file: &Path, query: &str) -> Result<(Schema, Vec<Row>), String> {
                 .map_or_else(String::new, |help| format!(" ({help})"));
             match problem.file == "the query" {
                 true => format!("{}{help}", problem.message),
-                false => problem.to_string(),
+                // What could be set in a scenario's source is an option here.
+                false => Problem {
+                    help: None,
+                    ..problem.clone()
+                }
+                .to_string(),
             }
         });
-        told.collect::<Vec<_>>().join("\n")
+        let mut told: Vec<String> = told.collect();
+        if !args.skip_bad && problems.iter().any(|problem| problem.file != "the query") {
+            told.push(SKIPS.to_owned());
+        }
+        told.join("\n")
     })?;
     let mut operator = crate::run::operator(&script, 0, false)?;
     let worker = script.topology.workers(0).next().ok_or("nobody reads the file")?;
@@ -241,7 +265,16 @@ fn examples(file: &Path, query: &str) -> Result<(Schema, Vec<Row>), String> {
     }
     operator.on_watermark(Time::MAX, &mut out);
     drain(&mut out)?;
-    Ok((schema, rows))
+    let skipped = script.skipped.iter().find(|(lines, _)| *lines > 0).cloned();
+    let (skipped, problems) = skipped.unwrap_or_default();
+    let unhelped = |problem: Problem| Problem { help: None, ..problem }.to_string();
+    let unread = problems.into_iter().map(unhelped).collect();
+    Ok(Examples {
+        schema,
+        rows,
+        skipped,
+        unread,
+    })
 }
 
 /// The names that the values of a column have, sorted.
@@ -324,8 +357,7 @@ fn table(args: &Args, schema: &Schema, rows: &[Row]) -> Result<(Table, Vec<Strin
         if let Err(why) = pushed {
             let why = format!("row {}: {why}", number + 1);
             if !args.skip_bad {
-                let help = "--skip-bad leaves such rows out; or select others in --query";
-                return Err(invalid(format!("{why}\n{help}")));
+                return Err(invalid(format!("{why}\n{SKIPS}")));
             }
             bad.push(why);
         }

@@ -10,3 +10,4 @@ mod report;
 mod screens;
 mod support;
 mod sweep;
+mod training;

@@ -194,13 +194,15 @@ pub enum LearnOrder {
     EventTime,
 }
 
-/// A file of a pre-trained model: one that `wavetank train` wrote, or a PMML document.
+/// A file of a pre-trained model.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// The file.
+    /// The file: one that `wavetank train` wrote; a PMML document of a RegressionModel, TreeModel, MiningModel,
+    /// GeneralRegressionModel, NaiveBayesModel, ClusteringModel or Scorecard; or, where Wavetank was built with the
+    /// feature `onnx`, an ONNX file, whose name ends in `.onnx`.
     pub file: String,
-    /// Its version, which must be the one that is in the file. Default: whatever the file says; a PMML document says none.
+    /// Its version, which must be the one that is in the file. Default: whatever the file says; PMML and ONNX say none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// From when on it serves, in event time since the start of the run. The first one serves from the beginning.

@@ -2,8 +2,8 @@
 //!
 //! `plan` is what follows from the settings: where features, ids and labels stand in a row. `minds` is what has been
 //! learned and what is known of how good it is: the models, the gate between them, the detector, the measures. `asking`
-//! is the line before a service, where the model stands behind one. Here is what waits: predictions for their labels, labels for their events, and, in the order of event time, everything for
-//! the watermark.
+//! is the line before a service, where the model stands behind one. Here is what waits: predictions for their labels,
+//! labels for their events, and, in the order of event time, everything for the watermark.
 //!
 //! The rules:
 //!
