@@ -165,7 +165,7 @@ fn in_base_units(unit: Unit, number: f64) -> f64 {
 fn distribution(histogram: &Histogram) -> Value {
     let count = histogram.count();
     let mut buckets: Vec<(f64, u64)> = BOUNDS.iter().map(|bound| (*bound as f64 / 1e6, 0)).collect();
-    buckets.push((f64::MAX, 0));
+    buckets.push((f64::INFINITY, 0));
     for (value, many) in histogram.bars() {
         let at = BOUNDS.partition_point(|bound| *bound < value.0);
         buckets[at].1 += many;

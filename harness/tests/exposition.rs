@@ -98,11 +98,16 @@ fn what_is_on_show_at_the_end_is_what_the_record_says() {
     for (of, histograms) in &record.histograms {
         for (name, histogram) in histograms {
             let labels = labels(of);
-            let of = |part: &str, labels: &str| samples[format!("wavetank_{name}_seconds_{part}{labels}").as_str()];
+            let of = |part: &str, labels: &str| {
+                let line = format!("wavetank_{name}_seconds_{part}{labels}");
+                *samples
+                    .get(line.as_str())
+                    .unwrap_or_else(|| panic!("no {line}\n{text}"))
+            };
             let count = histogram.count() as f64;
             assert_eq!(of("count", &labels), count, "{name}");
             assert_eq!(
-                of("bucket", &labels.replace("{scenario", "{le=\"+Inf\",scenario")),
+                of("bucket", &labels.replace("seed=\"7\",", "seed=\"7\",le=\"+Inf\",")),
                 count,
                 "{name}"
             );
@@ -116,7 +121,7 @@ fn what_is_on_show_at_the_end_is_what_the_record_says() {
             ] {
                 let bucket = of(
                     "bucket",
-                    &labels.replace("{scenario", &format!("{{le=\"{bound}\",scenario")),
+                    &labels.replace("seed=\"7\",", &format!("seed=\"7\",le=\"{bound}\",")),
                 );
                 let counted: u64 = histogram
                     .bars()
