@@ -112,6 +112,9 @@ pub fn train(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let settings = settings(args.model, &args.settings).map_err(|why| Stop::new(Exit::Usage, why))?;
     let (schema, rows, (lines, unread)) = examples(args).map_err(invalid)?;
     let (table, bad) = table(args, &schema, &rows)?;
+    for row in unread.iter().chain(&bad).take(3) {
+        notice::note(&format!("left out: {row}"));
+    }
     let stem = args.output.file_stem().unwrap_or_default().to_string_lossy();
     let name = args.name.as_deref().unwrap_or(&stem);
     let model = Pretrained::train(name, args.version.as_str(), &table, settings, args.seed);
@@ -122,9 +125,6 @@ pub fn train(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let path = args.output.display();
     std::fs::write(&args.output, &bytes)
         .map_err(|error| Stop::new(Exit::Usage, format!("{path}: the model cannot be written: {error}")))?;
-    for row in unread.iter().chain(&bad).take(3) {
-        notice::note(&format!("left out: {row}"));
-    }
     let features: Vec<&str> = model.schema().features().iter().map(|f| f.name.as_str()).collect();
     let mut text = format!(
         "{} version {}: {} on {} examples, {} left out\n  features  {}\n",
