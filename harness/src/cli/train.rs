@@ -110,7 +110,12 @@ fn setting(text: &str) -> Result<(String, Json), String> {
 pub fn train(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let invalid = |why: String| Stop::new(Exit::Invalid, why);
     let settings = settings(args.model, &args.settings).map_err(|why| Stop::new(Exit::Usage, why))?;
-    let (schema, rows, (lines, unread)) = examples(args).map_err(invalid)?;
+    let Examples {
+        schema,
+        rows,
+        lines,
+        unread,
+    } = examples(args).map_err(invalid)?;
     let (table, bad) = table(args, &schema, &rows)?;
     for row in unread.iter().chain(&bad).take(3) {
         notice::note(&format!("left out: {row}"));
@@ -177,9 +182,17 @@ fn settings(kind: Kind, given: &[(String, Json)]) -> Result<TrainingSettings, St
     read.map_err(|error| format!("the settings of {} do not fit: {error}", kind.key()))
 }
 
-/// What the query selects from the file: its columns and rows, and what is wrong with the lines that are left out: how
-/// many, and the first of them.
-fn examples(args: &Args) -> Result<(Schema, Vec<Row>, (u64, Vec<String>)), String> {
+/// What a query selects from a file.
+struct Examples {
+    schema: Schema,
+    rows: Vec<Row>,
+    /// How many lines of the file are left out, and what is wrong with the first of them.
+    lines: u64,
+    unread: Vec<String>,
+}
+
+/// What the query selects from the file.
+fn examples(args: &Args) -> Result<Examples, String> {
     let file = args.file.as_path();
     let name = file.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| format!("{}: this names no file", file.display()))?;
@@ -259,7 +272,12 @@ fn examples(args: &Args) -> Result<(Schema, Vec<Row>, (u64, Vec<String>)), Strin
     let skipped = script.skipped.iter().find(|(lines, _)| *lines > 0).cloned();
     let (lines, problems) = skipped.unwrap_or_default();
     let unhelped = |problem: Problem| Problem { help: None, ..problem }.to_string();
-    Ok((schema, rows, (lines, problems.into_iter().map(unhelped).collect())))
+    Ok(Examples {
+        schema,
+        rows,
+        lines,
+        unread: problems.into_iter().map(unhelped).collect(),
+    })
 }
 
 /// The names that the values of a column have, sorted.
