@@ -154,5 +154,5 @@ fn recovery(quick: bool, tank: &Tank, run: &dyn Fn(&Arc<Script>), rounds: usize)
 pub fn measure_all(quick: bool, tank: &Tank, run: &dyn Fn(&Arc<Script>)) {
     let rounds = if quick { 1 } else { 5 };
     cost(quick, tank, run, rounds);
-    recovery(quick, tank, run, rounds.min(3));
+    recovery(quick, tank, run, rounds);
 }

@@ -110,8 +110,16 @@ fn setting(text: &str) -> Result<(String, Json), String> {
 pub fn train(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let invalid = |why: String| Stop::new(Exit::Invalid, why);
     let settings = settings(args.model, &args.settings).map_err(|why| Stop::new(Exit::Usage, why))?;
-    let examples = examples(args).map_err(invalid)?;
-    let (table, bad) = table(args, &examples.schema, &examples.rows)?;
+    let Examples {
+        schema,
+        rows,
+        lines,
+        unread,
+    } = examples(args).map_err(invalid)?;
+    let (table, bad) = table(args, &schema, &rows)?;
+    for row in unread.iter().chain(&bad).take(3) {
+        notice::note(&format!("left out: {row}"));
+    }
     let stem = args.output.file_stem().unwrap_or_default().to_string_lossy();
     let name = args.name.as_deref().unwrap_or(&stem);
     let model = Pretrained::train(name, args.version.as_str(), &table, settings, args.seed);
@@ -122,9 +130,6 @@ pub fn train(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     let path = args.output.display();
     std::fs::write(&args.output, &bytes)
         .map_err(|error| Stop::new(Exit::Usage, format!("{path}: the model cannot be written: {error}")))?;
-    for row in examples.unread.iter().chain(&bad).take(3) {
-        notice::note(&format!("left out: {row}"));
-    }
     let features: Vec<&str> = model.schema().features().iter().map(|f| f.name.as_str()).collect();
     let mut text = format!(
         "{} version {}: {} on {} examples, {} left out\n  features  {}\n",
@@ -132,7 +137,7 @@ pub fn train(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
         printable(model.version()),
         args.model.key(),
         model.examples(),
-        examples.skipped + bad.len() as u64,
+        lines + bad.len() as u64,
         printable(&features.join(", "))
     );
     text += &on_its_own(&model, &table).map_err(|error| invalid(error.to_string()))?;
@@ -181,9 +186,8 @@ fn settings(kind: Kind, given: &[(String, Json)]) -> Result<TrainingSettings, St
 struct Examples {
     schema: Schema,
     rows: Vec<Row>,
-    /// How many lines are left out because they could not be read.
-    skipped: u64,
-    /// What is wrong with the first of them.
+    /// How many lines of the file are left out, and what is wrong with the first of them.
+    lines: u64,
     unread: Vec<String>,
 }
 
@@ -266,14 +270,13 @@ fn examples(args: &Args) -> Result<Examples, String> {
     operator.on_watermark(Time::MAX, &mut out);
     drain(&mut out)?;
     let skipped = script.skipped.iter().find(|(lines, _)| *lines > 0).cloned();
-    let (skipped, problems) = skipped.unwrap_or_default();
+    let (lines, problems) = skipped.unwrap_or_default();
     let unhelped = |problem: Problem| Problem { help: None, ..problem }.to_string();
-    let unread = problems.into_iter().map(unhelped).collect();
     Ok(Examples {
         schema,
         rows,
-        skipped,
-        unread,
+        lines,
+        unread: problems.into_iter().map(unhelped).collect(),
     })
 }
 

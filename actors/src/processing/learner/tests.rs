@@ -325,6 +325,47 @@ fn a_drift_is_told_and_what_was_learned_can_be_forgotten() {
 }
 
 #[test]
+fn a_gate_serves_the_online_model_once_it_is_better_and_the_pre_trained_one_after_a_drift() {
+    let mut learn = online();
+    learn["pretrained"] = json!([{"file": "one"}]);
+    learn["gate"] = json!({
+        "window": 40, "least_labels": 10, "test_every": 5, "in_a_row": 2,
+        "drift": {"page-hinkley": {"min_instances": 5, "threshold": 50.0}},
+    });
+    let mut bench = Bench::of(&learn, &["e"]);
+    assert_eq!(bench.last(Metric::OnlineServed), Some(0));
+    let serves = |bench: &Bench| {
+        bench
+            .said()
+            .last()
+            .and_then(|said| said.split(' ').nth(1).map(str::to_owned))
+    };
+    for i in 0..60 {
+        // The pre-trained model says x where 4 x is right, and the online one learns that.
+        let x = 1 + i % 2;
+        bench.event(i, "a", 2 * x, x as f64 / 2.0);
+        if i == 0 {
+            assert_eq!(serves(&bench).as_deref(), Some("pre-trained"), "{:?}", bench.said());
+        }
+    }
+    assert_eq!(serves(&bench).as_deref(), Some("online"), "{:?}", bench.said().last());
+    assert_eq!(
+        (bench.count(Metric::Switches), bench.out.notes.len()),
+        (1, 1),
+        "{:?}",
+        bench.out.notes
+    );
+    assert_eq!(bench.last(Metric::OnlineServed), Some(1));
+    bench.event(60, "a", 500, 1.0).event(61, "a", 500, 1.0);
+    assert_eq!(serves(&bench).as_deref(), Some("pre-trained"), "{:?}", bench.out.notes);
+    assert_eq!(
+        (bench.count(Metric::Switches), bench.last(Metric::OnlineServed)),
+        (2, Some(0))
+    );
+    assert!(bench.count(Metric::Drifts) > 0);
+}
+
+#[test]
 fn an_answer_that_is_remembered_costs_nothing_until_a_new_version_serves() {
     let learn = json!({
         "pretrained": [{"file": "one"}, {"file": "two", "from": "100us"}], "cost": "7us", "cache": 2,
