@@ -4,8 +4,9 @@
 //! OpenMetrics 1.0: spans in seconds, counters ending in `_total`, distributions as cumulative buckets.
 
 use std::fmt;
-use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -15,7 +16,6 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit as Of};
-use tiny_http::{Header, Method, Response, Server};
 use wavetank_reports::Histogram;
 use wavetank_scenarios::metric::{Form, METRICS, Measured, MetricDescriptor, Unit};
 
@@ -209,10 +209,20 @@ fn put(mut to: MetricEncoder<'_>, form: Form, value: &Value) -> fmt::Result {
 }
 
 /// A server that answers `GET /metrics` with what is on show, until this is dropped.
+///
+/// One request a connection, and nobody can hold it up: who is slow to ask or to listen is given [`PATIENCE`] and let go,
+/// and what comes behind the head of a request is not read. (A library that reads bodies would have to be kept from
+/// taking in what a client says it will send.)
 pub struct Exposition {
-    server: Arc<Server>,
+    address: SocketAddr,
+    over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// How long a client is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The longest head of a request that is read.
+const LONGEST: usize = 8_192;
 
 impl Exposition {
     /// Listens at an address.
@@ -220,40 +230,77 @@ impl Exposition {
     /// # Errors
     /// When nothing can listen there.
     pub fn listen(address: impl ToSocketAddrs, shown: Shown) -> io::Result<Self> {
-        let server = Arc::new(Server::http(address).map_err(io::Error::other)?);
-        let answering = Arc::clone(&server);
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        let over = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&over);
         let thread = thread::Builder::new().name("metrics".into()).spawn(move || {
-            for request in answering.incoming_requests() {
-                let path = request.url().split('?').next().unwrap_or_default();
-                let get = matches!(request.method(), Method::Get | Method::Head);
-                let (status, kind, text) = match (get, path) {
-                    (true, "/metrics") => (200, OPEN_METRICS, shown.text().to_string()),
-                    (true, _) => (404, "text/plain", "metrics are at /metrics\n".to_owned()),
-                    (false, _) => (405, "text/plain", "metrics are read with GET\n".to_owned()),
-                };
-                let header = Header::from_bytes("Content-Type", kind);
-                let response = Response::from_string(text).with_status_code(status);
-                let response = header.into_iter().fold(response, Response::with_header);
-                // Who asked has gone away: nothing is lost.
-                let _ = request.respond(response);
+            for stream in listener.incoming() {
+                if ended.load(Ordering::SeqCst) {
+                    break;
+                }
+                let shown = shown.clone();
+                // Who asked has gone away, or is too slow: nothing is lost. Others are answered meanwhile.
+                let answering = thread::Builder::new().name("scrape".into());
+                let _ = stream.and_then(|stream| answering.spawn(move || answer(&stream, &shown)).map(drop));
             }
         })?;
         Ok(Self {
-            server,
+            address,
+            over,
             thread: Some(thread),
         })
     }
     /// Where it listens.
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.server.server_addr().to_ip()
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
 impl Drop for Exposition {
     fn drop(&mut self) {
-        self.server.unblock();
-        if let Some(thread) = self.thread.take() {
+        self.over.store(true, Ordering::SeqCst);
+        // The listener looks whether it is over when somebody comes.
+        if TcpStream::connect_timeout(&self.address, PATIENCE).is_ok()
+            && let Some(thread) = self.thread.take()
+        {
             let _ = thread.join();
         }
     }
+}
+
+/// Reads a request and answers it.
+fn answer(mut stream: &TcpStream, shown: &Shown) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let since = Stopwatch::start();
+    let mut head = Vec::new();
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        let mut some = [0; 1_024];
+        let many = stream.read(&mut some)?;
+        if many == 0 || head.len() > LONGEST || since.elapsed() > 4 * PATIENCE {
+            return Ok(());
+        }
+        head.extend_from_slice(&some[..many]);
+    }
+    let line = String::from_utf8_lossy(&head);
+    let mut words = line.split_ascii_whitespace();
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let path = target.split('?').next().unwrap_or_default();
+    let (status, kind, text) = match (method, path) {
+        ("GET" | "HEAD", "/metrics") => ("200 OK", OPEN_METRICS, shown.text()),
+        ("GET" | "HEAD", _) => ("404 Not Found", "text/plain", "metrics are at /metrics\n".into()),
+        _ => (
+            "405 Method Not Allowed",
+            "text/plain",
+            "metrics are read with GET\n".into(),
+        ),
+    };
+    let body = if method == "HEAD" { "" } else { &*text };
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        text.len()
+    )?;
+    stream.flush()
 }

@@ -43,9 +43,10 @@ pub fn record(judge: &Judge, ending: &Ending, wall: Duration) -> Record {
         record.trace_hash = outcome.trace_hash.map(TraceHash::from).unwrap_or_default();
         record.deliveries = outcome.deliveries;
         record.steps = outcome.steps;
-        record.simulated = wavetank_reports::time::Span(outcome.ended.since(judge.run.start).micros());
         record.interrupted = outcome.interrupted;
     }
+    let end = ending.at(judge.run.start);
+    record.simulated = wavetank_reports::time::Span(end.since(judge.run.start).micros());
     record.events = judge.events;
     record.notes.clone_from(&judge.notes);
     if judge.unnoted > 0 {

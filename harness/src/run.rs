@@ -173,14 +173,17 @@ impl Tank {
             oracle: options.oracle,
             resumes: options.disk.is_some(),
             warm_up: options.warm_up,
+            real_time: options.real_time,
         };
         let faults = Faults::new(&script.scenario, &script.topology, run);
         let started = crate::clock::Stopwatch::start();
         let played = self.play(script, options, &faults, run, scope).map_err(build)?;
         let (mut judge, tracer, gatherer) = (played.judge, played.tracer, played.gatherer);
         let outcome = played.outcome;
-        let wants_twin = judge.wants_twin();
-        let truth = if options.oracle {
+        // What was stopped has no end that could be held against another one's.
+        let stopped = outcome.as_ref().is_ok_and(|outcome| outcome.interrupted);
+        let wants_twin = judge.wants_twin() && !stopped;
+        let truth = if options.oracle && !stopped {
             Some(truth(script, run.seed).map_err(build)?)
         } else {
             None

@@ -149,7 +149,7 @@ fn ask(address: SocketAddr, request: &str) -> (String, String) {
 #[test]
 fn the_server_answers_for_its_one_path() {
     let exposition = Exposition::listen("127.0.0.1:0", Shown::default()).expect("a free port");
-    let address = exposition.address().expect("an address");
+    let address = exposition.address();
     let (head, body) = ask(address, "GET /metrics");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
@@ -161,6 +161,15 @@ fn the_server_answers_for_its_one_path() {
     );
     let (head, _) = ask(address, "POST /metrics");
     assert!(head.starts_with("HTTP/1.1 405"), "{head}");
+    let (head, body) = ask(address, "HEAD /metrics");
+    assert!(head.contains("Content-Length: 6") && body.is_empty(), "{head}\n{body}");
+    // What a client says it will send is neither waited for nor made room for.
+    let (head, _) = ask(address, "GET /metrics HTTP/1.1\r\nContent-Length: 99999999999\r\nX:");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    // Somebody who says nothing holds nobody up.
+    let silent = TcpStream::connect(address).expect("it listens");
+    assert_eq!(ask(address, "GET /metrics").1, "# EOF\n");
+    drop(silent);
     assert!(
         Exposition::listen(address, Shown::default()).is_err(),
         "its port is taken"

@@ -156,5 +156,7 @@ fn policies_that_make_no_sense_are_refused_with_what_was_meant() {
     assert!(wrong("shed = { above = 5, priority = \"amuont\" }").contains("did you mean `amount`"));
     assert!(wrong("shed = { above = 5, by = \"shop\" }").contains("has no field `shop`"));
     assert!(wrong("shed = { above = 5, by = \"store\", priority = \"amount\" }").contains("or `priority`"));
+    assert!(wrong("[[node]]\nname = \"orders\"\nshed = { above = 5 }").contains("nothing comes to this node"));
+    assert!(wrong("shed = 5").contains("a table, as in { above = 20, share = 0.5 }"));
     assert!(wrong("mailbox = 4\nshed = { above = 5 }").contains("nothing is ever shed"));
 }

@@ -41,7 +41,8 @@ pub fn markdown(records: &[Record]) -> String {
 fn section(record: &Record) -> String {
     let mut text = format!("\n## {} (seed {})\n", cell(&record.scenario), record.seed);
     if !record.about.is_empty() {
-        let _ = writeln!(text, "\n{}", cell(&record.about));
+        let about: Vec<&str> = record.about.split_whitespace().collect();
+        let _ = writeln!(text, "\n{}", cell(&about.join(" ")));
     }
     let mut block = |content: String| {
         let content = without_styles(&content);

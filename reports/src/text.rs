@@ -89,12 +89,17 @@ pub(crate) fn fit(text: &str, width: usize) -> String {
     text + &" ".repeat(blanks)
 }
 
-/// `text` without anything that a terminal would obey or that would break a line, control characters as escapes: what
-/// comes from data files is shown, never executed.
+/// Whether a letter changes the direction of those around it.
+const fn turns(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` without anything that a terminal would obey or that would break a line or turn its direction, such characters as
+/// escapes: what comes from data files is shown, never executed.
 pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
+        if c.is_control() || turns(c) {
             safe.extend(c.escape_default());
         } else {
             safe.push(c);

@@ -17,6 +17,16 @@ impl Checker<'_> {
                     help,
                 );
             }
+            let on_node = topology.nodes_named(&node.name);
+            let mut actors = topology.actors.iter().filter(|actor| on_node.contains(&actor.node));
+            if !on_node.is_empty() && !actors.any(|actor| !actor.inputs.is_empty()) {
+                let help = "write it at the node of what the events go to".to_owned();
+                self.say(
+                    &at("above"),
+                    "nothing comes to this node, so nothing is ever shed",
+                    help,
+                );
+            }
             if shed.share.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
                 let help = "0.5 sheds every other event, 1 all that come while too many wait".to_owned();
                 self.say(&at("share"), "a share lies above 0 and not above 1", help);

@@ -213,6 +213,16 @@ pub enum WorldError {
     },
 }
 
+impl WorldError {
+    /// When it stopped the run, where it had begun.
+    pub const fn at(&self) -> Option<Time> {
+        match self {
+            Self::Endless { at, .. } | Self::Panicked { at } | Self::Stopped { at, .. } => Some(*at),
+            Self::Enter { .. } => None,
+        }
+    }
+}
+
 /// How a run went, in numbers that do not depend on the machine.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Outcome {

@@ -24,7 +24,7 @@ use super::run::{Seeds, parse_seeds, parse_speed};
 use super::runs::{self, Came};
 use super::sweep::{self, Shown};
 use super::targets::{self, Ready, Target};
-use super::{Stop, batch, distributions, interrupt, notice};
+use super::{Stop, batch, distributions, interrupt, notice, report};
 use crate::{Options, Tank};
 
 /// What `wavetank bench` takes.
@@ -166,7 +166,23 @@ pub fn bench(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     }
     // Better now than after all runs.
     let baseline = args.baseline.as_deref().map(read_baseline).transpose()?;
+    if let Some(file) = &args.save_baseline {
+        report::open(file)?;
+    }
+    if let Some(folder) = &args.histograms {
+        distributions::open(folder)?;
+    }
     let plans = plans(args, &targets, output.width())?;
+    if let Some((plan, warm_up)) = plans.iter().find_map(|plan| Some((plan, args.warm_up?))) {
+        let length = crate::run::conditions(&plan.ready.script, &Options::default()).length;
+        if warm_up >= length {
+            let message = format!(
+                "--warm-up {warm_up}: {} lasts {length}, so nothing is left to measure",
+                plan.ready.script.scenario.name
+            );
+            return Err(Stop::new(Exit::Usage, message));
+        }
+    }
     let clock = if args.real_time.is_some() {
         Clock::Real
     } else {
@@ -221,6 +237,10 @@ pub fn bench(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
     }
     Ok(match comparison {
         Some(comparison) if comparison.worse() > 0 => Exit::Worse,
+        Some(comparison) if comparison.compared() == 0 => {
+            notice::warning("the baseline has none of what was measured: nothing was compared");
+            Exit::Inconclusive
+        }
         _ => Exit::AllHold,
     })
 }

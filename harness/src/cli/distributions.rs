@@ -10,6 +10,23 @@ use wavetank_scenarios::exit::Exit;
 
 use super::Stop;
 
+/// The most letters of a name that are part of a file name: file systems take 255 bytes.
+const LONGEST: usize = 100;
+
+/// Makes a folder for distributions, before what they are of is made.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn open(folder: &Path) -> Result<(), Stop> {
+    fs::create_dir_all(folder).map_err(|error| {
+        let message = format!(
+            "the folder {} for distributions cannot be made: {error}",
+            folder.display()
+        );
+        Stop::new(Exit::Usage, message)
+    })
+}
+
 /// Writes all distributions of something into a folder of its name: `<of>.<metric>.hgrm` each, and all in `all.hlog`.
 /// `length` is how long they were gathered.
 ///
@@ -37,7 +54,8 @@ pub fn write(folder: &Path, name: &str, histograms: &Histograms, length: Span) -
     put("all.hlog", &log)
 }
 
-/// A name as part of a file name: what is no letter, digit, dot or dash becomes an underscore.
+/// A name as part of a file name: what is no letter, digit, dot or dash becomes an underscore, and of a long one the hash
+/// stands for the rest.
 fn file_name(name: &str) -> String {
     let plain = |c: char| {
         if c.is_alphanumeric() || ".-".contains(c) {
@@ -46,5 +64,10 @@ fn file_name(name: &str) -> String {
             '_'
         }
     };
-    name.chars().map(plain).collect()
+    if name.chars().count() <= LONGEST {
+        return name.chars().map(plain).collect();
+    }
+    let hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes());
+    let first: String = name.chars().take(LONGEST - 17).map(plain).collect();
+    format!("{first}-{hash:016x}")
 }

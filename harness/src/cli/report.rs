@@ -88,7 +88,7 @@ pub struct Reported<'a> {
 struct Gathered {
     record: Record,
     /// Where it was made for this: what it was made of, and what was seen.
-    seen: Option<(Ready, Ran)>,
+    seen: Option<(Ready, Option<Ran>)>,
 }
 
 /// Writes a report.
@@ -113,7 +113,7 @@ pub fn report(args: &Args, output: &mut Output) -> Result<Exit, Stop> {
             let message = "--format hgrm writes a file for each distribution: name a folder with --output";
             return Err(Stop::new(Exit::Usage, message));
         }
-        Format::Hgrm => {}
+        Format::Hgrm => distributions::open(&path)?,
         _ if piped => {}
         _ => open(&path)?,
     }
@@ -195,35 +195,29 @@ fn gather(name: &str, named: Named, format: Format, watch: Options, width: usize
         Named::Fresh(ready, seed) => (None, ready, seed, watch.oracle),
     };
     let options = Options { seed, oracle, ..watch };
+    if let Some(found) = kept.as_ref().filter(|found| found.record.interrupted) {
+        let why = format!("{name} was stopped by a person: what went on is not on record");
+        let all = format!("all of it: {}", found.record.reproduce);
+        if format == Format::Perfetto {
+            return Err(Stop::new(Exit::Inconclusive, format!("{why}; {all}")));
+        }
+        notice::warning(&format!("{why}, so there are no plots of it; {all}"));
+        return Ok(Some(Gathered {
+            record: found.record.clone(),
+            seen: Some((ready, None)),
+        }));
+    }
     let ran = runs::single(&ready, &options)?;
     let Some(found) = kept else {
         let stopped = ran.record.interrupted;
-        let (record, seen) = (ran.record.clone(), Some((ready, ran)));
+        let (record, seen) = (ran.record.clone(), Some((ready, Some(ran))));
         return Ok((!stopped).then_some(Gathered { record, seen }));
     };
-    if found.record.interrupted {
-        notice::warning(&format!(
-            "{name} was stopped by a person: there are no plots of it; all of it: {}",
-            found.record.reproduce
-        ));
-        let seen = Some((
-            ready,
-            Ran {
-                timeline: None,
-                trace: Vec::new(),
-                ..ran
-            },
-        ));
-        return Ok(Some(Gathered {
-            record: found.record,
-            seen,
-        }));
-    }
     if ran.record.interrupted {
         return Ok(None);
     }
     verify(name, &found.record, &ran.record)?;
-    let (record, seen) = (found.record, Some((ready, ran)));
+    let (record, seen) = (found.record, Some((ready, Some(ran))));
     Ok(Some(Gathered { record, seen }))
 }
 
@@ -233,7 +227,7 @@ fn page(gathered: &[Gathered]) -> Result<String, Stop> {
         let (ready, ran) = run.seen.as_ref()?;
         Some(runs::expanded(&ready.script, run.record.seed).map(|scenario| Reported {
             record: Cow::Borrowed(&run.record),
-            timeline: ran.timeline.as_deref().map(Cow::Borrowed),
+            timeline: ran.as_ref().and_then(|ran| ran.timeline.as_deref()).map(Cow::Borrowed),
             scenario: Cow::Owned(scenario),
         }))
     });
@@ -245,7 +239,9 @@ fn page(gathered: &[Gathered]) -> Result<String, Stop> {
 
 /// Writes the trace of a run, and says how large it is.
 fn trace(run: &Gathered, path: &Path, output: &mut Output) -> Result<usize, Stop> {
-    let Some((ready, ran)) = &run.seen else { return Ok(0) };
+    let Some((ready, Some(ran))) = &run.seen else {
+        return Ok(0);
+    };
     let topology = &ready.script.topology;
     let nodes: BTreeMap<String, String> = topology
         .actors
@@ -361,8 +357,14 @@ pub fn open(path: &Path) -> Result<(), Stop> {
             "--report - : standard output has the results of the runs; name a file, or use `wavetank report`",
         ));
     }
+    let there = path.exists();
     let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-    file.map(drop).map_err(|error| unwritable(path, &error))
+    file.map_err(|error| unwritable(path, &error))?;
+    if !there {
+        // Whoever finds a file takes it for a report.
+        std::fs::remove_file(path).map_err(|error| unwritable(path, &error))?;
+    }
+    Ok(())
 }
 
 /// Why a report cannot be written, and what to do.

@@ -164,9 +164,10 @@ fn expose(address: &str, shown: Shown) -> Result<Exposition, Stop> {
         let message = format!("--metrics {address}: {error}; an address is a host and a port, as in 127.0.0.1:9464");
         Stop::new(Exit::Usage, message)
     })?;
-    if let Some(address) = exposition.address() {
-        notice::note(&format!("what is measured is at http://{address}/metrics"));
-    }
+    notice::note(&format!(
+        "what is measured is at http://{}/metrics",
+        exposition.address()
+    ));
     Ok(exposition)
 }
 

@@ -479,7 +479,11 @@ impl Judge {
 
     /// The command that runs this run again.
     pub fn reproduce(&self) -> String {
-        self.script.command(self.run.seed)
+        let mut command = self.script.command(self.run.seed);
+        if let Some(speed) = self.scope.real_time {
+            command += &format!(" --real-time={speed}");
+        }
+        command
     }
 
     fn ideas(&self, event: Option<EventId>, loss: Option<(Time, Loss)>) -> Vec<Idea> {

@@ -88,7 +88,7 @@ struct StreamLaw {
 }
 
 /// How much the judge does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Scope {
     /// Hold operators to their models, and fold results into tables.
     pub oracle: bool,
@@ -96,6 +96,8 @@ pub struct Scope {
     pub resumes: bool,
     /// How long things take is forgotten once, after so long.
     pub warm_up: Span,
+    /// How many times as fast as the machine's clock the run goes, where it follows that.
+    pub real_time: Option<f64>,
 }
 
 /// The judge of one run.

@@ -28,6 +28,20 @@ pub struct Ending {
     pub twin: Option<BTreeMap<ActorId, Results>>,
 }
 
+impl Ending {
+    /// When the run ended, or was stopped by an error; `start` where it did not begin.
+    pub fn at(&self, start: Time) -> Time {
+        match &self.outcome {
+            Ok(outcome) => outcome.ended,
+            Err(error) => error.at().unwrap_or(start),
+        }
+    }
+    /// Whether somebody has stopped the run before its end.
+    pub fn interrupted(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(|outcome| outcome.interrupted)
+    }
+}
+
 impl Judge {
     /// Whether an expectation speaks of the twin.
     pub fn wants_twin(&self) -> bool {
@@ -82,9 +96,9 @@ impl Judge {
     fn written(&self, watch: &Watch, ending: &Ending) -> Expectation {
         let expect = &self.script.scenario.expects[watch.index];
         let text = claims::kind(expect).map_or_else(String::new, |(_, text)| text.to_owned());
-        let end = ending.outcome.as_ref().map_or(self.start, |outcome| outcome.ended);
+        let end = ending.at(self.start);
         // What holds in the end is unknown of a run that was stopped before it.
-        let stopped = ending.outcome.as_ref().is_ok_and(|outcome| outcome.interrupted);
+        let stopped = ending.interrupted();
         let finally = || {
             let holds = || {
                 watch
@@ -311,7 +325,7 @@ impl Judge {
             .filter_map(|(i, law)| Some((i, law.as_ref()?)))
             .collect();
         if !streams.is_empty() {
-            let end = ending.outcome.as_ref().map_or(self.start, |outcome| outcome.ended);
+            let end = ending.at(self.start);
             let interrupted = ending.outcome.as_ref().map_or(true, |outcome| outcome.interrupted);
             let breach = streams
                 .iter()

@@ -141,8 +141,9 @@ fn what_cannot_be_compared_is_said() {
         .ends(0);
     let seeds = place
         .run(&["bench", "calm.toml", "--seed", "8", "--baseline", "before.json"])
-        .ends(0);
+        .ends(5);
     assert!(seeds.out.contains("at other seeds"), "{}", seeds.out);
+    assert!(seeds.err.contains("nothing was compared"), "{}", seeds.err);
     let clock = place
         .run(&["bench", "calm.toml", "--real-time=500", "--baseline", "before.json"])
         .ends(2);
@@ -219,6 +220,14 @@ fn on_the_machines_clock_every_run_is_repeated_and_what_sources_hide_is_shown() 
 }
 
 #[test]
+fn a_warm_up_that_leaves_nothing_is_refused() {
+    let place = Place::new();
+    let refused = place.run(&["bench", "calm.toml", "--warm-up", "20s"]).ends(2);
+    assert!(refused.err.contains("nothing is left to measure"), "{}", refused.err);
+    place.run(&["bench", "calm.toml", "--warm-up", "19s"]).ends(0);
+}
+
+#[test]
 fn distributions_are_written_for_other_tools() {
     let place = Place::new();
     slow(&place, "10ms");
@@ -232,7 +241,7 @@ fn distributions_are_written_for_other_tools() {
     assert!(log.lines().any(|line| line.starts_with("Tag=board.latency,")), "{log}");
     // A folder that cannot be made.
     fs::write(place.join("taken"), "").expect("written");
-    let refused = place.run(&["bench", "slow.toml", "--histograms", "taken"]).ends(3);
+    let refused = place.run(&["bench", "slow.toml", "--histograms", "taken"]).ends(2);
     assert!(refused.err.contains("taken"), "{}", refused.err);
 }
 

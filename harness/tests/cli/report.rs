@@ -228,3 +228,46 @@ fn a_trace_is_of_one_run_and_has_every_delivery_on_the_track_of_its_node() {
     let ran = place.run(&["report", "--format", "hgrm", "-o", "-"]).ends(2);
     assert!(ran.err.contains("name a folder"), "{}", ran.err);
 }
+
+#[test]
+fn a_run_on_the_machines_clock_says_so_and_how_to_make_it_again() {
+    let place = Place::new();
+    let ran = place.run(&[
+        "run",
+        "calm.toml",
+        "--real-time=1000",
+        "--report",
+        "page.html",
+        "--format",
+        "json",
+    ]);
+    let record: serde_json::Value = serde_json::from_str(&ran.out).expect("it is JSON");
+    assert_eq!(record["runs"][0]["real_time"], 1000.0);
+    let again = record["runs"][0]["reproduce"].as_str().expect("a command");
+    assert!(again.ends_with("--seed 7 --real-time=1000"), "{again}");
+    let page = place.read("page.html");
+    assert!(page.contains("Measured by this machine") && !page.contains("All of it is simulated"));
+    // It does not come again, and nothing is left where a report would be.
+    let refused = place.run(&["report", "-o", "other.html"]).ends(5);
+    assert!(refused.err.contains("followed the machine's clock"), "{}", refused.err);
+    assert!(!place.join("other.html").exists());
+}
+
+#[test]
+fn an_error_ends_a_run_at_its_time() {
+    let place = Place::new();
+    let ran = place
+        .run(&["run", "poison-stops", "--no-store", "--format", "json"])
+        .ends(0);
+    let record: serde_json::Value = serde_json::from_str(&ran.out).expect("it is JSON");
+    assert!(
+        record["runs"][0]["simulated_us"].as_u64() > Some(1_000_000),
+        "{}",
+        record["runs"][0]["simulated_us"]
+    );
+    let page = place
+        .run(&["report", "poison-stops", "--format", "markdown", "-o", "-"])
+        .ends(0)
+        .out;
+    assert!(!page.contains("\\\\n"), "lines of the description run on: {page}");
+}

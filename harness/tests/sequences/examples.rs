@@ -191,3 +191,22 @@ fn at_the_end_absences_are_complete_or_wait_for_ever_as_told() {
         assert_eq!((pair.said.len(), pair.held), (said, held));
     }
 }
+
+#[test]
+fn an_absence_beside_one_that_lasts_is_broken_by_what_the_last_step_would_take() {
+    // A b may come for the last step, and not before the absence of c is over.
+    let settings = json!({"where": {"a": "k = 'a'", "b": "k = 'b'", "c": "k = 'c'", "d": "k in ('b', 'd')"}});
+    for pattern in ["a -> not b -> not c for 4us -> d", "a -> not c for 4us -> not b -> d"] {
+        let mut early = Pair::new(&keys(pattern, &settings));
+        give(&mut early, 1, "x", "a", 1);
+        give(&mut early, 2, "x", "b", 1);
+        give(&mut early, 7, "x", "d", 1);
+        early.end();
+        assert!(early.said.is_empty(), "{pattern}: {:?}", rows(&early));
+        let mut in_time = Pair::new(&keys(pattern, &settings));
+        give(&mut in_time, 1, "x", "a", 1);
+        give(&mut in_time, 7, "x", "b", 1);
+        in_time.end();
+        assert_eq!(in_time.said.len(), 1, "{pattern}");
+    }
+}

@@ -154,6 +154,11 @@ impl Comparison {
         self.changes.iter().filter(worse).count()
     }
 
+    /// How many statistics were compared.
+    pub fn compared(&self) -> u64 {
+        self.same + self.changes.len() as u64
+    }
+
     /// For a person, in at most `width` columns.
     pub fn render(&self, width: usize) -> String {
         let mut text = String::new();

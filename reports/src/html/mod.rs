@@ -5,6 +5,7 @@
 //! their hashes, and nothing be fetched. What comes from a scenario is text everywhere: it is shown and never run.
 
 mod figures;
+mod tables;
 mod view;
 
 use askama::Template;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// `shed`: which events a node gives up when too many wait for one of its actors. Each is counted as shed.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, as in { above = 20, share = 0.5 }")]
 pub struct Shed {
     /// Events are shed while so many wait.
     pub above: u32,

@@ -25,7 +25,7 @@ use wavetank_scenarios::script::{self, Future, Restart};
 use wavetank_scenarios::sequence::Contiguity;
 use wavetank_scenarios::{Event, EventId, Row, Time};
 
-use self::automaton::{Edge, START};
+use self::automaton::{Edge, Not, START};
 use self::condition::Seen;
 use self::history::{Entry, History};
 use self::plan::Plan;
@@ -357,15 +357,18 @@ impl Sequence {
             let mut waits = false;
             let mut closed = false;
             if let Some(run) = run {
-                for not in &edge.nots {
-                    let over = not.lasts.is_some_and(|lasts| {
-                        self.clock >= Plan::over(run.last + lasts, self.plan.absence_includes_end)
-                    });
-                    waits |= not.lasts.is_some() && !over;
-                    let counts = !over && (run.fresh || !not.next);
-                    // An event that is taken comes not between the steps.
-                    closed |= counts && !self.takes(edge, entry, list, waits) && self.fits(not.step, entry, list);
-                }
+                let over = |not: &Not| {
+                    let end = not.lasts.map(|lasts| run.last + lasts);
+                    end.is_some_and(|end| self.clock >= Plan::over(end, self.plan.absence_includes_end))
+                };
+                // One that lasts keeps the edge from taking anything, wherever it stands among the others.
+                waits = edge.nots.iter().any(|not| not.lasts.is_some() && !over(not));
+                // An event that is taken comes not between the steps.
+                let comes_between = !self.takes(edge, entry, list, waits);
+                closed |= edge.nots.iter().any(|not| {
+                    let counts = !over(not) && (run.fresh || !not.next);
+                    counts && comes_between && self.fits(not.step, entry, list)
+                });
                 if let Some((step, between)) = edge.until {
                     closed |= between && self.fits(step, entry, list);
                 }
