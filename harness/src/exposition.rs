@@ -210,7 +210,7 @@ fn put(mut to: MetricEncoder<'_>, form: Form, value: &Value) -> fmt::Result {
 
 /// A server that answers `GET /metrics` with what is on show, until this is dropped.
 ///
-/// One request a connection, and nobody can hold it up: who is slow to ask or to listen is given [`PATIENCE`] and let go,
+/// One request a connection, and nobody can hold it up: who is slow to ask or to listen is given half a second and let go,
 /// and what comes behind the head of a request is not read. (A library that reads bodies would have to be kept from
 /// taking in what a client says it will send.)
 pub struct Exposition {
