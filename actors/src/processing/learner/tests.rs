@@ -174,6 +174,18 @@ fn a_label_that_comes_before_its_event_waits_for_it_and_no_longer_than_it_can_co
 }
 
 #[test]
+fn a_label_is_of_no_event_that_happened_after_it() {
+    let mut bench = Bench::of(&apart(), &["e", "l"]);
+    // Whichever of the two comes first.
+    bench.label(5, "a", 4.0).event(9, "a", 0, 1.0);
+    assert_eq!(bench.count(Metric::Learned), 0);
+    bench.event(20, "b", 0, 1.0).label(15, "b", 4.0);
+    assert_eq!(bench.count(Metric::Learned), 0);
+    bench.watermark(20);
+    assert_eq!(bench.count(Metric::Unmatched), 2);
+}
+
+#[test]
 fn what_no_label_comes_for_in_time_is_given_up_and_counted() {
     let mut bench = Bench::of(&apart(), &["e", "l"]);
     bench.event(1, "a", 0, 1.0).event(1, "b", 0, 1.0).watermark(50);
